@@ -1,0 +1,1 @@
+"""Take trained classifiers apart and put the pieces together again, without training."""

@@ -1,0 +1,1 @@
+"""Capture: any classifier becomes a graph of ATen ops and `nn` layers of two closed lists."""

@@ -1,0 +1,18 @@
+"""Fixtures shared by all tests: where the real data and the published models lie."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(int(os.environ.get("MODELLEGO_TEST_THREADS", "2")))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real data and published models; a test that needs it is skipped where it is absent."""
+    folder = Path(os.environ.get("MODELLEGO_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no real data at {folder} (set MODELLEGO_SHARED)")
+    return folder
