@@ -1,0 +1,112 @@
+"""What an image goes through before the first layer: channels, size, normalisation."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from modellego.errors import DataError
+
+RESIZES = ("squash", "crop")
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of grey conversion in most image software
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """The input a network wants: `channels` x `height` x `width`, normalised by (x - mean) / std.
+
+    `mean` and `std` hold one number a channel; a single number stands for all channels. `resize` says how an image
+    of another size is brought to this one: `squash` both sides, or scale the shorter side and `crop` the centre.
+    Raises `DataError` for values that make no sense.
+
+    >>> Preprocess(3, 32, 32, mean=(0.5,), std=(0.25,)).std
+    (0.25, 0.25, 0.25)
+    """
+
+    channels: int
+    height: int
+    width: int
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    resize: str = "squash"
+
+    def __post_init__(self) -> None:
+        if min(self.channels, self.height, self.width) < 1:
+            size = f"{self.channels}x{self.height}x{self.width}"
+            raise DataError(f"an input of {size} (channels x height x width) is empty: give positive sizes")
+        for name in ("mean", "std"):
+            values = tuple(float(v) for v in getattr(self, name))
+            values = values * self.channels if len(values) == 1 else values
+            if len(values) != self.channels:
+                raise DataError(
+                    f"{name} has {len(values)} values for {self.channels} channels: "
+                    f"give one number, or one for each channel"
+                )
+            object.__setattr__(self, name, values)
+        if not all(s > 0 for s in self.std):
+            raise DataError(f"std must be positive, not {self.std}")
+        if self.resize not in RESIZES:
+            raise DataError(f"resize is one of {', '.join(RESIZES)}, not {self.resize!r}")
+
+
+def apply(preprocess: Preprocess, images: Tensor) -> Tensor:
+    """Turn images `[B, c, h, w]`, float in [0,1], into the network's input `[B, channels, height, width]`.
+
+    Grey becomes RGB by repetition, RGB grey by luma; the size is changed (bilinear, antialiased) only where it
+    differs. Differentiable; the dtype stays. Raises `DataError` for integers and for other channel counts.
+
+    >>> apply(Preprocess(1, 4, 4, (0.5,), (0.5,)), torch.ones(2, 3, 8, 8)).unique()
+    tensor([1.])
+    """
+    if images.ndim != 4 or not images.is_floating_point():
+        raise DataError(
+            f"images must be float in [0,1] and of shape [B, c, h, w], "
+            f"not {images.dtype} of shape {tuple(images.shape)}: divide bytes by 255"
+        )
+    images = with_channels(images, preprocess.channels)
+    images = resized(images, (preprocess.height, preprocess.width), preprocess.resize)
+    mean, std = (images.new_tensor(v).view(-1, 1, 1) for v in (preprocess.mean, preprocess.std))
+    return (images - mean) / std
+
+
+def with_channels(images: Tensor, channels: int) -> Tensor:
+    """Convert `[..., c, h, w]` to `[..., channels, h, w]`: grey to RGB by repetition, RGB to grey by luma.
+
+    Raises `DataError` for any other pair of counts.
+
+    >>> with_channels(torch.zeros(2, 1, 4, 4), 3).shape
+    torch.Size([2, 3, 4, 4])
+    """
+    given = images.shape[-3]
+    if given == channels:
+        return images
+    if given == 1 and channels == 3:
+        return images.expand(*images.shape[:-3], 3, *images.shape[-2:])
+    if given == 3 and channels == 1:
+        weights = images.new_tensor(LUMA).view(3, 1, 1)
+        return (images * weights).sum(-3, keepdim=True)
+    raise DataError(
+        f"images have {given} channels and the network wants {channels}: only grey (1) and RGB (3) are converted"
+    )
+
+
+def resized(images: Tensor, size: tuple[int, int], resize: str = "squash") -> Tensor:
+    """Bring `[B, c, h, w]` to `[B, c, *size]`, bilinear and antialiased; `size` is (height, width).
+
+    `squash` scales both sides; `crop` scales evenly until the image covers the size, and cuts out the centre.
+
+    >>> resized(torch.zeros(1, 3, 20, 10), (5, 5), "crop").shape
+    torch.Size([1, 3, 5, 5])
+    """
+    height, width = int(images.shape[-2]), int(images.shape[-1])
+    if (height, width) == tuple(size):
+        return images
+    target = tuple(size)
+    if resize == "crop":
+        scale = max(size[0] / height, size[1] / width)
+        target = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
+    if (height, width) != target:
+        images = F.interpolate(images, target, mode="bilinear", antialias=True, align_corners=False)
+    top, left = (target[0] - size[0]) // 2, (target[1] - size[1]) // 2
+    return images[..., top : top + size[0], left : left + size[1]]

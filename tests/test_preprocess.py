@@ -1,0 +1,86 @@
+"""Preprocessing: sizes, channels and normalisation."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modellego.errors import DataError
+from modellego.preprocess import Preprocess, apply, resized, with_channels
+
+SIDES = st.integers(1, 40)
+
+
+def test_same_size_and_channels_is_normalisation_alone() -> None:
+    images = torch.rand(4, 3, 8, 9)
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
+    wanted = torch.stack([(images[:, c] - mean[c]) / std[c] for c in range(3)], 1)
+    torch.testing.assert_close(apply(Preprocess(3, 8, 9, mean, std), images), wanted)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIDES, SIDES, SIDES, SIDES, st.sampled_from([1, 3]), st.sampled_from([1, 3]), st.booleans())
+def test_any_image_comes_out_in_the_wanted_shape(
+    height: int, width: int, out_height: int, out_width: int, given_: int, wanted: int, crop: bool
+) -> None:
+    preprocess = Preprocess(wanted, out_height, out_width, resize="crop" if crop else "squash")
+    assert apply(preprocess, torch.rand(2, given_, height, width)).shape == (2, wanted, out_height, out_width)
+
+
+@settings(max_examples=25, deadline=None)
+@given(SIDES, SIDES, SIDES, SIDES, st.booleans(), st.floats(0, 1, width=32))
+def test_a_constant_image_stays_constant(h: int, w: int, oh: int, ow: int, crop: bool, v: float) -> None:
+    out = resized(torch.full((1, 1, h, w), v), (oh, ow), "crop" if crop else "squash")
+    torch.testing.assert_close(out, torch.full((1, 1, oh, ow), v))
+
+
+def test_crop_takes_the_centre_without_distortion() -> None:
+    image = torch.zeros(1, 1, 4, 12)
+    image[..., 4:8] = 1
+    assert resized(image, (4, 4), "crop").unique().tolist() == [1.0]
+
+
+def test_grey_to_rgb_and_back_is_the_identity() -> None:
+    grey = torch.rand(3, 1, 5, 5)
+    torch.testing.assert_close(with_channels(with_channels(grey, 3), 1), grey)
+
+
+def test_luma_is_the_bt601_sum() -> None:
+    image = torch.tensor([1.0, 0.5, 0.25]).view(1, 3, 1, 1)
+    assert with_channels(image, 1).item() == pytest.approx(0.299 + 0.2935 + 0.0285)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_the_dtype_stays(dtype: torch.dtype) -> None:
+    assert apply(Preprocess(3, 4, 4, (0.5,), (0.5,)), torch.rand(1, 1, 4, 4).to(dtype)).dtype == dtype
+
+
+def test_gradients_flow_to_the_pixels() -> None:
+    images = torch.rand(1, 3, 16, 16, requires_grad=True)
+    apply(Preprocess(1, 8, 8), images).sum().backward()
+    assert images.grad is not None
+    assert bool((images.grad > 0).all())
+
+
+def test_bytes_are_refused_with_the_remedy() -> None:
+    with pytest.raises(DataError, match="divide bytes by 255"):
+        apply(Preprocess(3, 4, 4), torch.zeros(1, 3, 4, 4, dtype=torch.uint8))
+
+
+def test_two_channels_are_refused() -> None:
+    with pytest.raises(DataError, match="have 2 channels and the network wants 3"):
+        apply(Preprocess(3, 4, 4), torch.zeros(1, 2, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"mean": (0.1, 0.2)}, "mean has 2 values for 3 channels"),
+        ({"std": (1.0, 0.0, 1.0)}, "std must be positive"),
+        ({"height": 0}, "is empty"),
+        ({"resize": "stretch"}, "squash, crop"),
+    ],
+)
+def test_values_without_sense_are_refused(wrong: dict[str, object], says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        Preprocess(**{"channels": 3, "height": 4, "width": 4, **wrong})  # type: ignore[arg-type]
