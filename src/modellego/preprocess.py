@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -16,9 +15,9 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of grey conversion in 
 class Preprocess:
     """The input a network wants: `channels` x `height` x `width`, normalised by (x - mean) / std.
 
-    `mean` and `std` hold one number a channel; a single number stands for all channels. `resize` says how an image
-    of another size is brought to this one: `squash` both sides, or scale the shorter side and `crop` the centre.
-    Raises `DataError` for values that make no sense.
+    `mean` and `std` hold one number a channel; a single number stands for all channels. `resize` says how an
+    image of another size is brought to this one: `squash` both sides, or scale evenly until the image covers
+    the size and `crop` the centre. Raises `DataError` for values that make no sense.
 
     >>> Preprocess(3, 32, 32, mean=(0.5,), std=(0.25,)).std
     (0.25, 0.25, 0.25)
@@ -53,9 +52,10 @@ class Preprocess:
 def apply(preprocess: Preprocess, images: Tensor) -> Tensor:
     """Turn images `[B, c, h, w]`, float in [0,1], into the network's input `[B, channels, height, width]`.
 
-    Grey becomes RGB by repetition, RGB grey by luma; the size is changed (bilinear, antialiased) only where it
-    differs. Differentiable; the dtype stays. Raises `DataError` for integers and for other channel counts.
+    Grey becomes RGB by repetition, RGB grey by luma; the size is changed (bilinear, antialiased) only where
+    it differs. Differentiable; the dtype stays. Raises `DataError` for integers and for other channel counts.
 
+    >>> import torch
     >>> apply(Preprocess(1, 4, 4, (0.5,), (0.5,)), torch.ones(2, 3, 8, 8)).unique()
     tensor([1.])
     """
@@ -75,6 +75,7 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
 
     Raises `DataError` for any other pair of counts.
 
+    >>> import torch
     >>> with_channels(torch.zeros(2, 1, 4, 4), 3).shape
     torch.Size([2, 3, 4, 4])
     """
@@ -87,7 +88,8 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
         weights = images.new_tensor(LUMA).view(3, 1, 1)
         return (images * weights).sum(-3, keepdim=True)
     raise DataError(
-        f"images have {given} channels and the network wants {channels}: only grey (1) and RGB (3) are converted"
+        f"images have {given} channels and the network wants {channels}: "
+        f"only grey (1) and RGB (3) are converted"
     )
 
 
@@ -96,6 +98,7 @@ def resized(images: Tensor, size: tuple[int, int], resize: str = "squash") -> Te
 
     `squash` scales both sides; `crop` scales evenly until the image covers the size, and cuts out the centre.
 
+    >>> import torch
     >>> resized(torch.zeros(1, 3, 20, 10), (5, 5), "crop").shape
     torch.Size([1, 3, 5, 5])
     """
