@@ -1,0 +1,25 @@
+"""The brick: a small, safe, self-contained classifier, in memory and on disk."""
+
+from modellego.brick.disk import check_target, is_brick, load, save
+from modellego.brick.info import FORMAT_VERSION, BrickInfo, Cut, Source
+from modellego.brick.joint import Joint
+from modellego.brick.model import Assembled, Brick, assembled_info
+from modellego.brick.reject import Reject, confidence, predict_reject
+
+__all__ = [
+    "FORMAT_VERSION",
+    "Assembled",
+    "Brick",
+    "BrickInfo",
+    "Cut",
+    "Joint",
+    "Reject",
+    "Source",
+    "assembled_info",
+    "check_target",
+    "confidence",
+    "is_brick",
+    "load",
+    "predict_reject",
+    "save",
+]

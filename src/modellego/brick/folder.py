@@ -1,0 +1,113 @@
+"""A directory written all at once or not at all: made beside its place, synced, and renamed into it."""
+
+import contextlib
+import ctypes
+import os
+import re
+import secrets
+import stat
+import sys
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from modellego.errors import FormatError
+
+_STALE_SECONDS = 3600.0
+_RENAME_EXCHANGE, _AT_FDCWD = 2, -100
+
+
+def write_folder(target: Path, files: Mapping[str, bytes], replace: bool) -> None:
+    """Write `files` into a new directory `target`; with `replace`, in place of one with such files only.
+
+    Whatever happens, `target` is either as it was or complete; on an exception nothing else is left behind.
+    What a killed process left behind is removed by a later write to the same `target`.
+
+    Raises:
+        FormatError: the directory cannot be written, or `target` appeared meanwhile.
+    """
+    _sweep(target, files)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+    try:
+        temporary.mkdir()
+        for name, content in files.items():
+            with open(temporary / name, "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        _sync(temporary)
+        if replace and target.exists():
+            _swap(temporary, target, files)
+        else:
+            _put(temporary, target)
+        _sync(target.parent)
+    except OSError as error:
+        raise FormatError(f"{target} cannot be written: {error.strerror or error}") from error
+    finally:
+        remove_folder(temporary, files)
+
+
+def remove_folder(folder: Path, names: Collection[str]) -> None:
+    """Remove a directory that holds plain files of these names only; leave every other one as it is."""
+    if folder.is_symlink() or not folder.is_dir() or foreign_files(folder, names):
+        return
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def foreign_files(folder: Path, names: Collection[str]) -> list[str]:
+    """Return what a directory holds beside plain files of these names, sorted."""
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if e.name not in names or not e.is_file(follow_symlinks=False))
+
+
+def _put(source: Path, target: Path) -> None:
+    if os.path.lexists(target):
+        raise FormatError(f"{target} exists now: something else wrote it meanwhile")
+    source.rename(target)
+
+
+def _swap(source: Path, target: Path, names: Collection[str]) -> None:
+    """Exchange two directories, so that the old one can be removed under the other's name."""
+    if _exchange(source, target):
+        return
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+    target.rename(aside)
+    try:
+        source.rename(target)
+    except BaseException:
+        aside.rename(target)
+        raise
+    remove_folder(aside, names)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Exchange two names in one step where the system can (Linux); False where it cannot."""
+    if not sys.platform.startswith("linux"):
+        return False
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    return int(rename(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _RENAME_EXCHANGE)) == 0
+
+
+def _sync(folder: Path) -> None:
+    """Make a directory's entries survive a power cut; not every file system lets one."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _sweep(target: Path, names: Collection[str]) -> None:
+    """Remove what killed writers of the same target left an hour ago or longer."""
+    pattern = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{12}\.part")
+    with contextlib.suppress(OSError):
+        for entry in target.parent.iterdir():
+            status = entry.lstat()
+            old = time.time() - status.st_mtime > _STALE_SECONDS
+            if pattern.fullmatch(entry.name) and stat.S_ISDIR(status.st_mode) and old:
+                remove_folder(entry, names)

@@ -1,0 +1,158 @@
+"""What a brick says about itself: classes, input, lineage, how it was cut and refit, and what it scored."""
+
+import math
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, JsonValue, model_validator
+from pydantic_core import CoreSchema, core_schema
+
+from modellego.brick.names import Label, Text
+from modellego.brick.reject import Reject
+from modellego.brick.values import Strict
+from modellego.preprocess import Preprocess
+
+FORMAT_VERSION = 1
+MAX_CLASSES = 1_000_000
+Axis = Annotated[int, Field(ge=1, le=65536)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class PreprocessDocument(Strict):
+    """What an image goes through before the first layer: `(resized - mean) / std`, channel by channel."""
+
+    channels: Annotated[int, Field(ge=1, le=4096)]
+    height: Axis
+    width: Axis
+    mean: tuple[float, ...]
+    std: tuple[Annotated[float, Field(gt=0)], ...]
+    resize: Literal["squash", "crop"]
+
+    @model_validator(mode="after")
+    def _one_number_a_channel(self) -> "PreprocessDocument":
+        if len(self.mean) != self.channels or len(self.std) != self.channels:
+            raise ValueError(f"mean and std must hold one number for each of the {self.channels} channels")
+        return self
+
+
+class _AsDocument:
+    """Lets a field hold `Preprocess` in Python and `PreprocessDocument` in JSON."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        document = handler.generate_schema(PreprocessDocument)
+        from_document = core_schema.no_info_after_validator_function(
+            lambda d: Preprocess(**dict(d)), document
+        )
+        as_dict = core_schema.no_info_before_validator_function(
+            lambda p: asdict(p) if isinstance(p, Preprocess) else p, from_document
+        )
+        return core_schema.json_or_python_schema(
+            json_schema=from_document,
+            python_schema=as_dict,
+            serialization=core_schema.plain_serializer_function_ser_schema(asdict),
+        )
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Turn tuples and NumPy or torch scalars into JSON values, and refuse what JSON cannot write."""
+    if depth > 8:
+        raise ValueError("nested more than 8 deep")
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, dict):
+        return {str(k): _plain(v, depth + 1) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v, depth + 1) for v in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist(), depth + 1)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} cannot be written as JSON")
+    return value
+
+
+Options = Annotated[dict[Label, JsonValue], BeforeValidator(_plain)]
+
+
+class Source(Strict):
+    """One model a brick was cut from: the classes taken, and their numbers among the source's own."""
+
+    name: Label
+    classes: tuple[Label, ...]
+    of: tuple[Count, ...]
+    parameters: Count | None = None
+    macs: Count | None = None
+    total: Count | None = None  # how many classes the source has
+
+    @model_validator(mode="after")
+    def _parallel(self) -> "Source":
+        if len(self.classes) != len(self.of):
+            raise ValueError(
+                f"{len(self.classes)} classes were taken but {len(self.of)} of the source's indices are given"
+            )
+        return self
+
+
+class Cut(Strict):
+    """How channels were chosen: the criterion, its options, and how many of the channel sets stayed."""
+
+    criterion: Label
+    options: Options = Field(default_factory=dict)
+    kept: Count
+    total: Count
+
+
+class BrickInfo(Strict):
+    """All a brick says about itself beside its graph and weights; checked on construction, frozen.
+
+    `input_shape` (channels, height, width, without the batch axis) and `preprocess` belong to a brick of one
+    network (`kind="brick"`) and are None in an assembled one, whose bricks have their own. `preprocess` is
+    None too where images go into the network as they are. `scores` maps the name of a measure to a number, or
+    to None where there was nothing to measure it on.
+
+    >>> BrickInfo(classes=("cat", "dog"), input_shape=(3, 32, 32)).kind
+    'brick'
+    """
+
+    format_version: Annotated[int, Field(ge=1, le=FORMAT_VERSION)] = FORMAT_VERSION
+    kind: Literal["brick", "assembled"] = "brick"
+    classes: Annotated[tuple[Label, ...], Field(min_length=1, max_length=MAX_CLASSES)]
+    input_shape: Annotated[tuple[Axis, ...], Field(min_length=1, max_length=4)] | None = None
+    preprocess: Annotated[Preprocess, _AsDocument] | None = None
+    outputs: Literal["logits", "features"] = "logits"
+    sources: tuple[Source, ...] = ()
+    cut: Cut | None = None
+    refit: Options | None = None
+    scores: Annotated[dict[Label, float | None], BeforeValidator(_plain)] = Field(default_factory=dict)
+    reject: Reject | None = None
+    notes: Text = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "BrickInfo":
+        if len(set(self.classes)) != len(self.classes):
+            twice = next(c for i, c in enumerate(self.classes) if c in self.classes[:i])
+            raise ValueError(f"the class {twice!r} is there twice")
+        if self.kind == "assembled":
+            if self.input_shape is not None or self.preprocess is not None:
+                raise ValueError(
+                    "an assembled brick has no input_shape or preprocess of its own: its bricks have theirs"
+                )
+            return self
+        if self.input_shape is None:
+            raise ValueError("a brick needs input_shape (channels, height, width)")
+        p = self.preprocess
+        if p is not None and self.input_shape != (p.channels, p.height, p.width):
+            raise ValueError(
+                f"preprocess gives {(p.channels, p.height, p.width)} but the network reads {self.input_shape}"
+            )
+        return self
+
+    def changed(self, **changes: Any) -> "BrickInfo":
+        """Return a copy with some fields changed, checked again.
+
+        >>> BrickInfo(classes=("cat",), input_shape=(1, 8, 8)).changed(notes="tame").notes
+        'tame'
+        """
+        return BrickInfo.model_validate(
+            {name: getattr(self, name) for name in BrickInfo.model_fields} | changes
+        )

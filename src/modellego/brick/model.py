@@ -1,0 +1,135 @@
+"""Bricks in memory: one network with its preprocessing, or several bricks with a joint."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import fx, nn
+
+from modellego.brick.info import BrickInfo
+from modellego.brick.joint import Joint
+from modellego.brick.reject import predict_reject
+from modellego.capture.network import Network, annotate
+from modellego.errors import AssemblyError, DataError, FormatError
+from modellego.preprocess import apply
+
+
+class _Piece(nn.Module):
+    """What a brick and an assembled brick have in common."""
+
+    info: BrickInfo
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names, in the order of the logits."""
+        return self.info.classes
+
+    def predict_reject(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return which rows of this brick's logits `[B, C]` its reject rule turns away, bool `[B]`."""
+        return predict_reject(logits, self.info.reject)
+
+    def save(self, path: str | Path, force: bool = False) -> Path:
+        """Write the brick to a directory; see `modellego.brick.save`."""
+        from modellego.brick.disk import save
+
+        return save(cast(Any, self), path, force)
+
+
+class Brick(_Piece):
+    """A classifier of one network: `network(apply(info.preprocess, images))`.
+
+    `network` is the captured graph, `info` what the brick says about itself. It starts in eval mode.
+
+    Raises:
+        FormatError: the network does not give one logit a class.
+    """
+
+    def __init__(self, network: fx.GraphModule, info: BrickInfo) -> None:
+        super().__init__()
+        if info.kind != "brick" or info.input_shape is None:
+            raise FormatError(
+                "a Brick holds one network: its info must have kind 'brick'; use Assembled for several"
+            )
+        self.network = network
+        self.info = info
+        self.num_outputs = _num_columns(network, info.input_shape)
+        if info.outputs == "logits" and self.num_outputs != len(info.classes):
+            raise FormatError(f"the network gives {self.num_outputs} logits for {len(info.classes)} classes")
+        self.eval()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Map images, float `[B, c, h, w]` in [0,1] of any size, to logits (or features) `[B, num_outputs]`.
+
+        Raises:
+            DataError: images that are no floats, or of channels or a shape this brick cannot take.
+        """
+        return cast(torch.Tensor, self.network(self.prepare(images)))
+
+    def prepare(self, images: torch.Tensor) -> torch.Tensor:
+        """Return what the network reads for these images: resized and normalised, in the network's dtype."""
+        if not images.is_floating_point():
+            raise DataError(f"images must be floats in [0, 1], not {images.dtype}: divide bytes by 255")
+        dtype = next((p.dtype for p in self.network.parameters()), torch.float32)
+        if self.info.preprocess is None:
+            if tuple(images.shape[1:]) != self.info.input_shape:
+                raise DataError(
+                    f"this brick reads images of shape {self.info.input_shape}, not {tuple(images.shape[1:])}"
+                )
+            return images.to(dtype)
+        # half precision cannot resize on every device, and loses digits: prepare in 32 bits at least
+        return apply(self.info.preprocess, images.to(torch.promote_types(dtype, torch.float32))).to(dtype)
+
+    def captured(self) -> Network:
+        """Return the bare network with its shapes, to be analysed or cut again."""
+        return annotate(self.network, cast(tuple[int, ...], self.info.input_shape))
+
+
+class Assembled(_Piece):
+    """Bricks side by side on the same images, and a joint that makes their outputs one row of logits.
+
+    Raises:
+        AssemblyError: the joint does not fit the bricks, or does not give one logit a class.
+    """
+
+    def __init__(self, bricks: "Sequence[Brick | Assembled]", joint: Joint, info: BrickInfo) -> None:
+        super().__init__()
+        if info.kind != "assembled":
+            raise AssemblyError("an Assembled's info must have kind 'assembled'")
+        if not bricks:
+            raise AssemblyError("there is nothing to assemble: give at least one brick")
+        self.bricks = nn.ModuleList(bricks)
+        self.joint = joint
+        self.info = info
+        self.num_outputs: int = joint.width(sum(int(b.num_outputs) for b in bricks))
+        if info.outputs == "logits" and self.num_outputs != len(info.classes):
+            raise AssemblyError(f"the joint gives {self.num_outputs} logits for {len(info.classes)} classes")
+        self.eval()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Map images, float `[B, c, h, w]` in [0,1] of any size, to logits `[B, num_outputs]`."""
+        return cast(torch.Tensor, self.joint(torch.cat([brick(images) for brick in self.bricks], 1)))
+
+
+def assembled_info(bricks: Sequence[Brick | Assembled], classes: Sequence[str], **fields: Any) -> BrickInfo:
+    """Return the info of bricks put together: the given classes and fields, and the lineage of all bricks.
+
+    >>> assembled_info([], ["cat"]).kind
+    'assembled'
+    """
+    sources = tuple(source for brick in bricks for source in brick.info.sources)
+    return BrickInfo.model_validate(
+        {"kind": "assembled", "classes": tuple(classes), "sources": sources} | fields
+    )
+
+
+def _num_columns(network: fx.GraphModule, input_shape: tuple[int, ...]) -> int:
+    output = next(n for n in reversed(network.graph.nodes) if n.op == "output")
+    if not isinstance(output.args[0], fx.Node):
+        raise FormatError("a brick's network must return one tensor")
+    if "shape" not in output.args[0].meta:
+        annotate(network, input_shape)
+    shape = output.args[0].meta["shape"]
+    if len(shape) != 2:
+        raise FormatError(f"a brick's network must return [B, columns], not {list(shape)}")
+    return int(shape[1])
