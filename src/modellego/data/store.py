@@ -1,0 +1,117 @@
+"""Where images lie: stores that hand out one decoded image at a time, and a cache in front of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modellego.data.decode import read_file
+
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
+CACHE_BYTES = 512 << 20
+
+
+class Store(Protocol):
+    """A numbered collection of images."""
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        ...
+
+    def name(self, index: int) -> str:
+        """What to call an image in an error."""
+        ...
+
+    def read(self, index: int) -> Pixels:
+        """Decode one image to `[h, w, c]`: uint8, or float32 in [0,1]."""
+        ...
+
+
+class FileStore:
+    """Image files."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = tuple(paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def name(self, index: int) -> str:
+        """The file's path."""
+        return str(self.paths[index])
+
+    def read(self, index: int) -> Pixels:
+        """Decode the file."""
+        return read_file(self.paths[index])
+
+
+class ArrayStore:
+    """Images in memory: one array `[n, c, h, w]`, uint8 or float32."""
+
+    def __init__(self, images: Pixels) -> None:
+        self.array = images
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def name(self, index: int) -> str:
+        """The image's number."""
+        return f"image {index}"
+
+    def read(self, index: int) -> Pixels:
+        """A view of the image."""
+        pixels: Pixels = self.array[index].transpose(1, 2, 0)
+        return pixels
+
+
+class ChainStore:
+    """Several stores one behind the other."""
+
+    def __init__(self, stores: Sequence[Store]) -> None:
+        self.stores = tuple(stores)
+        self.starts = np.cumsum([0, *(len(s) for s in stores)])
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def _find(self, index: int) -> tuple[Store, int]:
+        which = int(np.searchsorted(self.starts, index, "right")) - 1
+        return self.stores[which], index - int(self.starts[which])
+
+    def name(self, index: int) -> str:
+        """The name in the store that holds the image."""
+        store, inner = self._find(index)
+        return store.name(inner)
+
+    def read(self, index: int) -> Pixels:
+        """Read from the store that holds the image."""
+        store, inner = self._find(index)
+        return store.read(inner)
+
+
+class CacheStore:
+    """Keeps decoded images of another store in memory until `budget` bytes are full."""
+
+    def __init__(self, store: Store, budget: int = CACHE_BYTES) -> None:
+        self.store = store
+        self.left = budget
+        self.kept: dict[int, Pixels] = {}
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def name(self, index: int) -> str:
+        """The name in the inner store."""
+        return self.store.name(index)
+
+    def read(self, index: int) -> Pixels:
+        """Read from memory, else from the inner store."""
+        pixels = self.kept.get(index)
+        if pixels is None:
+            pixels = self.store.read(index)
+            if pixels.nbytes <= self.left:
+                self.left -= pixels.nbytes
+                self.kept[index] = pixels
+        return pixels
