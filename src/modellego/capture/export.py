@@ -15,7 +15,13 @@ from modellego.capture.raise_layers import raise_layers
 from modellego.errors import CaptureError
 
 LogitsSelector = str | int | Callable[[Any], torch.Tensor]
-_NO_EFFECT = ("_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range", "sym_constrain_range_for_size", "_assert_async")
+_NO_EFFECT = (
+    "_assert_scalar",
+    "_assert_tensor_metadata",
+    "sym_constrain_range",
+    "sym_constrain_range_for_size",
+    "_assert_async",
+)
 
 
 class _Selected(nn.Module):
@@ -30,7 +36,9 @@ class _Selected(nn.Module):
         return _select(self.model(x), self.logits)
 
 
-def capture(model: nn.Module, input_shape: tuple[int, ...], *, logits: LogitsSelector | None = None) -> Network:
+def capture(
+    model: nn.Module, input_shape: tuple[int, ...], *, logits: LogitsSelector | None = None
+) -> Network:
     """Capture a classifier as a graph of ATen ops and `nn` layers that keep the source's parameter names.
 
     Args:
@@ -89,7 +97,9 @@ def _try_forward(
     try:
         output = model(example)
     except TypeError as error:
-        raise CaptureError(f"{name} cannot be called with one image tensor ({error}): wrap it in a module whose forward takes only the image") from error
+        raise CaptureError(
+            f"{name} cannot be called with one image tensor ({error}): wrap it in a module whose forward takes only the image"
+        ) from error
     except Exception as error:
         raise CaptureError(
             f"{name} does not run on an input of shape {shape} (channels x height x width): {_first_line(error)}; give the size it was trained on with --input-size"
@@ -98,9 +108,13 @@ def _try_forward(
         try:
             output = _select(output, logits)
         except (KeyError, IndexError, AttributeError, TypeError) as error:
-            raise CaptureError(f"logits={logits!r} does not pick anything from what {name} returns, a {_describe(output)}") from error
+            raise CaptureError(
+                f"logits={logits!r} does not pick anything from what {name} returns, a {_describe(output)}"
+            ) from error
     if not isinstance(output, torch.Tensor):
-        raise CaptureError(f"{name} returns a {_describe(output)}, not a tensor of logits: name the logits in it with the logits= selector (--logits KEY)")
+        raise CaptureError(
+            f"{name} returns a {_describe(output)}, not a tensor of logits: name the logits in it with the logits= selector (--logits KEY)"
+        )
     if output.ndim != 2 or output.shape[0] != 2:
         raise CaptureError(
             f"{name} is not a classifier: it returns a tensor of shape {list(output.shape)} for 2 images, not 2-D logits [2, classes]; pick or reshape them with the logits= selector"
@@ -120,7 +134,9 @@ def _export(model: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.export.export(model, (example,), dynamic_shapes=({0: Dim("batch")},), strict=False)
+            program = torch.export.export(
+                model, (example,), dynamic_shapes=({0: Dim("batch")},), strict=False
+            )
         graph = program.module(check_guards=False)
     except Exception as error:
         raise CaptureError(
@@ -219,4 +235,6 @@ def _check_same(network: Network, example: torch.Tensor, expected: torch.Tensor)
         got = network.graph(torch.cat([example, example[:1]]))
     scale = float(expected.abs().max()) or 1.0
     if got.shape[0] != 3 or not float((got[:2] - expected).abs().max()) <= 1e-3 * scale:
-        raise CaptureError("the captured graph does not compute what the model computes: the model changes its own state or draws random numbers in eval mode")
+        raise CaptureError(
+            "the captured graph does not compute what the model computes: the model changes its own state or draws random numbers in eval mode"
+        )

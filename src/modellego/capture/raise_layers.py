@@ -11,7 +11,12 @@ from torch import fx, nn
 
 Arguments = dict[str, Any]
 _CONVS: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-_BATCH_NORMS: dict[int, type[nn.Module]] = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
+_BATCH_NORMS: dict[int, type[nn.Module]] = {
+    2: nn.BatchNorm1d,
+    3: nn.BatchNorm1d,
+    4: nn.BatchNorm2d,
+    5: nn.BatchNorm3d,
+}
 
 
 def raise_layers(graph: fx.GraphModule, source: nn.Module) -> fx.GraphModule:
@@ -101,7 +106,9 @@ def layer_path(node: fx.Node, arguments: Arguments) -> str:
 def _free(path: str, taken: dict[str, Any]) -> str:
     """Return the path, or the first numbered variant of it, that neither is taken nor runs through a taken one."""
     candidate, count = path, 1
-    while any(t == candidate or t.startswith(candidate + ".") or candidate.startswith(t + ".") for t in taken):
+    while any(
+        t == candidate or t.startswith(candidate + ".") or candidate.startswith(t + ".") for t in taken
+    ):
         count += 1
         candidate = f"{path}_{count}"
     return candidate
@@ -136,7 +143,11 @@ def _pair(values: Any, n: int) -> tuple[int, ...]:
 
 
 def _conv(node: fx.Node, a: Arguments, source: nn.Module) -> tuple[nn.Module, dict[str, fx.Node]]:
-    shape = tuple(a["weight"].meta["val"].shape) if "val" in a["weight"].meta else tuple(a["weight"].meta["shape"])
+    shape = (
+        tuple(a["weight"].meta["val"].shape)
+        if "val" in a["weight"].meta
+        else tuple(a["weight"].meta["shape"])
+    )
     n = len(shape) - 2
     padding = a["padding"] if isinstance(a["padding"], str) else _pair(a["padding"], n)
     with torch.device("meta"):
@@ -168,13 +179,17 @@ def _batch_norm(node: fx.Node, a: Arguments, source: nn.Module) -> tuple[nn.Modu
 
 def _instance_norm(node: fx.Node, a: Arguments, source: nn.Module) -> tuple[nn.Module, dict[str, fx.Node]]:
     shape = a["input"].meta["val"].shape
-    layer = nn.InstanceNorm2d(int(shape[1]), a["eps"], a["momentum"], a["weight"] is not None, a["running_mean"] is not None)
+    layer = nn.InstanceNorm2d(
+        int(shape[1]), a["eps"], a["momentum"], a["weight"] is not None, a["running_mean"] is not None
+    )
     names = {"weight": "weight", "bias": "bias", "running_mean": "running_mean", "running_var": "running_var"}
     return layer, _tensors(a, names)
 
 
 def _layer_norm(node: fx.Node, a: Arguments, source: nn.Module) -> tuple[nn.Module, dict[str, fx.Node]]:
-    layer = nn.LayerNorm(tuple(a["normalized_shape"]), a["eps"], a["weight"] is not None, a["bias"] is not None)
+    layer = nn.LayerNorm(
+        tuple(a["normalized_shape"]), a["eps"], a["weight"] is not None, a["bias"] is not None
+    )
     return layer, _tensors(a, {"weight": "weight", "bias": "bias"})
 
 

@@ -1,0 +1,17 @@
+"""Channels: integer ids for every channel of every tensor, and the sets that must live or die together."""
+
+from modellego.channels.analysis import analyse
+from modellego.channels.channel_map import ChannelMap, KeepMask, Reading
+from modellego.channels.rules import add_rule, binary_rule, elementwise_rule
+from modellego.channels.walk import Walk
+
+__all__ = [
+    "ChannelMap",
+    "KeepMask",
+    "Reading",
+    "Walk",
+    "add_rule",
+    "analyse",
+    "binary_rule",
+    "elementwise_rule",
+]

@@ -1,0 +1,120 @@
+"""Walk a network once, give every channel an integer id, and close the ties into channel sets."""
+
+import numpy as np
+from torch import fx
+
+from modellego.capture.network import Network
+from modellego.capture.ops import op_name
+from modellego.channels.arrays import compress, expand_axes, no_channels, varying
+from modellego.channels.channel_map import ChannelMap, Ids, KeepMask, Reading
+from modellego.channels.rules import rule_of
+from modellego.channels.structure import argument
+from modellego.channels.ties import look_up, make_rectangular
+from modellego.channels.walk import Walk
+
+# Ops that would need new arguments if the axis they work on were cut: that axis stays whole.
+_FIXED_AXIS = ("select.int", "unbind.int", "index.Tensor", "index_select.default", "roll.default", "channel_shuffle.default",
+               "repeat_interleave.self_int", "unfold.default")  # fmt: skip
+
+
+def analyse(network: Network) -> ChannelMap:
+    """Find which channels of a network must live or die together, and which may be cut.
+
+    Source: "channel sets" of DESIGN.md; integer ids pushed through the graph, ties closed by connected components.
+
+    >>> import torch
+    >>> from modellego.capture import capture
+    >>> net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.Flatten(), torch.nn.Linear(16, 2))
+    >>> found = analyse(capture(net, (3, 2, 2)))
+    >>> found.summary()
+    {'sets': 6, 'cuttable_sets': 4, 'channels': 6, 'cuttable_channels': 4}
+    """
+    walk = Walk(network.graph)
+    output: fx.Node | None = None
+    for node in network.graph.graph.nodes:
+        if node.op == "placeholder":
+            walk.ids[node] = no_channels(len(node.meta["shape"]))
+        elif node.op == "get_attr":
+            walk.ids[node] = None
+        elif node.op == "output":
+            output = node.args[0]
+        else:
+            walk.ids[node] = rule_of(node, walk)(walk, node)
+    assert output is not None
+    return _close(walk, output)
+
+
+def _close(walk: Walk, output: fx.Node) -> ChannelMap:
+    logit_ids = expand_axes(walk.ids_of(output), output.meta["shape"], (1,)).reshape(-1)
+    known = [
+        a
+        for found in walk.ids.values()
+        for a in (found if isinstance(found, list) else [found])
+        if a is not None
+    ]
+    tables = list({a.tobytes() + str(a.shape).encode(): a for a in known if len(varying(a)) > 1}.values())
+    labels = make_rectangular(walk.ties, tables, walk.groups)
+    used = np.unique(labels) if labels.size else labels
+    labels = np.searchsorted(used, labels).astype(np.int64)
+    n_sets = int(used.size)
+    cuttable = np.ones(n_sets, dtype=np.bool_)
+    for pins in walk.ties.pins:
+        cuttable[labels[pins]] = False
+    logit_sets = look_up(labels, logit_ids)
+    cuttable[logit_sets[logit_sets >= 0]] = False
+    free = bool((logit_sets >= 0).all()) and np.unique(logit_sets).size == logit_sets.size
+    pinned_sets = labels[np.concatenate(walk.ties.pins)] if walk.ties.pins else np.zeros(0, dtype=np.int64)
+    inner = [look_up(labels, i) for i in walk.layer_in.values()]
+    read_again = np.concatenate([*inner, pinned_sets]) if inner else pinned_sets
+    free = free and not np.isin(logit_sets, read_again).any()
+    _pin_empty_boxes(cuttable, labels, walk)
+    _pin_fixed_axes(cuttable, labels, walk)
+
+    def sets(ids: Ids) -> Ids:
+        return look_up(labels, ids)
+
+    return ChannelMap(
+        ids={n.name: compress(sets(a)) for n, a in walk.ids.items() if isinstance(a, np.ndarray)},
+        parts={n.name: [compress(sets(a)) for a in f] for n, f in walk.ids.items() if isinstance(f, list)},
+        n_sets=n_sets,
+        cuttable=cuttable,
+        readers=[
+            Reading(n.name, str(n.target), n.args[0].name, sets(i), sets(o)) for n, i, o in walk.readers
+        ],  # type: ignore[union-attr]
+        layer_in={k: sets(v) for k, v in walk.layer_in.items()},
+        layer_out={k: sets(v) for k, v in walk.layer_out.items()},
+        logit_sets=logit_sets if free else None,
+        approximate=walk.approximate,
+        pinned=walk.pinned,
+    )
+
+
+def _pin_empty_boxes(cuttable: KeepMask, labels: Ids, walk: Walk) -> None:
+    """A tensor all of whose channels are one set cannot lose that set: pin it."""
+    for found in walk.ids.values():
+        for ids in found if isinstance(found, list) else [found]:
+            if ids is None or not (ids >= 0).all():
+                continue
+            sets = np.unique(look_up(labels, ids))
+            if sets.size == 1:
+                cuttable[sets] = False
+
+
+def _pin_fixed_axes(cuttable: KeepMask, labels: Ids, walk: Walk) -> None:
+    """Keep whole the axis along which an op picks positions by number."""
+    for node in walk.ids:
+        name = (op_name(node.target) or "").removeprefix("aten.") if node.op == "call_function" else ""
+        source = node.args[0] if node.args else None
+        if name not in _FIXED_AXIS or not isinstance(source, fx.Node):
+            continue
+        sets = compress(look_up(labels, walk.ids_of(source)))
+        whole = name in ("index.Tensor", "roll.default", "unfold.default", "channel_shuffle.default")
+        dim = None if whole else argument(node, "dim", 0)
+        axes = set(varying(sets)) if dim is None else {int(dim) % sets.ndim} & set(varying(sets))
+        if name == "roll.default":
+            axes &= {int(d) % sets.ndim for d in argument(node, "dims", list(range(sets.ndim)))}
+        elif name == "index.Tensor":
+            axes &= {i for i, index in enumerate(node.args[1]) if index is not None}  # type: ignore[arg-type]
+        if axes:
+            cuttable[np.unique(sets[sets >= 0])] = False
+            walk.pinned[node.name] = f"{name} picks positions along the channels"

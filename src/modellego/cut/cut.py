@@ -1,0 +1,137 @@
+"""Cut a network by a keep mask over its channel sets: a smaller graph with smaller layers, logits limited to a task."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from modellego.capture.network import Network, annotate
+from modellego.channels.channel_map import ChannelMap, Ids, KeepMask
+from modellego.cut.rewrite import kept_along, rewrite
+from modellego.cut.slicing import TensorSlicer, slice_layer
+from modellego.errors import CutError
+
+
+def cut(
+    network: Network, channels: ChannelMap, keep: KeepMask, logits: Sequence[int] | None = None
+) -> Network:
+    """Return a physically smaller network whose logits are those of the wanted classes, in the order given.
+
+    Its output equals the source's, with the removed channels zeroed where they are read, on those logits (exactly but
+    for the nodes in `channels.approximate`). Nodes and layers keep their names; the source is left as it is.
+
+    Args:
+        network: what `channels` was analysed from.
+        channels: its channel map.
+        keep: bool [n_sets]; sets that may not be cut are kept whatever it says.
+        logits: class indices to keep, distinct; all by default.
+
+    Raises:
+        CutError: a tensor would end empty, or a class index is out of range or doubled.
+
+    >>> from modellego.capture import capture
+    >>> from modellego.channels import analyse
+    >>> net = capture(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 5)), (3,))
+    >>> found = analyse(net)
+    >>> keep = found.keep_all()
+    >>> keep[found.layer_out["0"][:2]] = False
+    >>> small = cut(net, found, keep, logits=[4, 0])
+    >>> small.graph.get_submodule("2")
+    Linear(in_features=2, out_features=2, bias=True)
+    """
+    wanted = _check_logits(network, logits)
+    kept = (np.asarray(keep, dtype=np.bool_) | ~channels.cuttable).copy()
+    in_place = channels.logit_sets is not None and wanted == sorted(wanted)
+    if in_place:
+        assert channels.logit_sets is not None
+        kept[channels.logit_sets] = False
+        kept[channels.logit_sets[wanted]] = True
+    _check_not_empty(network, channels, kept)
+
+    def mask(ids: Ids) -> Any:
+        return (ids < 0) | kept[np.maximum(ids, 0)]
+
+    slicer = TensorSlicer()
+    root: dict[str, Any] = {}
+    for path in {str(n.target): None for n in network.graph.graph.nodes if n.op == "call_module"}:
+        layer = network.graph.get_submodule(path)
+        if path in channels.layer_in:
+            root[path] = slice_layer(
+                path, layer, mask(channels.layer_in[path]), mask(channels.layer_out[path]), slicer
+            )
+        else:
+            root[path] = _copy_stateless(layer, slicer)
+    for node in network.graph.graph.nodes:
+        if node.op == "get_attr" and str(node.target) not in root:
+            root[str(node.target)] = _slice_constant(network, node, channels, kept, slicer)
+    graph = fx.Graph()
+    moved: dict[fx.Node, fx.Node] = {}
+    for node in network.graph.graph.nodes:
+        if node.op == "output":
+            result = moved[node.args[0]]
+            if not in_place and wanted != list(range(network.num_logits)):
+                result = _select_logits(graph, root, result, wanted)
+            graph.output(result)
+            continue
+        moved[node] = graph.node_copy(node, lambda n: moved[n])
+        moved[node].meta = {k: v for k, v in node.meta.items() if k == "nn_module_stack"}
+        if node.op == "call_function":
+            rewrite(node, moved[node], channels, kept, root)
+    module = fx.GraphModule(root, graph)
+    module.graph.eliminate_dead_code()
+    module.delete_all_unused_submodules()
+    module.recompile()
+    module.train(network.graph.training)
+    return annotate(module, network.input_shape)
+
+
+def _check_logits(network: Network, logits: Sequence[int] | None) -> list[int]:
+    count = network.num_logits
+    wanted = list(range(count)) if logits is None else [int(i) for i in logits]
+    bad = [i for i in wanted if not 0 <= i < count]
+    if bad or not wanted or len(set(wanted)) < len(wanted):
+        raise CutError(
+            f"logits {wanted[:10]} are not distinct indices in 0..{count - 1}: name each wanted class once"
+        )
+    return wanted
+
+
+def _check_not_empty(network: Network, channels: ChannelMap, kept: KeepMask) -> None:
+    for name, ids in channels.ids.items():
+        if ids.size and (ids >= 0).all() and not kept[np.unique(ids)].any():
+            raise CutError(
+                f"all channels of {name} would be removed: keep at least one of its sets (modellego.cut.rescue does)"
+            )
+
+
+def _copy_stateless(layer: torch.nn.Module, slicer: TensorSlicer) -> torch.nn.Module:
+    """Copy a layer none of whose weights lies along a channel axis (dropout, a single PReLU slope)."""
+    copied = copy.deepcopy(layer)
+    for key, parameter in layer.named_parameters(recurse=False):
+        copied.register_parameter(key, slicer(parameter, {}))  # type: ignore[arg-type]
+    return copied
+
+
+def _slice_constant(
+    network: Network, node: fx.Node, channels: ChannelMap, kept: KeepMask, slicer: TensorSlicer
+) -> torch.Tensor:
+    tensor: Any = network.graph
+    for part in str(node.target).split("."):
+        tensor = getattr(tensor, part)
+    ids = channels.ids.get(node.name)
+    shape = tuple(tensor.shape)
+    masks = (
+        {}
+        if ids is None
+        else {a: kept_along(ids, kept, shape, a) for a in range(ids.ndim) if ids.shape[a] > 1}
+    )
+    return slicer(tensor, masks)
+
+
+def _select_logits(graph: fx.Graph, root: dict[str, Any], logits: fx.Node, wanted: list[int]) -> fx.Node:
+    root["task_logits"] = torch.tensor(wanted)
+    index = graph.get_attr("task_logits")
+    return graph.call_function(torch.ops.aten.index_select.default, (logits, 1, index))
