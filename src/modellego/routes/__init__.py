@@ -1,0 +1,18 @@
+"""Decision routes: which channels carry which class through a network, as a page and as pictures."""
+
+from modellego.routes.html import render_fragment, render_html, routes_css, routes_script
+from modellego.routes.static import save_picture
+from modellego.routes.values import RouteEdges, RouteGraph, RouteLayer, RouteLink, roles
+
+__all__ = [
+    "RouteEdges",
+    "RouteGraph",
+    "RouteLayer",
+    "RouteLink",
+    "render_fragment",
+    "render_html",
+    "roles",
+    "routes_css",
+    "routes_script",
+    "save_picture",
+]
