@@ -61,15 +61,17 @@ def _pixels(image: Image.Image, name: str) -> NDArray[np.uint8]:
         bytes_: NDArray[np.uint8] = ((values + 128) // 257).astype(np.uint8)
         return bytes_[..., None]
     if image.mode == "F":
-        reals = np.asarray(image)
+        reals = np.asarray(image, dtype=np.float32)
         if not (reals.min() >= 0 and reals.max() <= 1):
             raise DataError(f"{name} has float pixels outside [0,1]: save it with 8 or 16 bits a channel")
-        return np.rint(reals * 255).astype(np.uint8)[..., None]
+        rounded: NDArray[np.uint8] = np.rint(reals * 255).astype(np.uint8)
+        return rounded[..., None]
     grey = image.mode in {"1", "L", "LA", "La"}
     wanted = "L" if grey else "RGB"
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # Pillow warns on the direct way
-    pixels: NDArray[np.uint8] = np.asarray(image if image.mode == wanted else image.convert(wanted))
+    plain = image if image.mode == wanted else image.convert(wanted)
+    pixels: NDArray[np.uint8] = np.asarray(plain, dtype=np.uint8)
     return pixels[..., None] if grey else pixels
 
 

@@ -1,0 +1,79 @@
+"""Loads a source model by name."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from modellego.preprocess import Preprocess
+from modellego.sources.given import Numbers, Size, SourceError, parse_numbers, parse_size, read_class_names
+from modellego.sources.makers import Wishes, from_file, from_timm, from_torchvision, from_zoo
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A trained classifier in eval mode, its preprocessing, and its class names where known."""
+
+    model: nn.Module
+    preprocess: Preprocess
+    classes: tuple[str, ...] | None
+    name: str
+
+
+def load_source(
+    spec: str,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    input_size: Size | None = None,
+    mean: Numbers | None = None,
+    std: Numbers | None = None,
+    class_names: str | os.PathLike[str] | Sequence[str] | None = None,
+    channels: int | None = None,
+    num_classes: int | None = None,
+    resize: str | None = None,
+    image_shape: tuple[int, int, int] | None = None,
+) -> Source:
+    """Load `path/to/file.py:callable`, `zoo:NAME`, `torchvision:NAME` or `timm:NAME` as a `Source`.
+
+    `weights` is a safetensors file or a torch state dict (never a pickled model); `random` leaves zoo,
+    torchvision and timm networks untrained; without it the latter two come with their published weights.
+    `input_size` is a side or (height, width) in pixels; `mean` and `std` refer to images in [0,1];
+    `class_names` is a file (one a line, or a JSON list) or a list. Class and channel counts and the zoo's
+    width are read off the weights where not given; what is still open is taken from `image_shape`
+    (channels, height, width of the data). Raises `SourceError`.
+
+    >>> source = load_source("zoo:lenet5", weights="random", input_size=28, channels=1, class_names="a,b")
+    >>> source.preprocess.height, source.classes, source.name
+    (28, ('a', 'b'), 'lenet5')
+    """
+    kind, _, name = spec.partition(":")
+    names = read_class_names(class_names) if class_names is not None else None
+    count = num_classes if num_classes is not None else (len(names) if names else None)
+    wishes = Wishes(weights, parse_size(input_size), channels, count, image_shape)
+    makers = {"zoo": from_zoo, "torchvision": from_torchvision, "timm": from_timm}
+    if kind in makers:
+        found = makers[kind](name, wishes)
+        title = name
+    elif re.search(r"\.py:[^:/\\]+$", spec):
+        file, _, name = spec.rpartition(":")
+        found = from_file(Path(file).expanduser(), name, wishes)
+        title = Path(file).stem if name in {"build", "model", "main", "get_model"} else name
+    else:
+        raise SourceError(
+            f"{spec!r} names no model: write path/to/file.py:callable, zoo:NAME, torchvision:NAME, "
+            f"timm:NAME, or the directory of a brick"
+        )
+    classes = names or found.classes
+    if names and num_classes is not None and len(names) != num_classes:
+        raise SourceError(f"{len(names)} class names are given for {num_classes} classes: give one for each")
+    preprocess = Preprocess(
+        channels or found.channels,
+        *(wishes.size or found.size),
+        parse_numbers(mean, "mean") or found.mean,
+        parse_numbers(std, "std") or found.std,
+        resize or found.resize,
+    )
+    return Source(found.model.eval(), preprocess, classes, title)
