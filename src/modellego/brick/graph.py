@@ -118,6 +118,7 @@ def _encode_target(node: fx.Node, name: str) -> str:
 
 def expected_tensors(document: NetworkDocument) -> dict[str, Expected]:
     """Return every tensor that a network's document asks for by name, without using memory for them."""
+    _check_uses(document)
     wanted: dict[str, Expected] = {}
     for path, layer in document.layers.items():
         for name, tensor in _own_tensors(meta_layer(layer)).items():
@@ -134,7 +135,7 @@ def expected_tensors(document: NetworkDocument) -> dict[str, Expected]:
 def build_network(
     document: NetworkDocument, tensors: Mapping[str, torch.Tensor], input_shape: tuple[int, ...]
 ) -> fx.GraphModule:
-    """Build the graph of a document around tensors that fit `expected_tensors`.
+    """Build the graph of a document around the tensors that `expected_tensors` asks for.
 
     It comes in eval mode, with every tensor's shape at batch size 1 in `node.meta["shape"]`. No code of the
     file is run: nodes call ops and layers of the closed lists, and names are plain identifiers.
@@ -142,7 +143,6 @@ def build_network(
     Raises:
         FormatError: nodes out of order, dangling references, names that clash, or a graph that does not run.
     """
-    _check_uses(document)
     root = nn.Module()
     for path, layer in document.layers.items():
         module = meta_layer(layer)

@@ -107,7 +107,7 @@ else:
             Annotated[None, Tag("null")]
             | Annotated[bool, Tag("bool")]
             | Annotated[int, Field(ge=-_INT64, lt=_INT64), Tag("integer")]
-            | Annotated[float, Tag("number")]
+            | Annotated[float, Field(allow_inf_nan=False), Tag("number")]
             | Annotated[Text, Field(max_length=200), Tag("string")]
             | Annotated[list["Value"], Field(max_length=MAX_ITEMS), Tag("list")]
             | Annotated[NodeRef, Tag("<node>")]

@@ -54,7 +54,7 @@ def read_plain_file(path: Path, limit: int) -> bytes:
                 raise FormatError(f"{name} is not a plain file")
             if status.st_size > limit:
                 raise FormatError(f"{name} has {status.st_size} bytes, more than the {limit} it may have")
-            return file.read(limit + 1)
+            return file.read(status.st_size)
     except FileNotFoundError:
         raise FormatError(f"{path.parent} holds no {name}: it is no brick, or an incomplete one") from None
     except OSError as error:

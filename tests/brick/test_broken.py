@@ -1,0 +1,425 @@
+"""Broken and malicious bricks: each is refused in one sentence, and none of them runs or costs anything."""
+
+import json
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from modellego.brick import Assembled, Brick, BrickInfo, load, save
+from modellego.errors import FormatError
+
+MakeBrick = Callable[..., Brick]
+Document = dict[str, Any]
+X = {"node": "x"}
+
+
+@pytest.fixture
+def folder(make_brick: MakeBrick, tmp_path: Path) -> Path:
+    return save(make_brick(), tmp_path / "brick")
+
+
+@pytest.fixture
+def nested_folder(nested: Assembled, tmp_path: Path) -> Path:
+    return save(nested, tmp_path / "nested")
+
+
+def refused(folder: Path) -> str:
+    """Load, expect a refusal, and return its text: one line, of bearable length."""
+    with pytest.raises(FormatError) as caught:
+        load(folder)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert len(text) < 1000
+    return text
+
+
+def edit(folder: Path, change: Callable[[Document], Any]) -> None:
+    path = folder / "brick.json"
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def node(document: Document, name: str) -> Document:
+    found: Document = next(n for n in document["network"]["nodes"] if n["name"] == name)
+    return found
+
+
+def insert(*nodes: Document) -> Callable[[Document], None]:
+    """Put nodes right behind the placeholder."""
+
+    def change(document: Document) -> None:
+        document["network"]["nodes"][1:1] = nodes
+
+    return change
+
+
+def call(target: str, *args: Any, name: str = "evil", **kwargs: Any) -> Document:
+    return {"name": name, "op": "call_function", "target": target, "args": list(args), "kwargs": kwargs}
+
+
+def read(target: str) -> Document:
+    return {"name": "evil", "op": "get_attr", "target": target, "args": [], "kwargs": {}}
+
+
+def run(target: str) -> Document:
+    return {"name": "evil", "op": "call_module", "target": target, "args": [X], "kwargs": {}}
+
+
+def layer(document: Document, path: str) -> Document:
+    found: Document = document["network"]["layers"][path]
+    return found
+
+
+def also(path: str) -> Callable[[Document], None]:
+    """Call dropout under another path, which needs no weights."""
+
+    def change(document: Document) -> None:
+        document["network"]["layers"][path] = layer(document, "drop")
+        document["network"]["nodes"].insert(1, run(path))
+
+    return change
+
+
+SIZE = call("aten.sym_size.int", X, 2, name="size")
+DOCUMENTS: dict[str, tuple[Callable[[Document], Any], str]] = {
+    # the envelope
+    "no version": (lambda d: d.pop("format_version"), "no brick"),
+    "version of another type": (lambda d: d.update(format_version="1"), "no brick"),
+    "version true": (lambda d: d.update(format_version=True), "no brick"),
+    "version zero": (lambda d: d.update(format_version=0), "no brick"),
+    "future version": (lambda d: d.update(format_version=2, novelty=1), "upgrade"),
+    "unknown key": (lambda d: d.update(novelty=1), "novelty"),
+    "unknown kind": (lambda d: d.update(kind="pickle"), "kind|brick"),
+    "kind that does not fit": (lambda d: d.update(kind="assembled"), "brick.json"),
+    "no network": (lambda d: d.pop("network"), "network"),
+    "class twice": (lambda d: d.update(classes=["a", "a", "b"]), "twice"),
+    "class too few": (lambda d: d.update(classes=["a", "b"]), "3 logits for 2 classes"),
+    "number as class": (lambda d: d.update(classes=[0, 1, 2]), "classes"),
+    "another input shape": (lambda d: d.update(input_shape=[4, 8, 8], preprocess=None), "does not run"),
+    "too large an input": (lambda d: d.update(input_shape=[3, 65536, 65536], preprocess=None), "larger than"),
+    "zero deviation": (lambda d: d["preprocess"].update(std=[0.0, 1.0, 1.0]), "std"),
+    "unknown resize": (lambda d: d["preprocess"].update(resize="eval"), "resize"),
+    # names
+    "dunder node": (lambda d: node(d, "x").update(name="__class__", target="__class__"), "identifier"),
+    "keyword node": (lambda d: node(d, "x").update(name="lambda"), "reserved"),
+    "code in a node's name": (lambda d: node(d, "stem").update(name="a=__import__('os')"), "identifier"),
+    "newline in a node's name": (lambda d: node(d, "stem").update(name="a\nimport os"), "identifier"),
+    "builtin as a node's name": (insert(call("aten.relu.default", X, name="print")), "meaning of its own"),
+    "code in a placeholder's target": (lambda d: node(d, "x").update(target="x=print(1)"), "placeholder's target"),
+    "star in a placeholder's target": (lambda d: node(d, "x").update(target="*x"), "placeholder's target"),
+    "code in a keyword": (insert(call("aten.relu.default", X, **{"a=1) or print(": 1})), "identifier"),
+    "two nodes of one name": (insert(call("aten.relu.default", X, name="stem")), "two nodes"),
+    "traversal in a layer's path": (lambda d: d["network"]["layers"].update({"../../evil": layer(d, "stem")}), "module path"),
+    "quote in a layer's path": (lambda d: d["network"]["layers"].update({'a"),print("': layer(d, "stem")}), "module path"),
+    "dunder layer": (lambda d: d["network"]["layers"].update(__class__=layer(d, "stem")), "module path"),
+    "layer named forward": (lambda d: d["network"]["layers"].update(forward=layer(d, "stem")), "attribute"),
+    "layer named _modules": (lambda d: d["network"]["layers"].update(_modules=layer(d, "stem")), "attribute"),
+    "layer inside a layer": (also("stem.inner"), "lies inside"),
+    "layer over a container": (also("block"), "two things|lies inside"),
+    "empty part": (lambda d: d["network"]["layers"].update({"a..b": layer(d, "stem")}), "module path"),
+    # targets
+    "op that is not listed": (insert(call("os.system", "true")), "closed list"),
+    "op by another spelling": (insert(call("torch.ops.aten.relu", X)), "closed list"),
+    "builtin as op": (insert(call("builtins.eval", "1")), "closed list"),
+    "unlisted overload": (insert(call("aten.from_file.default", "/etc/passwd")), "closed list"),
+    "method call": (lambda d: node(d, "stem").update(op="call_method", target="stem"), "placeholder"),
+    "layer that is not there": (insert(run("nowhere")), "not there"),
+    "layer by a container": (insert(run("block")), "not there"),
+    "part of a layer": (insert(run("stem.weight")), "not there"),
+    "attribute as tensor": (insert(read("__class__")), "not there"),
+    "layer's attribute as tensor": (insert(read("stem.__class__")), "not there"),
+    "layer's option as tensor": (insert(read("stem.in_channels")), "not there"),
+    "tensor that is not there": (insert(read("nothing")), "not there"),
+    # references and order
+    "dangling reference": (insert(call("aten.relu.default", {"node": "ghost"})), "not an earlier node"),
+    "cycle": (insert(call("aten.relu.default", {"node": "evil"})), "not an earlier node"),
+    "later node": (insert(call("aten.relu.default", {"node": "head"})), "not an earlier node"),
+    "no output": (lambda d: d["network"]["nodes"].pop(), "must end"),
+    "two outputs": (insert({"name": "o", "op": "output", "target": "output", "args": [X], "kwargs": {}}), "must end"),
+    "two inputs": (insert({"name": "y", "op": "placeholder", "target": "y", "args": [], "kwargs": {}}), "must begin"),
+    "no input": (lambda d: d["network"]["nodes"].pop(0), "must begin"),
+    "placeholder with default": (lambda d: node(d, "x").update(args=[1]), "no arguments"),
+    "output of a list": (lambda d: node(d, "output").update(args=[[{"node": "head"}]]), "takes one node"),
+    "output of the image": (lambda d: node(d, "output").update(args=[X]), r"\[1, columns\]"),
+    "layer called with a number": (lambda d: node(d, "stem").update(args=[1]), "takes one node"),
+    "layer called with options": (lambda d: node(d, "stem").update(kwargs={"input": X}), "takes one node"),
+    "unused layer": (lambda d: d["network"]["layers"].update(spare=layer(d, "stem")), "no node uses"),
+    "no nodes": (lambda d: d["network"].update(nodes=[]), "nodes"),
+    # arguments of nodes
+    "unknown kind of value": (insert(call("aten.relu.default", {"eval": "1"})), "no value"),
+    "value with two keys": (insert(call("aten.relu.default", {"node": "x", "tuple": []})), "no value"),
+    "number beyond 64 bits": (insert(call("aten.add.Tensor", X, 2**64)), "less than"),
+    "text for a tensor": (insert(call("aten.relu.default", "x")), "does not run"),
+    "missing argument": (insert(call("aten.mean.dim")), "does not run"),
+    "axis that is not there": (insert(call("aten.mean.dim", X, [9])), "does not run"),
+    # what would eat memory or time
+    "repeated list": (insert(call("operator.mul", [0], 2**62)), "numbers and tensors only"),
+    "repeated text": (insert(call("operator.mul", "a", 2**62)), "numbers and tensors only"),
+    "huge power": (insert(call("operator.pow", 9, 2**60)), "exponents"),
+    "huge product": (insert(SIZE, call("operator.mul", {"node": "size"}, 2**62)), "64 bits"),
+    "huge constant": (insert(call("aten.zeros.default", [2**20, 2**20])), "larger than"),
+    "huge repetition": (insert(call("aten.repeat.default", X, [2**20, 1, 1, 2**20])), "larger than"),
+    "a million pieces": (
+        insert(call("aten.zeros.default", [2**27], name="z"), call("aten.split.Tensor", {"node": "z"}, 1)), "apart",
+    ),
+    "size that depends on data": (insert(call("aten.nonzero.default", X)), "does not run"),
+    # layers
+    "unlisted layer": (lambda d: layer(d, "stem").update(type="Module"), "closed list"),
+    "layer with a forged argument": (lambda d: layer(d, "stem")["arguments"].update(device="cuda"), "exactly"),
+    "layer of absurd size": (lambda d: layer(d, "stem")["arguments"].update(out_channels=10**15), "whole number"),
+    "layer larger than its weights": (lambda d: layer(d, "head")["arguments"].update(in_features=2**24), "shape"),
+    "layer of another dtype": (lambda d: layer(d, "stem").update(dtype="float64"), "dtype|float64"),
+    "layer without dtype": (lambda d: layer(d, "stem").update(dtype=None), "dtype"),
+    "layer with zero channels": (lambda d: layer(d, "stem")["arguments"].update(out_channels=0), "whole number"),
+    "padding by a word": (lambda d: layer(d, "stem")["arguments"].update(padding="evil"), "padding"),
+    "groups that do not divide": (lambda d: layer(d, "stem")["arguments"].update(groups=5), "cannot be built"),
+    "layer with a bias too many": (lambda d: layer(d, "stem")["arguments"].update(bias=True), "stem.bias"),
+    # tensors, aliases, ties
+    "bare tensor of another shape": (lambda d: d["network"]["tensors"]["gain"].update(shape=[7, 1, 1]), "shape"),
+    "bare tensor of absurd shape": (lambda d: d["network"]["tensors"]["gain"].update(shape=[2**40] * 16), "gain has shape"),
+    "bare tensor too many dimensions": (lambda d: d["network"]["tensors"]["gain"].update(shape=[1] * 17), "16"),
+    "bare tensor of another dtype": (lambda d: d["network"]["tensors"]["gain"].update(dtype="float16"), "float16"),
+    "bare tensor of negative shape": (lambda d: d["network"]["tensors"]["gain"].update(shape=[-6, 1, 1]), "shape"),
+    "parameter of whole numbers": (lambda d: d["network"]["tensors"]["gain"].update(dtype="int8"), "cannot be trained"),
+    "alias of nothing": (
+        lambda d: (d["network"]["aliases"].update(twin="ghost"), node(d, "stem").update(target="twin")), "no node uses|ghost",
+    ),
+    "unused alias": (lambda d: d["network"]["aliases"].update(twin="stem"), "no node uses"),
+    "tie to nothing": (lambda d: d["ties"].update({"gain": "ghost"}), "tie"),
+    "tie from nothing": (lambda d: d["ties"].update({"ghost": "gain"}), "tie"),
+    "tie in a circle": (lambda d: d["ties"].update({"gain": "gain"}), "tie"),
+    "tie of unlike tensors": (lambda d: d["ties"].update({"gain": "head.bias"}), "differ"),
+    "tie of parameter and buffer": (lambda d: d["ties"].update({"gain": "offset"}), "differ"),
+    "tied tensor in the file": (lambda d: d["ties"].update({"norm.bias": "norm.weight"}), "which no layer has"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", DOCUMENTS)
+def test_a_wrong_document_is_refused(folder: Path, case: str) -> None:
+    change, complaint = DOCUMENTS[case]
+    edit(folder, change)
+    text = refused(folder)
+    with pytest.raises(AssertionError, match=complaint):
+        raise AssertionError(text)
+
+
+NESTED: dict[str, tuple[Callable[[Document], Any], str]] = {
+    "ties inside": (lambda d: d["bricks"][1]["ties"].update({"norm.bias": "norm.weight"}), "outermost"),
+    "joint of another width": (lambda d: d["joint"]["linear"].update(in_features=9), "shape"),
+    "merge twice": (lambda d: d["bricks"][0]["joint"].update(merge=[[0], [0, 1], [2]]), "once"),
+    "merge beyond": (lambda d: d["bricks"][0]["joint"].update(merge=[[0], [1, 2], [9]]), "beyond"),
+    "merge of nothing": (lambda d: d["bricks"][0]["joint"].update(merge=[[0], [], [1]]), "empty"),
+    "merge of a negative column": (
+        lambda d: d["bricks"][0]["joint"].update(merge=[[0], [1, 2], [-1]]),
+        "merge",
+    ),
+    "merge dropped": (lambda d: d["bricks"][0]["joint"].update(merge=None), "4 logits for 3 classes"),
+    "no bricks": (lambda d: d.update(bricks=[]), "bricks"),
+    "input shape of its own": (lambda d: d.update(input_shape=[3, 8, 8]), "its bricks have theirs"),
+    "broken inside": (lambda d: d["bricks"][1]["network"]["nodes"].pop(), "bricks.1"),
+    "future version inside": (lambda d: d["bricks"][1].update(format_version=2), "format_version"),
+    "scale of another length": (lambda d: d["bricks"][0]["joint"]["scale"].update(length=2**24), "scale"),
+}
+
+
+@pytest.mark.parametrize("case", NESTED)
+def test_a_wrong_nested_document_is_refused(nested_folder: Path, case: str) -> None:
+    change, complaint = NESTED[case]
+    edit(nested_folder, change)
+    text = refused(nested_folder)
+    with pytest.raises(AssertionError, match=complaint):
+        raise AssertionError(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"", b"{", b"[]", b"null", b"1", b'"brick"', b"\xff\xfe{}", b"\x80\x04.", b"{" * 100_000, b"[" * 100_000,
+        b'{"a":' * 5000, b'{"format_version":1e999}', b'{"format_version":' + b"9" * 5000 + b"}",
+        b'{"format_version":1,"format_version":2}', b'{"format_version":NaN}', b'{"format_version":1}',
+    ],
+    ids=lambda t: repr(t[:24]),
+)  # fmt: skip
+def test_text_that_is_no_document_is_refused(folder: Path, text: bytes) -> None:
+    (folder / "brick.json").write_bytes(text)
+    refused(folder)
+
+
+def test_bricks_in_bricks_without_end_are_refused(nested_folder: Path) -> None:
+    def deepen(document: Document) -> None:
+        for _ in range(60):
+            document["bricks"] = [dict(document)]
+
+    edit(nested_folder, deepen)
+    assert "deep" in refused(nested_folder)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(folder / "model.safetensors")
+
+
+def with_header(header: Any, body: bytes = b"") -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda w: w.pop("head.bias"), "lacks the tensor head.bias"),
+        (lambda w: w.update(spare=torch.zeros(1)), "'spare', which no layer has"),
+        (lambda w: w.update({"head.bias": torch.zeros(4)}), r"head.bias has shape \[4\]"),
+        (lambda w: w.update({"head.bias": torch.zeros(3, 1)}), "shape"),
+        (lambda w: w.update({"head.bias": torch.zeros(3, dtype=torch.float64)}), "head.bias is F64"),
+        (lambda w: w.update({"norm.num_batches_tracked": torch.zeros(())}), "num_batches_tracked is F32"),
+        (lambda w: w.clear(), "and 11 more"),
+        (lambda w: w.update({"../evil": torch.zeros(1)}), "no layer has"),
+    ],
+    ids=["missing", "extra", "misshapen", "other rank", "other dtype", "float for int", "empty", "traversal"],
+)
+def test_tensors_that_do_not_fit_are_refused(
+    folder: Path, change: Callable[[Any], Any], complaint: str
+) -> None:
+    tensors = weights(folder)
+    change(tensors)
+    safetensors.torch.save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(AssertionError, match=complaint):
+        raise AssertionError(refused(folder))
+
+
+@pytest.mark.parametrize("keep", [0, 7, 8, 100, -1, -100])
+def test_weights_cut_off_are_refused(folder: Path, keep: int) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    assert "model.safetensors" in refused(folder)
+
+
+def test_weights_with_bytes_behind_are_refused(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes() + b"\0" * 16)
+    assert "model.safetensors" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        struct.pack("<Q", 2**63), struct.pack("<Q", 2**26) + b"{}", struct.pack("<Q", 10**9) + b"{" * 100,
+        with_header(b"not json"), with_header([]), with_header(b"\xff"), with_header(b"[" * 100_000), with_header({}),
+        b"\x80\x04\x95", b"PK\x03\x04" + b"\0" * 100, with_header(b'{"a":1,"a":2}'),
+    ],
+    ids=["2^63", "2^26", "10^9", "text", "list", "bytes", "deep", "empty", "pickle", "zip", "twice"],
+)  # fmt: skip
+def test_a_broken_header_is_refused(folder: Path, data: bytes) -> None:
+    (folder / "model.safetensors").write_bytes(data)
+    assert "model.safetensors" in refused(folder)
+
+
+def forge(folder: Path, name: str, **entry: Any) -> None:
+    """Change one tensor's entry in the header and leave the bytes as they are."""
+    path = folder / "model.safetensors"
+    data = path.read_bytes()
+    length = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8 : 8 + length])
+    header[name].update(entry)
+    path.write_bytes(with_header(header, data[8 + length :]))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"data_offsets": [0, 2**40]},
+        {"data_offsets": [2**40, 2**40 + 12]},
+        {"data_offsets": [-12, 0]},
+        {"data_offsets": [12, 0]},
+        {"data_offsets": [0, 12]},
+        {"data_offsets": [0]},
+        {"data_offsets": "0,12"},
+        {"dtype": "F8_E4M3"},
+        {"dtype": None},
+        {"shape": [True, 3]},
+        {"shape": 3},
+        {"code": "x"},
+    ],
+    ids=str,
+)
+def test_a_forged_entry_of_the_header_is_refused(folder: Path, entry: Document) -> None:
+    forge(folder, "head.bias", **entry)
+    assert "model.safetensors" in refused(folder)
+
+
+@pytest.mark.parametrize("name", ["brick.json", "model.safetensors"])
+@pytest.mark.parametrize("kind", ["missing", "link", "folder", "pipe", "unreadable link"])
+def test_anything_but_plain_files_is_refused(folder: Path, name: str, kind: str) -> None:
+    path = folder / name
+    if kind == "link":
+        path.rename(folder.parent / "real")
+        path.symlink_to(folder.parent / "real")
+    else:
+        path.unlink()
+        if kind == "folder":
+            path.mkdir()
+        elif kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "unreadable link":
+            path.symlink_to("/nowhere")
+    assert name in refused(folder)
+
+
+def test_a_file_that_is_too_large_is_not_read(folder: Path) -> None:
+    with open(folder / "model.safetensors", "ab") as file:
+        file.truncate(2**40)  # a hole: it takes no room
+    assert "bytes" in refused(folder)
+
+
+def test_a_document_that_is_too_large_is_not_read(folder: Path) -> None:
+    with open(folder / "brick.json", "ab") as file:
+        file.truncate(2**40)
+    assert "bytes" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda p: None, lambda p: p.mkdir(), lambda p: p.write_text("x")], ids=["none", "empty", "file"]
+)
+def test_what_is_no_brick_is_refused(tmp_path: Path, make: Callable[[Path], Any]) -> None:
+    make(tmp_path / "a")
+    assert str(tmp_path / "a") in refused(tmp_path / "a")
+
+
+def test_other_files_beside_do_no_harm(folder: Path) -> None:
+    (folder / "README.md").unlink()
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x04cos\nsystem\n(S'true'\ntR.")
+    (folder / ".git").mkdir()
+    assert load(folder).classes == ("cat", "dog", "fox")
+
+
+def test_loading_never_unpickles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*args: object, **kwargs: object) -> None:
+        raise AssertionError("pickle was used")
+
+    monkeypatch.setattr("pickle.load", never)
+    monkeypatch.setattr("pickle.loads", never)
+    monkeypatch.setattr("torch.load", never)
+    load(folder)
+
+
+def test_the_code_of_a_loaded_graph_holds_names_and_numbers_only(folder: Path) -> None:
+    edit(folder, insert(call("aten.div.Tensor_mode", X, 2.0, rounding_mode="floor")))
+    edit(folder, lambda d: node(d, "evil")["kwargs"].update(rounding_mode="floor'); print('"))
+    assert "does not run" in refused(folder)
+
+
+def test_a_brick_without_weights_loads(tmp_path: Path) -> None:
+    from torch import fx
+
+    graph = fx.Graph()
+    graph.output(graph.placeholder("x"))
+    brick = Brick(fx.GraphModule(nn.Module(), graph), BrickInfo(classes=("a", "b"), input_shape=(2,)))
+    assert torch.equal(load(save(brick, tmp_path / "a"))(torch.ones(1, 2)), torch.ones(1, 2))
