@@ -1,0 +1,30 @@
+"""Evaluate: accuracy beside base and base restricted, cost, latency, behaviour off the task."""
+
+from modellego.evaluate.cost import Cost, cost, network_macs, node_macs
+from modellego.evaluate.evaluate import Evaluation, OffTask, evaluate, off_task, scoring_images
+from modellego.evaluate.latency import Latency, latency
+from modellego.evaluate.predict import Prediction, image_batches, logits_of, predict
+from modellego.evaluate.scores import Scores, auroc, largest_probability, restricted, score
+
+__all__ = [
+    "Cost",
+    "Evaluation",
+    "Latency",
+    "OffTask",
+    "Prediction",
+    "Scores",
+    "auroc",
+    "cost",
+    "evaluate",
+    "image_batches",
+    "largest_probability",
+    "latency",
+    "logits_of",
+    "network_macs",
+    "node_macs",
+    "off_task",
+    "predict",
+    "restricted",
+    "score",
+    "scoring_images",
+]
