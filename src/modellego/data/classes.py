@@ -55,9 +55,7 @@ def _resolve(part: str | int, class_names: Sequence[str]) -> range | list[int]:
         if not 0 <= outside < count:
             named = [k for k, name in enumerate(class_names) if name == str(outside)]
             hint = f"; the class named {str(outside)!r} has index {named[0]}" if named else ""
-            raise DataError(
-                f"class index {outside} is out of range: there are {count}, 0 to {count - 1}{hint}"
-            )
+            raise DataError(f"class index {outside} is out of range: there are {count}, 0 to {count - 1}{hint}")
         return range(first, last + 1)
     text = str(part)
     fits = [k for k, name in enumerate(class_names) if name == text]

@@ -113,9 +113,7 @@ def images_below(folder: Path) -> list[Path]:
     found: list[Path] = []
     for root, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(f for f in folders if not f.startswith((".", "__")))
-        found += [
-            Path(root, f) for f in files if not f.startswith(".") and Path(f).suffix.lower() in SUFFIXES
-        ]
+        found += [Path(root, f) for f in files if not f.startswith(".") and Path(f).suffix.lower() in SUFFIXES]
     return sorted(found)
 
 

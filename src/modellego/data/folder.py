@@ -50,9 +50,7 @@ def _class_folders(folder: Path) -> ImageSet:
         if not below:
             empty.append(subfolder)
     if len(empty) == len(subfolders):
-        raise DataError(
-            f"{folder} holds no images in class folders: put each class's images into its own folder"
-        )
+        raise DataError(f"{folder} holds no images in class folders: put each class's images into its own folder")
     if empty:
         raise DataError(f"class {empty[0].name!r} has no images: fill or remove the folder {empty[0]}")
     return ImageSet.of(CacheStore(FileStore(paths)), labels, [s.name for s in subfolders])

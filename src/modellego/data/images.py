@@ -1,7 +1,7 @@
 """The set of labelled images that the rest of the house works with, decoded on demand."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,9 @@ class ImageSet:
     """
 
     classes: tuple[str, ...]
-    labels: NDArray[np.int64]
-    store: Store
-    where: NDArray[np.int64]
+    labels: NDArray[np.int64] = field(repr=False)
+    store: Store = field(repr=False)
+    where: NDArray[np.int64] = field(repr=False)
 
     def __post_init__(self) -> None:
         wrong = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.classes)))
@@ -45,9 +45,7 @@ class ImageSet:
             )
 
     @classmethod
-    def of(
-        cls, store: Store, labels: Sequence[int] | NDArray[np.int64], classes: Sequence[str]
-    ) -> "ImageSet":
+    def of(cls, store: Store, labels: Sequence[int] | NDArray[np.int64], classes: Sequence[str]) -> "ImageSet":
         """All images of a store."""
         numbers = np.asarray(labels, dtype=np.int64)
         if len(numbers) != len(store):
@@ -86,6 +84,14 @@ class ImageSet:
             raise DataError("the data hold no images")
         height, width, channels = self.read(0).shape
         return channels, height, width
+
+    @property
+    def common_shape(self) -> tuple[int, int, int] | None:
+        """Channels, height and width that the first 32 images share (a mix of grey and RGB is RGB), else None."""
+        shapes = [self.read(i).shape for i in range(min(32, len(self)))]
+        if len({s[:2] for s in shapes}) != 1:
+            return None
+        return max(s[2] for s in shapes), shapes[0][0], shapes[0][1]
 
     def name(self, index: int) -> str:
         """What the image is called: its file, or its place in one."""
@@ -166,9 +172,7 @@ class ImageSet:
             raise DataError("the data hold no images")
         number = match_labels(self.classes, classes, mapping)
         if not (number >= 0).any():
-            theirs, ours = (
-                ", ".join(c[:3]) + (", ..." if len(c) > 3 else "") for c in (self.classes, classes)
-            )
+            theirs, ours = (", ".join(c[:3]) + (", ..." if len(c) > 3 else "") for c in (self.classes, classes))
             raise DataError(
                 f"no class of the data ({theirs}) is a class of the model ({ours}): "
                 f"name the model's classes as the data do, or map them"
@@ -186,9 +190,7 @@ class ImageSet:
         for label in labels:
             if counts[label] < least:
                 found = f"only {counts[label]} images" if counts[label] else "no images"
-                raise DataError(
-                    f"class {self.classes[label]!r} has {found} in the data: it needs {least} or more"
-                )
+                raise DataError(f"class {self.classes[label]!r} has {found} in the data: it needs {least} or more")
 
 
 def _array(indices: Indices) -> NDArray[np.int64] | slice:
@@ -215,6 +217,4 @@ def merged(sets: Sequence[ImageSet]) -> ImageSet:
     labels = [np.array([place[name] for name in s.classes], np.int64)[s.labels] for s in sets]
     starts = np.cumsum([0, *(len(s.store) for s in sets)])
     where = [s.where + start for s, start in zip(sets, starts, strict=False)]
-    return ImageSet(
-        classes, np.concatenate(labels), ChainStore([s.store for s in sets]), np.concatenate(where)
-    )
+    return ImageSet(classes, np.concatenate(labels), ChainStore([s.store for s in sets]), np.concatenate(where))

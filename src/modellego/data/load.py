@@ -48,14 +48,12 @@ def load_data(sources: Sources, test_data: Sources | None = None) -> Data:
 
     >>> data = load_data("digits")
     >>> len(data.train), len(data.test), data.classes[:3]
-    (1438, 359, ('0', '1', '2'))
+    (1442, 355, ('0', '1', '2'))
     """
     parts = [_read(source) for source in _listed(sources)]
     train = [p.train for p in parts if p.train is not None]
     if not train:
-        raise DataError(
-            "the data have no train part to choose images from: give one, and name these as test data"
-        )
+        raise DataError("the data have no train part to choose images from: give one, and name these as test data")
     tests = [p.test for p in parts if p.test is not None]
     if test_data is not None:
         named = [_read(source) for source in _listed(test_data)]
@@ -97,13 +95,9 @@ def _read(source: Source) -> Splits:
         return read_digits()
     if text.startswith("hub:"):
         return read_hub(text.removeprefix("hub:"))
-    if path.suffix.lower() == ".parquet" or not re.fullmatch(
-        r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[\w.-]+)?", text
-    ):
+    if path.suffix.lower() == ".parquet" or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[\w.-]+)?", text):
         raise DataError(f"there is no file or folder {text}")
     try:
         return read_hub(text)
     except MissingExtraError as missing:
-        raise DataError(
-            f"there is no file or folder {text}, and to read it from a hub {missing}"
-        ) from missing
+        raise DataError(f"there is no file or folder {text}, and to read it from a hub {missing}") from missing

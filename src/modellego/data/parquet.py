@@ -98,9 +98,7 @@ def _column(schema: pa.Schema, wanted: Sequence[str], what: str, path: Path) -> 
     if found is None and what == "image":  # any column that holds images, whatever its name
         found = next((f.name for f in schema if _is_image(f.type)), None)
     if found is None:
-        raise DataError(
-            f"{path} has no {what} column: it has {', '.join(schema.names)}; name one of them {wanted[0]}"
-        )
+        raise DataError(f"{path} has no {what} column: it has {', '.join(schema.names)}; name one of them {wanted[0]}")
     return found
 
 

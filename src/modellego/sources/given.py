@@ -24,9 +24,7 @@ def parse_size(size: Size | None) -> tuple[int, int] | None:
     """
     if size is None:
         return None
-    parts = (
-        re.split(r"[x,]", size) if isinstance(size, str) else [size] if isinstance(size, int) else list(size)
-    )
+    parts = re.split(r"[x,]", size) if isinstance(size, str) else [size] if isinstance(size, int) else list(size)
     try:
         sides = [int(p) for p in parts]
     except ValueError:
@@ -44,19 +42,11 @@ def parse_numbers(values: Numbers | None, what: str) -> tuple[float, ...] | None
     """
     if values is None:
         return None
-    parts = (
-        values.split(",")
-        if isinstance(values, str)
-        else [values]
-        if isinstance(values, int | float)
-        else values
-    )
+    parts = values.split(",") if isinstance(values, str) else [values] if isinstance(values, int | float) else values
     try:
         return tuple(float(p) for p in parts)
     except ValueError:
-        raise SourceError(
-            f"{what} {values!r} is no list of numbers: write one a channel, 0.49,0.48,0.45"
-        ) from None
+        raise SourceError(f"{what} {values!r} is no list of numbers: write one a channel, 0.49,0.48,0.45") from None
 
 
 def read_class_names(names: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:

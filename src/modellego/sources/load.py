@@ -43,7 +43,7 @@ def load_source(
     `input_size` is a side or (height, width) in pixels; `mean` and `std` refer to images in [0,1];
     `class_names` is a file (one a line, or a JSON list) or a list. Class and channel counts and the zoo's
     width are read off the weights where not given; what is still open is taken from `image_shape`
-    (channels, height, width of the data). Raises `SourceError`.
+    (channels, height, width of the data: `ImageSet.common_shape`). Raises `SourceError`.
 
     >>> source = load_source("zoo:lenet5", weights="random", input_size=28, channels=1, class_names="a,b")
     >>> source.preprocess.height, source.classes, source.name

@@ -128,7 +128,7 @@ def _public(module: object) -> list[str]:
 
 
 def from_torchvision(name: str, wishes: Wishes) -> Found:
-    """Build a torchvision classifier; without weights given, with its published ones and their class names."""
+    """Build a torchvision classifier; without weights given, with the published ones and their names."""
     try:
         from torchvision import models
     except (ImportError, RuntimeError) as error:  # RuntimeError: built for another torch
@@ -155,7 +155,7 @@ def from_torchvision(name: str, wishes: Wishes) -> Found:
 
 
 def from_timm(name: str, wishes: Wishes) -> Found:
-    """Build a timm classifier; without weights given, with its published ones and their class names."""
+    """Build a timm classifier; without weights given, with the published ones and their names."""
     try:
         import timm
     except (ImportError, RuntimeError) as error:
@@ -211,6 +211,4 @@ def _fetched(make: Callable[[], nn.Module], name: str) -> nn.Module:
         return make()
     except Exception as error:  # network errors of every kind
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise SourceError(
-            f"the weights of {name} cannot be fetched ({reason}): name a file with --weights"
-        ) from error
+        raise SourceError(f"the weights of {name} cannot be fetched ({reason}): name a file with --weights") from error
