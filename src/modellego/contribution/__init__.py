@@ -1,0 +1,1 @@
+"""Contribution: how much each input channel gives to each output channel, at the price of a forward pass."""

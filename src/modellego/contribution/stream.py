@@ -1,0 +1,132 @@
+"""The pass: one walk over the network's graph a batch, class by class, leaving each reading layer's sums.
+
+Nothing is hooked: an interpreter walks the graph, hands each layer that mixes channels what it is about to
+read, and drops tensors after their last use. Memory is one table a k x k layer, whatever the number of
+classes.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, fx, nn
+
+from modellego.capture.network import Network
+from modellego.contribution.aggregate import Accumulator, LayerSums, Reader, votes
+from modellego.contribution.fused import Backend
+from modellego.errors import DataError
+
+Label = TypeVar("Label", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class ClassSums:
+    """One category's sums: each reading node's, in graph order; `a + b` covers the samples of both."""
+
+    samples: int
+    layers: Mapping[str, LayerSums]
+
+    def __add__(self, other: "ClassSums") -> "ClassSums":
+        if list(self.layers) != list(other.layers):
+            raise ValueError("sums over different networks cannot be added")
+        layers = {node: sums + other.layers[node] for node, sums in self.layers.items()}
+        return ClassSums(self.samples + other.samples, layers)
+
+
+def reading_layers(network: Network) -> dict[str, Reader]:
+    """Return the voting layers by the node that calls them, in graph order; one called twice is there twice.
+
+    Depthwise convolutions mix nothing and are left out.
+    """
+    modules = dict(network.graph.named_modules())
+    calls = (node for node in network.graph.graph.nodes if node.op == "call_module")
+    return {node.name: modules[node.target] for node in calls if votes(modules[node.target])}
+
+
+def class_sums(
+    network: Network,
+    classes: Iterable[tuple[Label, Iterable[Tensor]]],
+    *,
+    maps: Mapping[str, int] | None = None,
+    backend: Backend = "auto",
+) -> Iterator[tuple[Label, ClassSums]]:
+    """Run each category's samples through the network and yield it with its `ClassSums`, one after the other.
+
+    `classes` yields a label and its batches of network input `[B, *input_shape]`. `maps` gives, for linear
+    layers behind a flatten (by node), the number of features of one channel's map, where the map is to be
+    summed as a convolution would. The network's mode is set to eval for the walk and put back. Raises
+    `DataError` for a category without samples.
+
+    >>> from modellego.capture.network import annotate
+    >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(16, 2))
+    >>> network = annotate(fx.symbolic_trace(model), (1, 4, 4))
+    >>> for label, sums in class_sums(network, [("cat", [torch.rand(3, 1, 4, 4)])]):
+    ...     print(label, sums.samples, list(sums.layers))
+    cat 3 ['_0', '_2']
+    """
+    accumulators = {
+        node: Accumulator(layer, (maps or {}).get(node, 1), backend) for node, layer in reading_layers(network).items()
+    }
+    walk = _Walk(network.graph, accumulators)
+    for label, batches in classes:
+        for accumulator in accumulators.values():
+            accumulator.reset()
+        samples = 0
+        with _evaluating(network.graph), torch.no_grad():
+            for batch in batches:
+                walk.run_batch(batch)
+                samples += len(batch)
+        if samples == 0:
+            raise DataError(f"class {label} has no samples; give it images or leave it out")
+        yield label, ClassSums(samples, {node: acc.sums() for node, acc in accumulators.items()})
+
+
+class _Walk(fx.Interpreter):
+    """Runs the graph, and adds what each reading layer is about to read to its sums.
+
+    Branches that read one tensor through equal windows share its window sums within a batch.
+    """
+
+    def __init__(self, graph: fx.GraphModule, accumulators: Mapping[str, Accumulator]) -> None:
+        super().__init__(graph, garbage_collect_values=True)
+        self._accumulators = accumulators
+        self._shared: dict[object, Tensor] = {}
+        nodes = {node.name: node for node in graph.graph.nodes}
+        self._inputs = {name: nodes[name].all_input_nodes[0] for name in accumulators}
+        self._keys = {name: self._key(name) for name in accumulators}
+        self._last = {key: name for name, key in self._keys.items()}  # the last reader of a key, in graph order
+
+    def _key(self, name: str) -> object:
+        accumulator = self._accumulators[name]
+        return self._inputs[name].name, accumulator.window, accumulator.maps
+
+    def run_batch(self, batch: Tensor) -> None:
+        """Walk the graph once."""
+        self._shared.clear()
+        self.run(batch, enable_io_processing=False)
+
+    def run_node(self, n: fx.Node) -> Any:
+        accumulator = self._accumulators.get(n.name)
+        if accumulator is not None:
+            key = self._keys[n.name]
+            sums = self._shared.pop(key, None)
+            if sums is None:
+                sums = accumulator.window_sums(self.env[self._inputs[n.name]])
+            if self._last[key] != n.name:
+                self._shared[key] = sums
+            accumulator.add_sums(sums)
+        return super().run_node(n)
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Set a module and its parts to eval mode, and each back to its own mode afterwards."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
