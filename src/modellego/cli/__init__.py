@@ -1,0 +1,5 @@
+"""The command `modellego`: one subcommand a file, errors in one line, exit code 2."""
+
+from modellego.cli.app import main
+
+__all__ = ["main"]

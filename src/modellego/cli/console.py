@@ -1,0 +1,63 @@
+"""What a command says: tables and sentences on stdout, progress on stderr, or one JSON object."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+stderr = Console(stderr=True)
+
+
+def out() -> Console:
+    """Return a console on today's stdout (tests swap it)."""
+    return Console()
+
+
+@contextmanager
+def progress(title: str, unit: str = "images") -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr while the block runs; yields `update(done, total)`."""
+    columns = (TextColumn("{task.description:<14}"), BarColumn(30), MofNCompleteColumn(), TextColumn(unit))
+    with Progress(*columns, TimeRemainingColumn(), console=stderr) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object on stdout."""
+    typer.echo(json.dumps(value, allow_nan=False, default=str))
+
+
+def print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
+    """Print a table, the first column left, the others right."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for i, name in enumerate(header):
+        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out().print(table)
+
+
+def percent(value: float | None) -> str:
+    """Write a fraction as per cent, or a dash.
+
+    >>> percent(0.9267), percent(None)
+    ('92.67 %', '–')
+    """
+    return "–" if value is None else f"{100 * value:.2f} %"
+
+
+def amount(value: float) -> str:
+    """Write a large number shortly.
+
+    >>> amount(40_560_000), amount(272), amount(4.1e9)
+    ('40.6 M', '272', '4.10 G')
+    """
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}" if value / size >= 10 else f"{value / size:.2f} {unit}"
+    return f"{value:.0f}"

@@ -1,0 +1,70 @@
+"""`modellego evaluate`: score a brick, an assembled model or a whole source model."""
+
+from typing import Annotated
+
+import typer
+
+from modellego.cli import options as o
+from modellego.cli.console import amount, out, percent, print_json, print_table, progress
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A brick's directory, or a source model: zoo:NAME, file.py:callable.")],
+    data: o.DataOption,
+    test_data: o.TestDataOption = None,
+    source: Annotated[
+        str | None, typer.Option(help="The whole source model as a brick's directory: measures base again.")
+    ] = None,
+    map_labels: o.MapOption = None,
+    latency: Annotated[int, typer.Option(help="Time batches of this many images; 0 for none.")] = 32,
+    runs: Annotated[int, typer.Option(help="Over how many forward passes latency is taken.")] = 10,
+    weights: o.WeightsOption = None,
+    input_size: o.InputSizeOption = None,
+    channels: o.ChannelsOption = None,
+    mean: o.MeanOption = None,
+    std: o.StdOption = None,
+    class_names: o.ClassNamesOption = None,
+    logits: o.LogitsOption = None,
+    json: o.JsonFlag = False,
+) -> None:
+    """Score a model: accuracy beside base and base restricted, cost, latency, behaviour off its task."""
+    from modellego.brick import Brick
+    from modellego.cli.opening import SourceOptions, open_data, open_model
+    from modellego.data import parse_mapping
+    from modellego.errors import LegoError
+    from modellego.evaluate import evaluate as measure
+
+    images = open_data(data, test_data)
+    said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
+    opened = open_model(model, said, images)
+    whole = open_model(source, SourceOptions(), images) if source else None
+    if whole is not None and not isinstance(whole, Brick):
+        raise LegoError(f"--source {source} is an assembled model: name the one source model this brick was cut from")
+    mapping = parse_mapping(map_labels or [])
+    with progress("evaluate") as update:
+        found = measure(
+            opened, images, source=whole, mapping=mapping, latency_batch=latency, latency_runs=runs, progress=update
+        )
+    if json:
+        print_json({"path": model, **found.as_json(), "scored_on": "test" if images.test is not None else "train"})
+        return
+    speed = "–" if found.latency is None else f"{1000 * found.latency.median:.1f} ms"
+    header = ["model", "base", "restricted", "accuracy", "balanced", "MACs", "parameters", f"latency ({latency})"]
+    cells = [percent(found.base), percent(found.base_restricted)]
+    cells += [percent(found.scores.accuracy), percent(found.scores.balanced_accuracy)]
+    cells += [amount(found.cost.macs), amount(found.cost.parameters), speed]
+    title = f"{len(found.classes)} classes, {found.scores.images:,} images"
+    print_table(title, header, [[model, *cells]])
+    if images.test is None:
+        out().print("[yellow]There is no test data: this is scored on the data given, which may have been chosen from.")
+    if found.cost.not_counted:
+        out().print(f"[dim]not counted as MACs: {', '.join(found.cost.not_counted)}")
+    if found.off_task is not None and found.off_task.auroc is not None:
+        off = found.off_task
+        line = (
+            f"off its task ({off.images:,} images of other classes): AUROC {off.auroc:.3f} by the largest probability"
+        )
+        if off.auroc_reject is not None:
+            line += f", {off.auroc_reject:.3f} by its reject rule, which turns away {percent(off.rejected_off)} of them"
+            line += f" and {percent(off.rejected_on)} of its own"
+        out().print(line)

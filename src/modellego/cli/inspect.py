@@ -1,0 +1,51 @@
+"""`modellego inspect`: the layers of a model or brick, its channel sets, and what may be cut."""
+
+from typing import Annotated, Any
+
+import typer
+
+from modellego.cli import options as o
+from modellego.cli.console import amount, out, print_json, print_table
+
+
+def inspect(
+    model: Annotated[str, typer.Argument(help="A brick's directory, or a source model: zoo:NAME, file.py:callable.")],
+    weights: o.WeightsOption = None,
+    input_size: o.InputSizeOption = None,
+    channels: o.ChannelsOption = None,
+    mean: o.MeanOption = None,
+    std: o.StdOption = None,
+    class_names: o.ClassNamesOption = None,
+    logits: o.LogitsOption = None,
+    json: o.JsonFlag = False,
+) -> None:
+    """Show a model's layers, its sets of coupled channels, and which of them may be cut."""
+    from modellego.cli.opening import SourceOptions, open_model
+    from modellego.inspection import inspection
+
+    said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
+    found = inspection(open_model(model, said))
+    if json:
+        print_json({"path": model, **found})
+        return
+    for part in found["networks"]:
+        _print_network(part)
+    classes = ", ".join(found["classes"][:12]) + (", ..." if len(found["classes"]) > 12 else "")
+    out().print(f"{len(found['classes'])} classes: {classes}")
+
+
+def _print_network(part: dict[str, Any]) -> None:
+    rows = [
+        [row["layer"], row["type"], str(row["in"]), str(row["out"]), str(row["may_cut"]), amount(row["macs"])]
+        for row in part["layers"]
+    ]
+    title = (
+        f"{part['name']}: input {'x'.join(map(str, part['input_shape']))}, {amount(part['macs'])} MACs, "
+        f"{amount(part['parameters'])} parameters, {part['channels']:,} channels in {part['sets']:,} sets, "
+        f"{part['cuttable_sets']:,} of which may be cut"
+    )
+    print_table(title, ["layer", "type", "in", "out", "may be cut", "MACs"], rows)
+    for reason, nodes in part["kept_whole"].items():
+        out().print(f"kept whole: {', '.join(nodes[:4])}{' ...' if len(nodes) > 4 else ''}: {reason}")
+    for reason, nodes in part["by_definition"].items():
+        out().print(f"cut by definition: {', '.join(nodes[:4])}{' ...' if len(nodes) > 4 else ''}: {reason}")

@@ -1,0 +1,56 @@
+"""Open what the command line names: a brick's directory, or a source model, captured whole."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from modellego.brick import Assembled, Brick, is_brick, load
+from modellego.data import Data, load_data
+from modellego.errors import LegoError
+from modellego.sources import load_source
+from modellego.whole import whole_brick
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What the command line says about a source model beside its name."""
+
+    weights: str | None = None
+    input_size: str | None = None
+    channels: int | None = None
+    mean: str | None = None
+    std: str | None = None
+    class_names: str | None = None
+    logits: str | None = None
+
+
+def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> Brick | Assembled:
+    """Load a brick's directory, or capture a source model whole; what is not said is taken from the data.
+
+    Raises:
+        LegoError: the model cannot be found, loaded or captured; options that do not go with a brick.
+    """
+    if is_brick(spec) or (Path(spec).is_dir() and (Path(spec) / "brick.json").exists()):
+        given = [k for k, v in vars(options).items() if v is not None]
+        if given:
+            name = given[0].replace("_", "-")
+            raise LegoError(f"{spec} is a brick and knows its own --{name}: leave that option out")
+        return load(spec)
+    if Path(spec).is_dir():
+        raise LegoError(f"{spec} is a directory but no brick: it holds no brick.json")
+    shape = data.train.image_shape if data is not None else None
+    plain = {k: v for k, v in vars(options).items() if k != "logits"}
+    source = load_source(spec, **plain, image_shape=shape)
+    names = source.classes
+    selector = int(options.logits) if options.logits and options.logits.lstrip("-").isdigit() else options.logits
+    brick = whole_brick(source.model, source.preprocess, names, source.name, selector)
+    if names is None and data is not None and len(data.classes) == len(brick.classes):
+        brick.info = brick.info.changed(
+            classes=data.classes,
+            sources=(brick.info.sources[0].model_copy(update={"classes": data.classes}),),
+        )
+    return brick
+
+
+def open_data(data: list[str], test_data: list[str] | None) -> Data:
+    """Read the data named on the command line."""
+    return load_data(data, test_data or None)
