@@ -88,8 +88,7 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
         weights = images.new_tensor(LUMA).view(3, 1, 1)
         return (images * weights).sum(-3, keepdim=True)
     raise DataError(
-        f"images have {given} channels and the network wants {channels}: "
-        f"only grey (1) and RGB (3) are converted"
+        f"images have {given} channels and the network wants {channels}: only grey (1) and RGB (3) are converted"
     )
 
 
