@@ -20,9 +20,7 @@ class Sketch:
         self.links: list[RouteLink] = []
         self.edges: list[RouteEdges] = []
 
-    def layer(
-        self, name: str, channels: int, *sources: int, kind: str = "conv", skips: tuple[int, ...] = ()
-    ) -> int:
+    def layer(self, name: str, channels: int, *sources: int, kind: str = "conv", skips: tuple[int, ...] = ()) -> int:
         scores = self.rng.beta(0.35, 1.6, size=(len(self.classes), channels))
         if kind == "logits":
             scores = np.eye(len(self.classes), channels)

@@ -12,14 +12,10 @@ Open = Callable[..., Any]
 
 
 def hover(driver: Any, layer: int, channel: int) -> str:
-    x, y = driver.execute_script(
-        "return document.querySelector('.mlr').routes.at(...arguments)", layer, channel
-    )
+    x, y = driver.execute_script("return document.querySelector('.mlr').routes.at(...arguments)", layer, channel)
     where = {"type": "mouseMoved", "x": x, "y": y}
     driver.execute_cdp_cmd("Input.dispatchMouseEvent", where)
-    return driver.execute_script(
-        "const t = document.querySelector('.mlr-tip'); return t.hidden ? '' : t.innerText"
-    )
+    return driver.execute_script("const t = document.querySelector('.mlr-tip'); return t.hidden ? '' : t.innerText")
 
 
 def shown_roles(driver: Any, layer: int) -> list[int]:
@@ -46,9 +42,7 @@ def press(driver: Any, *keys: str) -> None:
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False), (390, True)])
-def test_pages_load_without_complaint_and_fit(
-    any_graph: RouteGraph, open_page: Open, width: int, dark: bool
-) -> None:
+def test_pages_load_without_complaint_and_fit(any_graph: RouteGraph, open_page: Open, width: int, dark: bool) -> None:
     driver = open_page(render_html(any_graph), width, dark)
     assert driver.get_log("browser") == []
     assert driver.execute_script("const d = document.documentElement; return d.scrollWidth <= d.clientWidth")
@@ -74,9 +68,7 @@ def test_leaving_a_mark_hides_the_words(lenet_graph: RouteGraph, open_page: Open
 
 
 @pytest.mark.parametrize("threshold", [0.05, 0.2, 0.6, 1.0])
-def test_slider_sorts_channels_as_python_does(
-    any_graph: RouteGraph, open_page: Open, threshold: float
-) -> None:
+def test_slider_sorts_channels_as_python_does(any_graph: RouteGraph, open_page: Open, threshold: float) -> None:
     driver = open_page(render_html(any_graph))
     set_threshold(driver, threshold)
     for index, layer in enumerate(any_graph.layers):
@@ -106,9 +98,7 @@ def test_table_and_bars_follow_the_slider(lenet_graph: RouteGraph, open_page: Op
         role = roles(lenet_graph, index, 0.5)
         counts = [layer.channels, *((role == value).sum() for value in (0, 1, -1, -2))]
         assert row == [layer.name, *(str(count) for count in counts)]
-    title = driver.execute_script(
-        "return document.querySelector('.mlr-plot [data-layer=\"3\"] title').textContent"
-    )
+    title = driver.execute_script("return document.querySelector('.mlr-plot [data-layer=\"3\"] title').textContent")
     assert title.startswith("fc1:")
 
 

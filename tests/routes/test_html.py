@@ -16,9 +16,7 @@ def payload(page: str) -> dict:
 def test_the_page_holds_the_contributions(any_graph: RouteGraph) -> None:
     layers = payload(render_html(any_graph))["layers"]
     for shown, layer in zip(layers, any_graph.layers, strict=True):
-        steps = np.frombuffer(base64.b64decode(shown["contribution"]), "<u2").reshape(
-            layer.contribution.shape
-        )
+        steps = np.frombuffer(base64.b64decode(shown["contribution"]), "<u2").reshape(layer.contribution.shape)
         np.testing.assert_allclose(steps / 65535, layer.contribution, atol=1e-5)
 
 

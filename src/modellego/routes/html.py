@@ -54,9 +54,7 @@ def routes_script() -> str:
 def _subtitle(graph: RouteGraph) -> str:
     channels = sum(layer.channels for layer in graph.layers)
     layers = sum(layer.channels > 0 for layer in graph.layers)
-    classes = ", ".join(graph.classes[:4]) + (
-        f" and {len(graph.classes) - 4} more" if len(graph.classes) > 4 else ""
-    )
+    classes = ", ".join(graph.classes[:4]) + (f" and {len(graph.classes) - 4} more" if len(graph.classes) > 4 else "")
     return f"{classes} · {layers:,} layers · {channels:,} channels"
 
 

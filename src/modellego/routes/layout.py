@@ -78,9 +78,7 @@ def lay_out(graph: RouteGraph, marks: Sequence[NDArray[np.int64]]) -> Plan:
         for card, layer in zip(ordered, graph.layers, strict=True)
     )
     names = tuple(
-        _TOP + high + 0.25 + (0.32 if tight and column % 2 else 0.0)
-        if card.alone
-        else card.y + card.height + 0.16
+        _TOP + high + 0.25 + (0.32 if tight and column % 2 else 0.0) if card.alone else card.y + card.height + 0.16
         for card, column in zip(ordered, graph.columns, strict=True)
     )
     return Plan(ordered, gap, names, (max(x - gap + _MARGIN, 5.0), _TOP + high + (0.85 if tight else 0.55)))
@@ -99,17 +97,7 @@ def _pack(role: NDArray[np.int64], height: float | None, apart: bool) -> _Grid:
     count = len(role)
     if count == 0:
         return _Grid(np.zeros((0, 2)), 0.07, 1.1, 0.0)
-    pitch = (
-        0.17
-        if count <= 24
-        else 0.14
-        if count <= 96
-        else 0.11
-        if count <= 320
-        else 0.085
-        if count <= 768
-        else 0.065
-    )
+    pitch = 0.17 if count <= 24 else 0.14 if count <= 96 else 0.11 if count <= 320 else 0.085 if count <= 768 else 0.065
     pitch = pitch if apart else 0.85 * pitch
     separate = apart and len(np.unique(role[role >= 0])) <= _MOST_BLOCKS
     key = np.where(role == -1, 10**6, np.where(role == -2, 10**6 + 1, role if separate else 0))

@@ -1,8 +1,9 @@
 """Colours that stay apart for colour-blind readers, on light and on dark paper.
 
-Hues follow Okabe and Ito, "Color Universal Design" (2008), and Paul Tol's "muted" scheme. They are then moved by a
-small search so that every colour has a contrast of at least 3:1 against its ground (WCAG 2.1, 1.4.11) and that no
-two come near each other under simulated protanopia and deuteranopia (Machado et al. 2009); the tests measure both.
+Hues follow Okabe and Ito, "Color Universal Design" (2008), and Paul Tol's "muted" scheme. They are then
+moved by a small search so that every colour has a contrast of at least 3:1 against its ground (WCAG 2.1,
+1.4.11) and that no two come near each other under simulated protanopia and deuteranopia (Machado et al.
+2009); the tests measure both.
 """
 
 from dataclasses import dataclass

@@ -121,9 +121,7 @@ def _draw_edges(
             axes.add_patch(PathPatch(line, fc="none", zorder=2, **look))
 
 
-def _draw_marks(
-    axes: Any, graph: RouteGraph, marks: Sequence[NDArray[np.int64]], plan: Plan, palette: Palette
-) -> None:
+def _draw_marks(axes: Any, graph: RouteGraph, marks: Sequence[NDArray[np.int64]], plan: Plan, palette: Palette) -> None:
     for role, card in zip(marks, plan.cards, strict=True):
         if not len(role):
             axes.bar(card.centre, card.height, card.width, card.y, color=palette.muted, alpha=0.6)

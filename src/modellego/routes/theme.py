@@ -18,8 +18,6 @@ def theme_css() -> str:
 
 
 def _variables(palette: Palette) -> str:
-    names = {
-        name: getattr(palette, name) for name in ("paper", "ink", "muted", "line", "band", "shared", "unused")
-    }
+    names = {name: getattr(palette, name) for name in ("paper", "ink", "muted", "line", "band", "shared", "unused")}
     names |= {f"c{index}": colour for index, colour in enumerate(palette.classes)}
     return "".join(f"--{name}:{value};" for name, value in names.items())

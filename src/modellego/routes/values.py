@@ -126,9 +126,7 @@ def _longest_paths(layers: int, links: tuple[RouteLink, ...]) -> tuple[int, ...]
 
 def _check_table(what: str, values: Array, classes: int, axis: int) -> None:
     if values.ndim != 2 or values.shape[axis] != classes:
-        raise LegoError(
-            f"the {what} has shape {list(values.shape)}; axis {axis} must have the {classes} classes"
-        )
+        raise LegoError(f"the {what} has shape {list(values.shape)}; axis {axis} must have the {classes} classes")
     if values.size and not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
         raise LegoError(f"the {what} must lie in 0..1; scale it before drawing")
 
@@ -137,9 +135,7 @@ def _check_edges(edges: RouteEdges, source: RouteLayer, target: RouteLayer, clas
     name = f"weights of the edges {source.name} -> {target.name}"
     _check_table(name, edges.weights, classes, axis=1)
     if edges.pairs.shape != (len(edges.weights), 2):
-        raise LegoError(
-            f"the {name} are {len(edges.weights)}, but their pairs have shape {list(edges.pairs.shape)}"
-        )
+        raise LegoError(f"the {name} are {len(edges.weights)}, but their pairs have shape {list(edges.pairs.shape)}")
     p, q = edges.pairs[:, 0], edges.pairs[:, 1]
     if len(p) and (edges.pairs.min() < 0 or p.max() >= source.channels or q.max() >= target.channels):
         raise LegoError(f"an edge {source.name} -> {target.name} names a channel that is not there")

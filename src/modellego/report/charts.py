@@ -1,0 +1,195 @@
+"""The report's charts as plain HTML and inline SVG: bars, confusion matrix, histogram. No script needed."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modellego.report import words
+from modellego.report.values import Floats, OffTask, ReportData, Size, Width
+from modellego.routes.page import text
+
+_MEASURES = (
+    ("Parameters", "parameters", words.count),
+    ("MACs for one image", "macs", words.count),
+    ("Bytes", "bytes", words.size),
+    ("Latency", "latency_ms", words.milliseconds),
+)
+_NUMBERED = 24  # classes up to which the confusion matrix has names and numbers
+_BINS = 25
+
+
+def size_bars(sizes: Sequence[Size]) -> str:
+    """Return one small bar chart a measure; the last size is the model itself, the others its sources."""
+    charts = []
+    for title, field, spell in _MEASURES:
+        values = [getattr(size, field) for size in sizes]
+        if all(value is None for value in values):
+            continue
+        largest = max(value or 0 for value in values) or 1
+        known = [value for value in values[:-1] if value is not None]
+        rows = []
+        for size, value in zip(sizes, values, strict=True):
+            own = size is sizes[-1]
+            part = words.ratio(value, sum(known)) if own and len(known) == len(values) - 1 else ""
+            rows.append(
+                f'<div class="bar-row{" own" if own else ""}"><span class="bar-name">{text(size.name)}</span>'
+                f"{_bar((value or 0) / largest)}"
+                f'<span class="bar-value">{spell(value)}{f" <small>{part}</small>" if part else ""}</span></div>'
+            )
+        charts.append(f'<div class="measure"><h3>{title}</h3>{"".join(rows)}</div>')
+    return f'<div class="measures">{"".join(charts)}</div>'
+
+
+def class_bars(data: ReportData) -> str:
+    """Return a bar for each class's accuracy, with a tick where the uncut source restricted to the task stands."""
+    per_class = data.per_class
+    if per_class is None:
+        return ""
+    rows = []
+    for index, name in enumerate(data.classes):
+        value = float(per_class[index])
+        tick = None if data.restricted_per_class is None else float(data.restricted_per_class[index])
+        hint = f"{name}: {words.share(value)} %"
+        if tick is not None:
+            hint += f"; base restricted {words.share(tick)} %"
+        rows.append(
+            f'<div class="bar-row" title="{text(hint)}"><span class="bar-name">{text(name)}</span>'
+            f'{_bar(0 if math.isnan(value) else value, tick)}<span class="bar-value">{words.share(value)}</span></div>'
+        )
+    return f'<div class="bars{" many" if len(rows) > 12 else ""}">{"".join(rows)}</div>'
+
+
+def width_bars(widths: Sequence[Width]) -> str:
+    """Return a bar for each layer: its channels before the cut as the track, after the cut as the filled part."""
+    widest = max(width.before for width in widths)
+    rows = [
+        f'<div class="bar-row" title="{text(width.name)}: {width.after} of {width.before} channels kept">'
+        f'<span class="bar-name path"><bdi>{text(width.name)}</bdi></span>'
+        f'<span class="bar plain"><i class="track" style="width:{100 * width.before / widest:.2f}%"></i>'
+        f'<i style="width:{100 * width.after / widest:.2f}%"></i></span>'
+        f'<span class="bar-value">{width.after}<small> of {width.before}</small></span></div>'
+        for width in widths
+    ]
+    return f'<div class="bars{" many" if len(rows) > 12 else ""}">{"".join(rows)}</div>'
+
+
+def confusion_svg(confusion: NDArray[np.integer], classes: Sequence[str], groups: Sequence[str] = ()) -> str:
+    """Return the confusion matrix, rows the true class; each row is shaded by its shares.
+
+    Up to 24 classes have names and per cent; more are drawn as cells that tell their numbers when hovered.
+    """
+    count = len(classes)
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    named = count <= _NUMBERED
+    cell = (40 if count <= 12 else 30) if named else max(2.0, min(10.0, 540 / count))
+    label = 8 + 6.7 * min(16, max(len(name) for name in classes)) if named else 8
+    top = 8 + 5.2 * min(16, max(len(name) for name in classes)) if named and count > 6 else (26 if named else 8)
+    parts = []
+    for row, column in zip(*np.nonzero(shares >= (0.0005 if count <= 150 else 0.01)), strict=True):
+        value, x, y = float(shares[row, column]), label + column * cell, top + row * cell
+        hint = f"{classes[row]} taken for {classes[column]}" if row != column else f"{classes[row]} right"
+        kind = "right" if row == column else "wrong"
+        gap = 1 if cell > 6 else 0
+        parts.append(
+            f'<rect class="{kind}" x="{x:.6g}" y="{y:.6g}" width="{cell - gap:.6g}" height="{cell - gap:.6g}" '
+            f'fill-opacity="{max(0.03, value) ** 0.6:.3f}"><title>{text(hint)}: {confusion[row, column]} images, '
+            f"{words.share(value)} %</title></rect>"
+        )
+        if named:
+            tone = " strong" if value > 0.5 else ""
+            number = f"{100 * value:.0f}" if value >= 0.005 else ""
+            parts.append(
+                f'<text class="cell{tone}" x="{x + cell / 2 - 0.5:g}" y="{y + cell / 2 + 3.5:g}">{number}</text>'
+            )
+    if named:
+        parts += _names(classes, label, top, cell)
+    parts += _group_lines(groups, label, top, cell, count)
+    side = count * cell
+    width, height = label + side + 24, top + side + 4
+    frame = f'<rect class="frame" x="{label}" y="{top}" width="{side:.6g}" height="{side:.6g}"/>'
+    least = f"min-width:{0.8 * width:.0f}px" if named else ""
+    return (
+        f'<svg class="confusion" viewBox="0 0 {width:.6g} {height:.6g}" width="{width:.0f}" height="{height:.0f}" style="{least}" '
+        f'role="img" aria-label="Confusion matrix of {count} classes, rows the true class, columns the answer">'
+        f"{frame}{''.join(parts)}</svg>"
+    )
+
+
+def confusions_list(confusion: NDArray[np.integer], classes: Sequence[str], most: int = 6) -> str:
+    """Return the most frequent mistakes as a table: which class is taken for which, and how often."""
+    wrong = confusion.astype(np.int64).copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    rows = []
+    for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True):
+        if wrong[row, column]:
+            part = words.share(wrong[row, column] / confusion[row].sum())
+            rows.append(
+                f"<tr><td>{text(classes[row])}</td><td>{text(classes[column])}</td>"
+                f"<td>{wrong[row, column]}</td><td>{part} %</td></tr>"
+            )
+    if not rows:
+        return "<p>No image was taken for another class.</p>"
+    head = "<tr><th>Class</th><th>taken for</th><th>images</th><th>of the class</th></tr>"
+    return (
+        f'<div class="scroll"><table class="mistakes"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
+
+
+def histogram(off: OffTask) -> str:
+    """Return both confidence histograms over each other, each scaled to its own number of images."""
+    edges = np.linspace(0, 1, _BINS + 1)
+    inside, outside = (_density(values, edges) for values in (off.inside, off.outside))
+    tallest = max(inside.max(initial=0), outside.max(initial=0)) or 1
+    bars = "".join(
+        f'<rect class="{name}" x="{index * 100 / _BINS + 0.2:.6g}" y="{100 - 100 * value / tallest:.6g}" '
+        f'width="{100 / _BINS - 0.4:.6g}" height="{100 * value / tallest:.6g}"/>'
+        for name, values in (("inside", inside), ("outside", outside))
+        for index, value in enumerate(values)
+        if value > 0
+    )
+    limit = ""
+    if off.threshold is not None:
+        limit = f'<line class="limit" x1="{100 * off.threshold:g}" x2="{100 * off.threshold:g}" y1="0" y2="100"/>'
+    return (
+        '<div class="histogram"><svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
+        'aria-label="Histogram of confidence for images of the task and of other classes">'
+        f"{bars}{limit}</svg>"
+        '<div class="axis"><span>0</span><span>0.25</span><span>0.5</span><span>0.75</span><span>1</span></div></div>'
+    )
+
+
+def _density(values: Floats, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    counts, _ = np.histogram(values, edges)
+    return counts / max(1, len(values))
+
+
+def _bar(share: float, tick: float | None = None) -> str:
+    mark = "" if tick is None or math.isnan(tick) else f'<u style="left:{100 * tick:.2f}%"></u>'
+    return f'<span class="bar"><i style="width:{100 * share:.2f}%"></i>{mark}</span>'
+
+
+def _names(classes: Sequence[str], label: float, top: float, cell: float) -> list[str]:
+    parts = []
+    for index, name in enumerate(classes):
+        short = text(name if len(name) <= 16 else name[:15] + "…")
+        at = (index + 0.5) * cell
+        parts.append(f'<text class="row" x="{label - 7:g}" y="{top + at + 4:g}">{short}</text>')
+        if len(classes) > 6:
+            turn = f"translate({label + at + 3:g} {top - 6:g}) rotate(-50)"
+            parts.append(f'<text class="column turned" transform="{turn}">{short}</text>')
+        else:
+            parts.append(f'<text class="column" x="{label + at:g}" y="{top - 8:g}">{short[:8]}</text>')
+    return parts
+
+
+def _group_lines(groups: Sequence[str], label: float, top: float, cell: float, count: int) -> list[str]:
+    """Draw where the classes of one brick end and those of the next begin."""
+    ends = [i for i in range(1, len(groups)) if groups[i] != groups[i - 1]]
+    side = count * cell
+    return [
+        f'<path class="border" d="M{label + at * cell:g} {top}v{side:g}M{label} {top + at * cell:g}h{side:g}"/>'
+        for at in ends
+    ]
