@@ -45,8 +45,12 @@ def fold_constants(graph: fx.GraphModule) -> None:
             graph.register_buffer(name, value.detach().clone())
         with graph.graph.inserting_before(node):
             constant = graph.graph.get_attr(name)
+        constant.meta["val"] = value.to("meta")
         constant.meta[_ORIGIN] = next((s for s in sources[node] if s in parameters), None)
         node.replace_all_uses_with(constant)
+    for node in reversed(list(graph.graph.nodes)):
+        if node in values and not node.users:  # a dropout inside would count as impure, and stay
+            graph.graph.erase_node(node)
     graph.graph.eliminate_dead_code()
 
 

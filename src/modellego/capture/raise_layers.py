@@ -39,8 +39,13 @@ def raise_layers(graph: fx.GraphModule, source: nn.Module) -> fx.GraphModule:
         return copies[id(tensor)]
 
     raisable = {node: bind(node) for node in graph.graph.nodes if _is_raisable(node)}
-    bare = {n for n in graph.graph.nodes if n.op == "get_attr" and any(u not in raisable for u in n.users)}
-    for node in graph.graph.nodes:
+    bare = {
+        n
+        for n in graph.graph.nodes
+        if n.op == "get_attr" and any(u not in raisable or raisable[u]["input"] is n for u in n.users)
+    }
+    # the input comes first, before the constants: that is the form in which graphs are written down
+    for node in sorted(graph.graph.nodes, key=lambda n: n.op != "placeholder"):
         if node in raisable:
             arguments = raisable[node]
             layer, tensors = _RAISERS[node.target](node, arguments, source)
@@ -143,11 +148,7 @@ def _pair(values: Any, n: int) -> tuple[int, ...]:
 
 
 def _conv(node: fx.Node, a: Arguments, source: nn.Module) -> tuple[nn.Module, dict[str, fx.Node]]:
-    shape = (
-        tuple(a["weight"].meta["val"].shape)
-        if "val" in a["weight"].meta
-        else tuple(a["weight"].meta["shape"])
-    )
+    shape = tuple(a["weight"].meta["val"].shape)
     n = len(shape) - 2
     padding = a["padding"] if isinstance(a["padding"], str) else _pair(a["padding"], n)
     with torch.device("meta"):

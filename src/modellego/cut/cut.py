@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import fx
 
-from modellego.capture.network import Network, annotate
+from modellego.capture.network import Network
 from modellego.channels.channel_map import ChannelMap, Ids, KeepMask
-from modellego.cut.rewrite import kept_along, rewrite
+from modellego.cut.rewrite import kept_along, new_shape, rewrite
 from modellego.cut.slicing import TensorSlicer, slice_layer
 from modellego.errors import CutError
 
@@ -78,6 +78,7 @@ def cut(
             continue
         moved[node] = graph.node_copy(node, lambda n: moved[n])
         moved[node].meta = {k: v for k, v in node.meta.items() if k == "nn_module_stack"}
+        _note_shape(node, moved[node], channels, kept)
         if node.op == "call_function":
             rewrite(node, moved[node], channels, kept, root)
     module = fx.GraphModule(root, graph)
@@ -85,7 +86,16 @@ def cut(
     module.delete_all_unused_submodules()
     module.recompile()
     module.train(network.graph.training)
-    return annotate(module, network.input_shape)
+    return Network(module, network.input_shape)
+
+
+def _note_shape(old: fx.Node, new: fx.Node, channels: ChannelMap, kept: KeepMask) -> None:
+    """Write a tensor's new shape at batch 1 into its node: to run the graph on fake tensors would take seconds."""
+    if "value" in old.meta:
+        new.meta["value"] = old.meta["value"]
+    if "shape" in old.meta:
+        ids = channels.ids.get(old.name)
+        new.meta["shape"] = old.meta["shape"] if ids is None else new_shape(ids, kept, old.meta["shape"])
 
 
 def _check_logits(network: Network, logits: Sequence[int] | None) -> list[int]:
@@ -134,4 +144,7 @@ def _slice_constant(
 def _select_logits(graph: fx.Graph, root: dict[str, Any], logits: fx.Node, wanted: list[int]) -> fx.Node:
     root["task_logits"] = torch.tensor(wanted)
     index = graph.get_attr("task_logits")
-    return graph.call_function(torch.ops.aten.index_select.default, (logits, 1, index))
+    index.meta["shape"] = (len(wanted),)
+    result = graph.call_function(torch.ops.aten.index_select.default, (logits, 1, index))
+    result.meta["shape"] = (1, len(wanted))
+    return result

@@ -147,6 +147,7 @@ def _reslice(old: fx.Node, new: fx.Node, channels: ChannelMap, keep: KeepMask, r
         root[path] = torch.from_numpy(wanted)
         with graph.inserting_before(new):
             index = graph.get_attr(path)
+        index.meta["shape"] = (int(wanted.size),)
         new.target = torch.ops.aten.index_select.default
         new.args = (new.args[0], dim, index)
     new.kwargs = {}
