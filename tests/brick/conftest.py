@@ -1,13 +1,15 @@
 """Small bricks built by hand, so that these tests need no other room than the one they test."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import fx, nn
 
-from modellego.brick import Assembled, Brick, BrickInfo, Cut, Joint, Source, assembled_info
+from modellego.brick import Assembled, Brick, BrickInfo, Cut, Joint, Source, assembled_info, load, save
+from modellego.errors import FormatError
 from modellego.preprocess import Preprocess
 
 aten = torch.ops.aten
@@ -66,11 +68,7 @@ def make_brick() -> MakeBrick:
 def full_brick(make_brick: MakeBrick) -> Brick:
     """A brick with every field of its info filled in."""
     return make_brick(
-        sources=(
-            Source(
-                name="resnet", classes=("cat", "dog", "fox"), of=(3, 5, 6), parameters=9, macs=99, total=10
-            ),
-        ),
+        sources=(Source(name="resnet", classes=("cat", "dog", "fox"), of=(3, 5, 6), parameters=9, macs=99, total=10),),
         cut=Cut(criterion="thresholds", options={"alpha": 0.3, "layers": (1, 2)}, kept=8, total=12),
         refit={"images": 600, "ridge": 1e-3},
         scores={"brick_accuracy": 0.9375, "base_accuracy": None},
@@ -94,3 +92,24 @@ def nested(make_brick: MakeBrick) -> Assembled:
 @pytest.fixture
 def images() -> torch.Tensor:
     return torch.rand(4, 3, 9, 11, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def folder(make_brick: MakeBrick, tmp_path: Path) -> Path:
+    """A small brick on disk."""
+    return save(make_brick(), tmp_path / "brick")
+
+
+@pytest.fixture
+def refusal() -> Callable[[Path], str]:
+    """Loads, expects a refusal, and gives its text: one line, of bearable length."""
+
+    def refused(folder: Path) -> str:
+        with pytest.raises(FormatError) as caught:
+            load(folder)
+        text = str(caught.value)
+        assert "\n" not in text
+        assert len(text) < 1000
+        return text
+
+    return refused

@@ -26,9 +26,7 @@ def test_a_loaded_brick_gives_the_same_logits(
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_state_keeps_names_dtypes_and_values(
-    make_brick: MakeBrick, tmp_path: Path, dtype: torch.dtype
-) -> None:
+def test_state_keeps_names_dtypes_and_values(make_brick: MakeBrick, tmp_path: Path, dtype: torch.dtype) -> None:
     brick = make_brick(dtype=dtype)
     expected, state = brick.state_dict(), load(save(brick, tmp_path / "a")).state_dict()
     assert set(state) == set(expected)
@@ -141,9 +139,7 @@ def test_a_brick_is_three_files(full_brick: Brick, tmp_path: Path) -> None:
     assert sorted(p.name for p in save(full_brick, tmp_path / "a").iterdir()) == FILES
 
 
-def test_saving_leaves_the_brick_as_it_was(
-    make_brick: MakeBrick, images: torch.Tensor, tmp_path: Path
-) -> None:
+def test_saving_leaves_the_brick_as_it_was(make_brick: MakeBrick, images: torch.Tensor, tmp_path: Path) -> None:
     brick = make_brick().train()
     state = copy.deepcopy(brick.state_dict())
     save(brick, tmp_path / "a")
@@ -151,9 +147,7 @@ def test_saving_leaves_the_brick_as_it_was(
     assert all(torch.equal(v, state[k]) for k, v in brick.state_dict().items())
 
 
-def test_a_frozen_parameter_wants_gradients_again_after_loading(
-    make_brick: MakeBrick, tmp_path: Path
-) -> None:
+def test_a_frozen_parameter_wants_gradients_again_after_loading(make_brick: MakeBrick, tmp_path: Path) -> None:
     again = load(save(make_brick().requires_grad_(False), tmp_path / "a"))
     assert all(p.requires_grad for p in again.parameters())
 
@@ -178,3 +172,10 @@ def test_is_brick_knows_bricks(make_brick: MakeBrick, tmp_path: Path) -> None:
     assert is_brick(save(make_brick(), tmp_path / "a"))
     assert not is_brick(tmp_path)
     assert not is_brick(tmp_path / "a" / "brick.json")
+
+
+def test_a_brick_without_weights_loads(tmp_path: Path) -> None:
+    graph = fx.Graph()
+    graph.output(graph.placeholder("x"))
+    brick = Brick(fx.GraphModule(nn.Module(), graph), BrickInfo(classes=("a", "b"), input_shape=(2,)))
+    assert torch.equal(load(save(brick, tmp_path / "a"))(torch.ones(1, 2)), torch.ones(1, 2))

@@ -74,9 +74,7 @@ def test_names_that_fx_would_change_are_settled_on_writing() -> None:
 
 
 def test_one_layer_at_two_places_stays_one_layer() -> None:
-    network = network_of(
-        layers(fc=nn.Linear(3, 3)), lambda g, x: g.call_module("fc", (g.call_module("fc", (x,)),))
-    )
+    network = network_of(layers(fc=nn.Linear(3, 3)), lambda g, x: g.call_module("fc", (g.call_module("fc", (x,)),)))
     again = round_trip(network, (3,))
     assert len(list(again.parameters())) == 2
     assert same_function(network, again, (3,))
@@ -128,9 +126,7 @@ def test_lists_of_tensors_and_sizes_worked_out_in_the_graph_come_back() -> None:
 def test_buffers_of_whole_numbers_come_back() -> None:
     root = nn.Module()
     root.register_buffer("order", torch.tensor([2, 0]), persistent=False)
-    network = network_of(
-        root, lambda g, x: g.call_function(aten.index_select.default, (x, 1, g.get_attr("order")))
-    )
+    network = network_of(root, lambda g, x: g.call_function(aten.index_select.default, (x, 1, g.get_attr("order"))))
     again = round_trip(network, (3,))
     assert same_function(network, again, (3,))
     assert again.order.dtype == torch.int64
@@ -148,9 +144,7 @@ BINARY = [aten.add.Tensor, aten.mul.Tensor, aten.maximum.default]
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(0, 7), st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=12)
-)
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=12))
 def test_random_graphs_compute_the_same(steps: list[tuple[int, int, int]]) -> None:
     def body(graph: fx.Graph, x: fx.Node) -> fx.Node:
         made = [x]

@@ -74,9 +74,7 @@ def test_steps_without_sense_are_refused(steps: dict[str, Any]) -> None:
         Joint(**steps)
 
 
-@pytest.mark.parametrize(
-    "joint", [Joint(nn.Linear(3, 2)), Joint(scale=torch.ones(5)), Joint(merge=[[4]])], ids=str
-)
+@pytest.mark.parametrize("joint", [Joint(nn.Linear(3, 2)), Joint(scale=torch.ones(5)), Joint(merge=[[4]])], ids=str)
 def test_steps_that_do_not_fit_the_columns_are_refused(joint: Joint) -> None:
     with pytest.raises(AssemblyError, match="columns"):
         joint.width(4)

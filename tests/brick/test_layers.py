@@ -46,15 +46,20 @@ def test_every_layer_of_the_closed_list_has_an_example() -> None:
     assert {type(layer).__name__ for layer in EXAMPLES} == set(LAYERS)
 
 
+def _with_extra(layer: nn.Module) -> nn.Module:
+    layer.register_parameter("gain", nn.Parameter(torch.ones(2)))
+    return layer
+
+
 @pytest.mark.parametrize(
     ("layer", "complaint"),
     [
         (nn.Conv2d(2, 2, 3, padding_mode="circular", padding=1), "options the format does not hold"),
         (nn.LSTM(2, 2), "closed list"),
         (nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)), "closed list"),
-        (nn.utils.weight_norm(nn.Linear(2, 2)), "options the format does not hold"),
+        (_with_extra(nn.Linear(2, 2)), "options the format does not hold"),
     ],
-    ids=["padding_mode", "not listed", "parametrised", "hooked"],
+    ids=["padding_mode", "not listed", "parametrised", "a tensor more"],
 )
 def test_layers_the_format_cannot_hold_are_refused(layer: nn.Module, complaint: str) -> None:
     with pytest.raises(FormatError, match=complaint):
@@ -68,6 +73,7 @@ def test_a_layer_of_two_dtypes_is_refused() -> None:
         encode_layer(layer)
 
 
+LAYER_NORM = {"normalized_shape": [2], "eps": 0, "elementwise_affine": True, "bias": True}
 LINEAR = {"in_features": 2, "out_features": 2, "bias": True}
 
 
@@ -87,7 +93,7 @@ LINEAR = {"in_features": 2, "out_features": 2, "bias": True}
         {"type": "Linear", "arguments": LINEAR, "dtype": "float33"},
         {"type": "Dropout", "arguments": {"p": 1.5}, "dtype": None},
         {"type": "Dropout", "arguments": {"p": "0.5"}, "dtype": None},
-        {"type": "LayerNorm", "arguments": {"normalized_shape": [2] * 9, "eps": 0, "elementwise_affine": True, "bias": True}, "dtype": "float32"},
+        {"type": "LayerNorm", "arguments": LAYER_NORM | {"normalized_shape": [2] * 9}, "dtype": "float32"},
         {"type": "Dropout", "arguments": {"p": 0.5}, "dtype": None, "code": "x"},
     ],
     ids=str,

@@ -32,9 +32,7 @@ def test_bricks_of_unlike_dtypes_meet(make_brick: MakeBrick, images: torch.Tenso
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_logits_have_the_networks_dtype(
-    make_brick: MakeBrick, images: torch.Tensor, dtype: torch.dtype
-) -> None:
+def test_logits_have_the_networks_dtype(make_brick: MakeBrick, images: torch.Tensor, dtype: torch.dtype) -> None:
     assert make_brick(dtype=dtype)(images).dtype == dtype
 
 

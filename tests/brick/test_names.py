@@ -36,7 +36,7 @@ def test_plain_identifiers_name_nodes(name: str) -> None:
     ],
 )
 def test_other_names_are_refused_for_nodes(name: str) -> None:
-    with pytest.raises(ValueError, match="identifier|reserved"):
+    with pytest.raises(ValueError, match=r"identifier|reserved"):
         check_node_name(name)
 
 
@@ -54,7 +54,7 @@ def test_module_paths_of_models_are_allowed(path: str) -> None:
     ],
 )  # fmt: skip
 def test_paths_that_could_harm_are_refused(path: str) -> None:
-    with pytest.raises(ValueError, match="module path|reserved word|attribute|nested"):
+    with pytest.raises(ValueError, match=r"module path|reserved word|attribute|nested"):
         check_path(path)
 
 
@@ -81,7 +81,7 @@ def test_what_is_let_through_can_be_a_module(path: str) -> None:
 
 @pytest.mark.parametrize("text", ["a\nb", "a\0", "a\u2028b", "\ud800", " a", "a ", "\x1b[31m"])
 def test_labels_are_one_printable_line(text: str) -> None:
-    with pytest.raises(ValueError, match="control characters|space"):
+    with pytest.raises(ValueError, match=r"control characters|space"):
         check_label(text)
 
 

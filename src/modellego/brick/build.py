@@ -1,6 +1,7 @@
 """Bricks to and from documents, nested ones included: tensors by full name, and the ties between them."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import nn
@@ -66,9 +67,7 @@ def _encode(brick: Brick | Assembled) -> tuple[LeafDocument | AssembledDocument,
 def _encode_joint(joint: Joint) -> tuple[JointDocument, dict[str, torch.Tensor]]:
     def vector(values: torch.Tensor | None) -> VectorDocument | None:
         return (
-            None
-            if values is None
-            else VectorDocument.model_validate({"length": len(values), "dtype": _name(values)})
+            None if values is None else VectorDocument.model_validate({"length": len(values), "dtype": _name(values)})
         )
 
     linear = None
@@ -98,13 +97,12 @@ def expected_of(document: LeafDocument | AssembledDocument, inner: bool = False)
     else:
         wanted = {}
         for i, child in enumerate(document.bricks):
-            wanted |= {f"bricks.{i}.{k}": e for k, e in expected_of(child, inner=True).items()}
+            with _inside(f"bricks.{i}"):
+                wanted |= {f"bricks.{i}.{k}": e for k, e in expected_of(child, inner=True).items()}
         wanted |= {f"joint.{k}": e for k, e in _expected_joint(document.joint).items()}
     for name, original in document.ties.items():
         if name not in wanted or original not in wanted or original in document.ties:
-            raise FormatError(
-                f"the tie {name} -> {original} does not lead from one of the brick's tensors to another"
-            )
+            raise FormatError(f"the tie {name} -> {original} does not lead from one of the brick's tensors to another")
         if wanted[name] != wanted[original]:
             raise FormatError(f"{name} and {original} are tied but differ in shape, dtype or kind")
     return wanted
@@ -123,9 +121,7 @@ def _expected_joint(joint: JointDocument) -> dict[str, Expected]:
     return wanted
 
 
-def build_brick(
-    document: LeafDocument | AssembledDocument, tensors: Mapping[str, torch.Tensor]
-) -> Brick | Assembled:
+def build_brick(document: LeafDocument | AssembledDocument, tensors: Mapping[str, torch.Tensor]) -> Brick | Assembled:
     """Build the brick of a document in eval mode around tensors that fit `expected_of`, ties apart.
 
     Tied names come to hold the same parameter; every parameter wants gradients.
@@ -146,23 +142,30 @@ def _build(
 ) -> Brick | Assembled:
     info = BrickInfo.model_validate({name: getattr(document, name) for name in BrickInfo.model_fields})
     mine = {k.removeprefix(at): t for k, t in tensors.items() if k.startswith(at)}
-    try:
-        if isinstance(document, LeafDocument):
-            shape = document.input_shape or ()
-            return Brick(build_network(document.network, mine, shape), info)
-        bricks = [_build(child, mine, f"bricks.{i}.") for i, child in enumerate(document.bricks)]
+    if isinstance(document, LeafDocument):
+        return Brick(build_network(document.network, mine, document.input_shape or ()), info)
+    bricks = []
+    for i, child in enumerate(document.bricks):
+        with _inside(f"bricks.{i}"):
+            bricks.append(_build(child, mine, f"bricks.{i}."))
+    with _inside("joint"):
         return Assembled(bricks, _build_joint(document.joint, mine), info)
+
+
+@contextlib.contextmanager
+def _inside(place: str) -> Iterator[None]:
+    """Say in which part of an assembled brick something was refused."""
+    try:
+        yield
     except (FormatError, AssemblyError) as error:
-        raise FormatError(f"{at}{error}" if at else str(error)) from error
+        raise FormatError(f"{place}: {error}") from error
 
 
 def _build_joint(document: JointDocument, tensors: Mapping[str, torch.Tensor]) -> Joint:
     linear = None
     if document.linear is not None:
         with torch.device("meta"):
-            linear = nn.Linear(
-                document.linear.in_features, document.linear.out_features, bias=document.linear.bias
-            )
+            linear = nn.Linear(document.linear.in_features, document.linear.out_features, bias=document.linear.bias)
         linear.register_parameter("weight", nn.Parameter(tensors["joint.linear.weight"]))
         if document.linear.bias:
             linear.register_parameter("bias", nn.Parameter(tensors["joint.linear.bias"]))

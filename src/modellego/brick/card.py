@@ -41,14 +41,11 @@ def model_card(brick: Brick | Assembled, weights_bytes: int) -> str:
             for s in info.sources
         ]
         parts.append(
-            "## Where it comes from\n\n"
-            + _table(("source", "classes taken", "which", "parameters", "MACs"), rows)
+            "## Where it comes from\n\n" + _table(("source", "classes taken", "which", "parameters", "MACs"), rows)
         )
     parts.append("## How it was made\n\n" + "\n".join(_made(brick)))
     if info.scores:
-        rows_ = [
-            (name, "not measured" if value is None else f"{value:.6g}") for name, value in info.scores.items()
-        ]
+        rows_ = [(name, "not measured" if value is None else f"{value:.6g}") for name, value in info.scores.items()]
         parts.append("## Scores\n\n" + _table(("measure", "value"), rows_))
     if info.notes:
         parts.append("## Notes\n\n" + "\n".join("> " + _escape(line) for line in info.notes.splitlines()))
@@ -78,9 +75,7 @@ def _inputs(brick: Brick | Assembled) -> Iterable[str]:
         if p is None:
             yield f"- {who} reads {shape}, as it is."
         else:
-            numbers = (
-                f"mean {[round(m, 6) for m in p.mean]}, standard deviation {[round(s, 6) for s in p.std]}"
-            )
+            numbers = f"mean {[round(m, 6) for m in p.mean]}, standard deviation {[round(s, 6) for s in p.std]}"
             yield (
                 f"- {who} reads {shape} (channels x height x width); "
                 f"images are resized ({p.resize}) and normalised: {numbers}."
@@ -89,9 +84,7 @@ def _inputs(brick: Brick | Assembled) -> Iterable[str]:
 
 def _classes(classes: tuple[str, ...]) -> str:
     table = _table(("logit", "class"), [(str(i), name) for i, name in enumerate(classes[:_MANY])])
-    return table + (
-        f"\n\n… and {len(classes) - _MANY:,} more, in `brick.json`." if len(classes) > _MANY else ""
-    )
+    return table + (f"\n\n… and {len(classes) - _MANY:,} more, in `brick.json`." if len(classes) > _MANY else "")
 
 
 def _made(brick: Brick | Assembled) -> Iterable[str]:
@@ -104,9 +97,7 @@ def _made(brick: Brick | Assembled) -> Iterable[str]:
         else:
             kept = f"{cut.kept:,} of {cut.total:,} channel sets kept{_options(cut.options)}"
             yield f"- {who}Cut by {_escape(cut.criterion)}: {kept}."
-        yield f"- {who}Refit: " + (
-            "none." if leaf.info.refit is None else f"done{_options(leaf.info.refit)}."
-        )
+        yield f"- {who}Refit: " + ("none." if leaf.info.refit is None else f"done{_options(leaf.info.refit)}.")
     if isinstance(brick, Assembled):
         joint = brick.joint
         steps = [name for name in ("linear", "scale", "shift", "merge") if getattr(joint, name) is not None]
@@ -119,9 +110,7 @@ def _options(options: Mapping[str, Any]) -> str:
     if not options:
         return ""
     return (
-        " ("
-        + ", ".join(f"{_escape(k)} {_escape(json.dumps(v, ensure_ascii=False))}" for k, v in options.items())
-        + ")"
+        " (" + ", ".join(f"{_escape(k)} {_escape(json.dumps(v, ensure_ascii=False))}" for k, v in options.items()) + ")"
     )
 
 

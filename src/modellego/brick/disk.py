@@ -72,11 +72,7 @@ def is_brick(path: str | Path) -> bool:
     except FormatError:
         return False
     version = raw.get("format_version") if isinstance(raw, dict) else None
-    return (
-        type(version) is int
-        and raw.get("kind") in ("brick", "assembled")
-        and isinstance(raw.get("classes"), list)
-    )
+    return type(version) is int and raw.get("kind") in ("brick", "assembled") and isinstance(raw.get("classes"), list)
 
 
 def check_target(path: str | Path, force: bool = False) -> Path:
@@ -102,7 +98,5 @@ def check_target(path: str | Path, force: bool = False) -> Path:
         )
     others = foreign_files(target, FILES)
     if others:
-        raise FormatError(
-            f"{path} holds {others[0]!r} beside the brick: it is not replaced; move that away first"
-        )
+        raise FormatError(f"{path} holds {others[0]!r} beside the brick: it is not replaced; move that away first")
     return target

@@ -152,9 +152,7 @@ def _check_nesting(raw: Any) -> None:
     """Walk level by level, so that bricks in bricks in bricks cannot exhaust the stack."""
     level = [raw]
     for _ in range(MAX_NESTING):
-        level = [
-            b for r in level if isinstance(r, dict) and isinstance(r.get("bricks"), list) for b in r["bricks"]
-        ]
+        level = [b for r in level if isinstance(r, dict) and isinstance(r.get("bricks"), list) for b in r["bricks"]]
     if level:
         raise FormatError(f"brick.json nests bricks more than {MAX_NESTING} deep")
 

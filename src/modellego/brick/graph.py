@@ -77,15 +77,11 @@ def _own_tensors(module: nn.Module) -> dict[str, torch.Tensor]:
 def _encode_tensor(target: str, graph: fx.GraphModule) -> tuple[TensorDocument, torch.Tensor]:
     value = functools.reduce(getattr, target.split("."), graph)
     if not isinstance(value, torch.Tensor):
-        raise FormatError(
-            f"node {target} reads a {type(value).__name__}; only tensors can be written to a brick"
-        )
+        raise FormatError(f"node {target} reads a {type(value).__name__}; only tensors can be written to a brick")
     kind = "parameter" if isinstance(value, nn.Parameter) else "buffer"
     dtype = str(value.dtype).removeprefix("torch.")
     try:
-        return TensorDocument.model_validate(
-            {"kind": kind, "dtype": dtype, "shape": tuple(value.shape)}
-        ), value
+        return TensorDocument.model_validate({"kind": kind, "dtype": dtype, "shape": tuple(value.shape)}), value
     except ValueError:
         raise FormatError(f"a {kind} of dtype {dtype} ({target}) cannot be written to a brick") from None
 
@@ -122,9 +118,7 @@ def expected_tensors(document: NetworkDocument) -> dict[str, Expected]:
     wanted: dict[str, Expected] = {}
     for path, layer in document.layers.items():
         for name, tensor in _own_tensors(meta_layer(layer)).items():
-            wanted[f"{path}.{name}"] = Expected(
-                tensor.dtype, tuple(tensor.shape), isinstance(tensor, nn.Parameter)
-            )
+            wanted[f"{path}.{name}"] = Expected(tensor.dtype, tuple(tensor.shape), isinstance(tensor, nn.Parameter))
     for path, bare in document.tensors.items():
         if path in wanted:
             raise FormatError(f"tensor {path} is described twice")
@@ -235,11 +229,7 @@ def _decode_target(node: NodeDocument, document: NetworkDocument, root: nn.Modul
         raise FormatError(
             f"a {node.op} takes " + ("one node" if node.op in ("call_module", "output") else "no arguments")
         )
-    if (
-        node.op == "call_module"
-        and node.target not in document.layers
-        and node.target not in document.aliases
-    ):
+    if node.op == "call_module" and node.target not in document.layers and node.target not in document.aliases:
         raise FormatError(f"it calls the layer {node.target[:80]!r}, which is not there")
     if node.op == "placeholder" and node.target != node.name:
         raise FormatError("a placeholder's target is its name")

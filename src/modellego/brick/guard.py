@@ -47,9 +47,7 @@ def _check_pieces(op: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict
     if any("List" in str(r.type) or "[]" in str(r.type) for r in op._schema.returns):
         for value in (*args, *kwargs.values()):
             if isinstance(value, torch.Tensor) and max(value.shape, default=0) > MAX_PIECES:
-                raise FormatError(
-                    f"it takes an axis of {max(value.shape)} apart; at most {MAX_PIECES} are allowed"
-                )
+                raise FormatError(f"it takes an axis of {max(value.shape)} apart; at most {MAX_PIECES} are allowed")
 
 
 def _check_operands(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -69,9 +67,7 @@ def _check_operands(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 def _check_result(result: Any) -> None:
     if isinstance(result, torch.Tensor):
         if result.numel() > MAX_ELEMENTS:
-            raise FormatError(
-                f"it makes a tensor of shape {list(result.shape)}, larger than {MAX_ELEMENTS} elements"
-            )
+            raise FormatError(f"it makes a tensor of shape {list(result.shape)}, larger than {MAX_ELEMENTS} elements")
     elif type(result) is int:
         if abs(result) >= 2**63:
             raise FormatError("it makes a number beyond 64 bits")
@@ -93,9 +89,7 @@ def dry_run(graph: fx.GraphModule, input_shape: tuple[int, ...], dtype: torch.dt
             output = guard.run(mode.from_tensor(torch.empty(1, *input_shape, dtype=dtype)))
     except Exception as error:  # whatever torch says of arguments that do not fit
         where = (
-            f"node {guard.current.name!r} ({guard.current.op} {guard.current.target})"
-            if guard.current
-            else "the graph"
+            f"node {guard.current.name!r} ({guard.current.op} {guard.current.target})" if guard.current else "the graph"
         )
         raise FormatError(
             f"{where} does not run on an input of shape {list(input_shape)}: {first_line(error)}"

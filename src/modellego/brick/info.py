@@ -41,9 +41,7 @@ class _AsDocument:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         document = handler.generate_schema(PreprocessDocument)
-        from_document = core_schema.no_info_after_validator_function(
-            lambda d: Preprocess(**dict(d)), document
-        )
+        from_document = core_schema.no_info_after_validator_function(lambda d: Preprocess(**dict(d)), document)
         as_dict = core_schema.no_info_before_validator_function(
             lambda p: asdict(p) if isinstance(p, Preprocess) else p, from_document
         )
@@ -153,6 +151,4 @@ class BrickInfo(Strict):
         >>> BrickInfo(classes=("cat",), input_shape=(1, 8, 8)).changed(notes="tame").notes
         'tame'
         """
-        return BrickInfo.model_validate(
-            {name: getattr(self, name) for name in BrickInfo.model_fields} | changes
-        )
+        return BrickInfo.model_validate({name: getattr(self, name) for name in BrickInfo.model_fields} | changes)

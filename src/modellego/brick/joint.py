@@ -40,9 +40,7 @@ class Joint(nn.Module):
         self.shift = _vector("shift", shift)
         self.merge = None if merge is None else tuple(tuple(int(i) for i in group) for group in merge)
         self._columns: torch.Tensor | None
-        self.register_buffer(
-            "_columns", None if self.merge is None else _padded(self.merge), persistent=False
-        )
+        self.register_buffer("_columns", None if self.merge is None else _padded(self.merge), persistent=False)
 
     def width(self, columns: int) -> int:
         """Return how many columns come out of `columns`, checking that the steps fit.
@@ -52,9 +50,7 @@ class Joint(nn.Module):
         """
         if self.linear is not None:
             if self.linear.in_features != columns:
-                raise AssemblyError(
-                    f"the joint's linear layer reads {self.linear.in_features} columns, not {columns}"
-                )
+                raise AssemblyError(f"the joint's linear layer reads {self.linear.in_features} columns, not {columns}")
             columns = self.linear.out_features
         for name, vector in (("scale", self.scale), ("shift", self.shift)):
             if vector is not None and len(vector) != columns:
@@ -77,9 +73,7 @@ class Joint(nn.Module):
             return columns
         if self._columns.shape[1] == 1:
             return columns.index_select(1, self._columns[:, 0])
-        nothing = columns.new_full(
-            (len(columns), 1), -torch.inf
-        )  # the column with which short groups are filled up
+        nothing = columns.new_full((len(columns), 1), -torch.inf)  # the column with which short groups are filled up
         return torch.cat([nothing, columns], 1)[:, self._columns + 1].logsumexp(2)
 
     def extra_repr(self) -> str:

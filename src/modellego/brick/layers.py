@@ -83,9 +83,7 @@ class LayerDocument(Strict):
     @classmethod
     def _a_float(cls, value: str | None) -> str | None:
         if value is not None and value not in FLOATS:
-            raise ValueError(
-                f"{value[:80]!r} is no dtype of a layer: {', '.join(FLOATS)}, or null without parameters"
-            )
+            raise ValueError(f"{value[:80]!r} is no dtype of a layer: {', '.join(FLOATS)}, or null without parameters")
         return value
 
     @model_validator(mode="after")
@@ -93,9 +91,7 @@ class LayerDocument(Strict):
         keys = LAYERS[self.type][1]
         if set(self.arguments) != set(keys):
             raise ValueError(
-                f"{self.type} takes exactly the arguments {', '.join(keys)}; got {', '.join(self.arguments)}"[
-                    :400
-                ]
+                f"{self.type} takes exactly the arguments {', '.join(keys)}; got {', '.join(self.arguments)}"[:400]
             )
         for key, value in self.arguments.items():
             fits, wanted = _RULES.get(key, _COUNT)
@@ -151,9 +147,7 @@ def encode_layer(layer: nn.Module) -> LayerDocument:
         raise FormatError(f"a {name} cannot be written to a brick: {first_line(error, 2)}") from error
     rebuilt = meta_layer(document)
     if _looks(rebuilt) != _looks(layer):
-        raise FormatError(
-            f"a {name} has options the format does not hold: {layer} would come back as {rebuilt}"
-        )
+        raise FormatError(f"a {name} has options the format does not hold: {layer} would come back as {rebuilt}")
     return document
 
 

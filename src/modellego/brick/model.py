@@ -48,9 +48,7 @@ class Brick(_Piece):
     def __init__(self, network: fx.GraphModule, info: BrickInfo) -> None:
         super().__init__()
         if info.kind != "brick" or info.input_shape is None:
-            raise FormatError(
-                "a Brick holds one network: its info must have kind 'brick'; use Assembled for several"
-            )
+            raise FormatError("a Brick holds one network: its info must have kind 'brick'; use Assembled for several")
         self.network = network
         self.info = info
         self.num_outputs = _num_columns(network, info.input_shape)
@@ -118,9 +116,7 @@ def assembled_info(bricks: Sequence[Brick | Assembled], classes: Sequence[str], 
     'assembled'
     """
     sources = tuple(source for brick in bricks for source in brick.info.sources)
-    return BrickInfo.model_validate(
-        {"kind": "assembled", "classes": tuple(classes), "sources": sources} | fields
-    )
+    return BrickInfo.model_validate({"kind": "assembled", "classes": tuple(classes), "sources": sources} | fields)
 
 
 def _num_columns(network: fx.GraphModule, input_shape: tuple[int, ...]) -> int:

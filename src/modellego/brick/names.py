@@ -49,9 +49,7 @@ def check_path(path: str) -> str:
     module_names, root_names = _attributes()
     for i, part in enumerate(parts):
         if not _PART.fullmatch(part) or part.startswith("__"):
-            raise ValueError(
-                f"{path[:80]!r} is no module path (parts of letters, digits, _ and -, joined by dots)"
-            )
+            raise ValueError(f"{path[:80]!r} is no module path (parts of letters, digits, _ and -, joined by dots)")
         if keyword.iskeyword(part):
             raise ValueError(f"{path[:80]!r} holds the reserved word {part!r}")
         if part in (root_names if i == 0 else module_names):

@@ -12,6 +12,8 @@ def schema_text() -> str:
     'modellego brick'
     """
     schema = ADAPTER.json_schema(mode="validation")
+    value = schema["$defs"]["Value"]
+    value["anyOf"] = value.pop("oneOf")  # to JSON schema, unlike to pydantic, 1 is an integer and a number
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "modellego brick",

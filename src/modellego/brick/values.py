@@ -164,9 +164,7 @@ def encode_value(value: Argument, name_of: Callable[[fx.Node], str], depth: int 
         return _named(MemoryFormatValue, "memory_format", value)
     if isinstance(value, torch.layout):
         return _named(LayoutValue, "layout", value)
-    raise FormatError(
-        f"an argument of type {type(value).__name__} ({str(value)[:60]}) cannot be written to a brick"
-    )
+    raise FormatError(f"an argument of type {type(value).__name__} ({str(value)[:60]}) cannot be written to a brick")
 
 
 def _named(cls: type[Strict], key: str, value: Any) -> Strict:
@@ -209,9 +207,7 @@ def decode_value(value: Any, nodes: dict[str, fx.Node], depth: int = 0) -> Argum
     return value
 
 
-_DTYPES: dict[str, torch.dtype] = {
-    name: getattr(torch, name) for name in get_args(DtypeValue.__annotations__["dtype"])
-}
+_DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in get_args(DtypeValue.__annotations__["dtype"])}
 _MEMORY_FORMATS: dict[str, torch.memory_format] = {
     str(m).removeprefix("torch."): m
     for m in (torch.contiguous_format, torch.preserve_format, torch.channels_last, torch.channels_last_3d)

@@ -39,15 +39,8 @@ def read_plain_file(path: Path, limit: int) -> bytes:
     name = path.name
     try:
         if path.is_symlink():
-            raise FormatError(
-                f"{name} is a symbolic link: copy the file it points to into the brick's directory"
-            )
-        flags = (
-            os.O_RDONLY
-            | getattr(os, "O_NOFOLLOW", 0)
-            | getattr(os, "O_NONBLOCK", 0)
-            | getattr(os, "O_BINARY", 0)
-        )
+            raise FormatError(f"{name} is a symbolic link: copy the file it points to into the brick's directory")
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         with os.fdopen(os.open(path, flags), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
@@ -94,9 +87,7 @@ def _check_header(data: bytes, name: str, wanted: Mapping[str, Expected]) -> Non
     missing, extra = sorted(set(wanted) - set(header)), sorted(set(header) - set(wanted))
     if missing or extra:
         what = (
-            f"lacks the tensor {missing[0]}"
-            if missing
-            else f"holds the tensor {extra[0][:80]!r}, which no layer has"
+            f"lacks the tensor {missing[0]}" if missing else f"holds the tensor {extra[0][:80]!r}, which no layer has"
         )
         more = len(missing) + len(extra) - 1
         raise FormatError(f"{name} {what}" + (f" (and {more} more differ)" if more else ""))
@@ -106,18 +97,14 @@ def _check_header(data: bytes, name: str, wanted: Mapping[str, Expected]) -> Non
 
 def _check_entry(name: str, key: str, entry: Any, wanted: Expected, room: int) -> None:
     match entry:
-        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(begin), int(end)]} if (
-            len(entry) == 3
-        ):
+        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(begin), int(end)]} if len(entry) == 3:
             pass
         case _:
             raise FormatError(f"{name} describes the tensor {key} wrongly: {json.dumps(entry)[:80]}")
     if _NAMES.get(dtype) != wanted.dtype:
         raise FormatError(f"tensor {key} is {dtype} in {name}; its layer asks for {wanted.dtype}")
     if tuple(shape) != wanted.shape:
-        raise FormatError(
-            f"tensor {key} has shape {shape} in {name}; its layer asks for {list(wanted.shape)}"[:400]
-        )
+        raise FormatError(f"tensor {key} has shape {shape} in {name}; its layer asks for {list(wanted.shape)}"[:400])
     if not 0 <= begin <= end <= room or end - begin != _numel(wanted.shape) * wanted.dtype.itemsize:
         raise FormatError(f"{name} is cut off or broken: the bytes of tensor {key} are not all there")
 

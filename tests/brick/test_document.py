@@ -1,43 +1,18 @@
-"""Broken and malicious bricks: each is refused in one sentence, and none of them runs or costs anything."""
+"""Wrong and malicious documents: each is refused in one sentence, and none of them runs or costs anything."""
 
 import json
-import os
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import safetensors.torch
-import torch
-from torch import nn
 
-from modellego.brick import Assembled, Brick, BrickInfo, load, save
-from modellego.errors import FormatError
+from modellego.brick import Assembled, Brick, save
 
 MakeBrick = Callable[..., Brick]
 Document = dict[str, Any]
+Refusal = Callable[[Path], str]
 X = {"node": "x"}
-
-
-@pytest.fixture
-def folder(make_brick: MakeBrick, tmp_path: Path) -> Path:
-    return save(make_brick(), tmp_path / "brick")
-
-
-@pytest.fixture
-def nested_folder(nested: Assembled, tmp_path: Path) -> Path:
-    return save(nested, tmp_path / "nested")
-
-
-def refused(folder: Path) -> str:
-    """Load, expect a refusal, and return its text: one line, of bearable length."""
-    with pytest.raises(FormatError) as caught:
-        load(folder)
-    text = str(caught.value)
-    assert "\n" not in text
-    assert len(text) < 1000
-    return text
 
 
 def edit(folder: Path, change: Callable[[Document], Any]) -> None:
@@ -49,6 +24,11 @@ def edit(folder: Path, change: Callable[[Document], Any]) -> None:
 
 def node(document: Document, name: str) -> Document:
     found: Document = next(n for n in document["network"]["nodes"] if n["name"] == name)
+    return found
+
+
+def gain(document: Document) -> Document:
+    found: Document = document["network"]["tensors"]["gain"]
     return found
 
 
@@ -88,7 +68,19 @@ def also(path: str) -> Callable[[Document], None]:
     return change
 
 
+def alias_of_nothing(document: Document) -> None:
+    document["network"]["aliases"]["twin"] = "ghost"
+    document["network"]["nodes"].insert(1, run("twin"))
+
+
 SIZE = call("aten.sym_size.int", X, 2, name="size")
+
+
+def has_layer(path: str) -> Callable[[Document], None]:
+    """Describe the stem again under another path."""
+    return lambda d: d["network"]["layers"].update({path: layer(d, "stem")})
+
+
 DOCUMENTS: dict[str, tuple[Callable[[Document], Any], str]] = {
     # the envelope
     "no version": (lambda d: d.pop("format_version"), "no brick"),
@@ -117,14 +109,14 @@ DOCUMENTS: dict[str, tuple[Callable[[Document], Any], str]] = {
     "star in a placeholder's target": (lambda d: node(d, "x").update(target="*x"), "placeholder's target"),
     "code in a keyword": (insert(call("aten.relu.default", X, **{"a=1) or print(": 1})), "identifier"),
     "two nodes of one name": (insert(call("aten.relu.default", X, name="stem")), "two nodes"),
-    "traversal in a layer's path": (lambda d: d["network"]["layers"].update({"../../evil": layer(d, "stem")}), "module path"),
-    "quote in a layer's path": (lambda d: d["network"]["layers"].update({'a"),print("': layer(d, "stem")}), "module path"),
-    "dunder layer": (lambda d: d["network"]["layers"].update(__class__=layer(d, "stem")), "module path"),
-    "layer named forward": (lambda d: d["network"]["layers"].update(forward=layer(d, "stem")), "attribute"),
-    "layer named _modules": (lambda d: d["network"]["layers"].update(_modules=layer(d, "stem")), "attribute"),
+    "traversal in a layer's path": (has_layer("../../evil"), "module path"),
+    "quote in a layer's path": (has_layer('a"),print("'), "module path"),
+    "dunder layer": (has_layer("__class__"), "module path"),
+    "layer named forward": (has_layer("forward"), "attribute"),
+    "layer named _modules": (has_layer("_modules"), "attribute"),
     "layer inside a layer": (also("stem.inner"), "lies inside"),
     "layer over a container": (also("block"), "two things|lies inside"),
-    "empty part": (lambda d: d["network"]["layers"].update({"a..b": layer(d, "stem")}), "module path"),
+    "empty part": (has_layer("a..b"), "module path"),
     # targets
     "op that is not listed": (insert(call("os.system", "true")), "closed list"),
     "op by another spelling": (insert(call("torch.ops.aten.relu", X)), "closed list"),
@@ -151,7 +143,7 @@ DOCUMENTS: dict[str, tuple[Callable[[Document], Any], str]] = {
     "output of the image": (lambda d: node(d, "output").update(args=[X]), r"\[1, columns\]"),
     "layer called with a number": (lambda d: node(d, "stem").update(args=[1]), "takes one node"),
     "layer called with options": (lambda d: node(d, "stem").update(kwargs={"input": X}), "takes one node"),
-    "unused layer": (lambda d: d["network"]["layers"].update(spare=layer(d, "stem")), "no node uses"),
+    "unused layer": (has_layer("spare"), "no node uses"),
     "no nodes": (lambda d: d["network"].update(nodes=[]), "nodes"),
     # arguments of nodes
     "unknown kind of value": (insert(call("aten.relu.default", {"eval": "1"})), "no value"),
@@ -183,15 +175,13 @@ DOCUMENTS: dict[str, tuple[Callable[[Document], Any], str]] = {
     "groups that do not divide": (lambda d: layer(d, "stem")["arguments"].update(groups=5), "cannot be built"),
     "layer with a bias too many": (lambda d: layer(d, "stem")["arguments"].update(bias=True), "stem.bias"),
     # tensors, aliases, ties
-    "bare tensor of another shape": (lambda d: d["network"]["tensors"]["gain"].update(shape=[7, 1, 1]), "shape"),
-    "bare tensor of absurd shape": (lambda d: d["network"]["tensors"]["gain"].update(shape=[2**40] * 16), "gain has shape"),
-    "bare tensor too many dimensions": (lambda d: d["network"]["tensors"]["gain"].update(shape=[1] * 17), "16"),
-    "bare tensor of another dtype": (lambda d: d["network"]["tensors"]["gain"].update(dtype="float16"), "float16"),
-    "bare tensor of negative shape": (lambda d: d["network"]["tensors"]["gain"].update(shape=[-6, 1, 1]), "shape"),
-    "parameter of whole numbers": (lambda d: d["network"]["tensors"]["gain"].update(dtype="int8"), "cannot be trained"),
-    "alias of nothing": (
-        lambda d: (d["network"]["aliases"].update(twin="ghost"), node(d, "stem").update(target="twin")), "no node uses|ghost",
-    ),
+    "bare tensor of another shape": (lambda d: gain(d).update(shape=[7, 1, 1]), "shape"),
+    "bare tensor of absurd shape": (lambda d: gain(d).update(shape=[2**40] * 16), "gain has shape"),
+    "bare tensor too many dimensions": (lambda d: gain(d).update(shape=[1] * 17), "16"),
+    "bare tensor of another dtype": (lambda d: gain(d).update(dtype="float16"), "float16"),
+    "bare tensor of negative shape": (lambda d: gain(d).update(shape=[-6, 1, 1]), "shape"),
+    "parameter of whole numbers": (lambda d: gain(d).update(dtype="int8"), "cannot be trained"),
+    "alias of nothing": (alias_of_nothing, "ghost"),
     "unused alias": (lambda d: d["network"]["aliases"].update(twin="stem"), "no node uses"),
     "tie to nothing": (lambda d: d["ties"].update({"gain": "ghost"}), "tie"),
     "tie from nothing": (lambda d: d["ties"].update({"ghost": "gain"}), "tie"),
@@ -203,10 +193,10 @@ DOCUMENTS: dict[str, tuple[Callable[[Document], Any], str]] = {
 
 
 @pytest.mark.parametrize("case", DOCUMENTS)
-def test_a_wrong_document_is_refused(folder: Path, case: str) -> None:
+def test_a_wrong_document_is_refusal(folder: Path, refusal: Refusal, case: str) -> None:
     change, complaint = DOCUMENTS[case]
     edit(folder, change)
-    text = refused(folder)
+    text = refusal(folder)
     with pytest.raises(AssertionError, match=complaint):
         raise AssertionError(text)
 
@@ -231,10 +221,10 @@ NESTED: dict[str, tuple[Callable[[Document], Any], str]] = {
 
 
 @pytest.mark.parametrize("case", NESTED)
-def test_a_wrong_nested_document_is_refused(nested_folder: Path, case: str) -> None:
+def test_a_wrong_nested_document_is_refusal(nested_folder: Path, refusal: Refusal, case: str) -> None:
     change, complaint = NESTED[case]
     edit(nested_folder, change)
-    text = refused(nested_folder)
+    text = refusal(nested_folder)
     with pytest.raises(AssertionError, match=complaint):
         raise AssertionError(text)
 
@@ -248,178 +238,26 @@ def test_a_wrong_nested_document_is_refused(nested_folder: Path, case: str) -> N
     ],
     ids=lambda t: repr(t[:24]),
 )  # fmt: skip
-def test_text_that_is_no_document_is_refused(folder: Path, text: bytes) -> None:
+def test_text_that_is_no_document_is_refusal(folder: Path, refusal: Refusal, text: bytes) -> None:
     (folder / "brick.json").write_bytes(text)
-    refused(folder)
+    refusal(folder)
 
 
-def test_bricks_in_bricks_without_end_are_refused(nested_folder: Path) -> None:
+def test_bricks_in_bricks_without_end_are_refusal(nested_folder: Path, refusal: Refusal) -> None:
     def deepen(document: Document) -> None:
         for _ in range(60):
             document["bricks"] = [dict(document)]
 
     edit(nested_folder, deepen)
-    assert "deep" in refused(nested_folder)
+    assert "deep" in refusal(nested_folder)
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return safetensors.torch.load_file(folder / "model.safetensors")
+@pytest.fixture
+def nested_folder(nested: Assembled, tmp_path: Path) -> Path:
+    return save(nested, tmp_path / "nested")
 
 
-def with_header(header: Any, body: bytes = b"") -> bytes:
-    text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + body
-
-
-@pytest.mark.parametrize(
-    ("change", "complaint"),
-    [
-        (lambda w: w.pop("head.bias"), "lacks the tensor head.bias"),
-        (lambda w: w.update(spare=torch.zeros(1)), "'spare', which no layer has"),
-        (lambda w: w.update({"head.bias": torch.zeros(4)}), r"head.bias has shape \[4\]"),
-        (lambda w: w.update({"head.bias": torch.zeros(3, 1)}), "shape"),
-        (lambda w: w.update({"head.bias": torch.zeros(3, dtype=torch.float64)}), "head.bias is F64"),
-        (lambda w: w.update({"norm.num_batches_tracked": torch.zeros(())}), "num_batches_tracked is F32"),
-        (lambda w: w.clear(), "and 11 more"),
-        (lambda w: w.update({"../evil": torch.zeros(1)}), "no layer has"),
-    ],
-    ids=["missing", "extra", "misshapen", "other rank", "other dtype", "float for int", "empty", "traversal"],
-)
-def test_tensors_that_do_not_fit_are_refused(
-    folder: Path, change: Callable[[Any], Any], complaint: str
-) -> None:
-    tensors = weights(folder)
-    change(tensors)
-    safetensors.torch.save_file(tensors, folder / "model.safetensors")
-    with pytest.raises(AssertionError, match=complaint):
-        raise AssertionError(refused(folder))
-
-
-@pytest.mark.parametrize("keep", [0, 7, 8, 100, -1, -100])
-def test_weights_cut_off_are_refused(folder: Path, keep: int) -> None:
-    path = folder / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:keep])
-    assert "model.safetensors" in refused(folder)
-
-
-def test_weights_with_bytes_behind_are_refused(folder: Path) -> None:
-    path = folder / "model.safetensors"
-    path.write_bytes(path.read_bytes() + b"\0" * 16)
-    assert "model.safetensors" in refused(folder)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        struct.pack("<Q", 2**63), struct.pack("<Q", 2**26) + b"{}", struct.pack("<Q", 10**9) + b"{" * 100,
-        with_header(b"not json"), with_header([]), with_header(b"\xff"), with_header(b"[" * 100_000), with_header({}),
-        b"\x80\x04\x95", b"PK\x03\x04" + b"\0" * 100, with_header(b'{"a":1,"a":2}'),
-    ],
-    ids=["2^63", "2^26", "10^9", "text", "list", "bytes", "deep", "empty", "pickle", "zip", "twice"],
-)  # fmt: skip
-def test_a_broken_header_is_refused(folder: Path, data: bytes) -> None:
-    (folder / "model.safetensors").write_bytes(data)
-    assert "model.safetensors" in refused(folder)
-
-
-def forge(folder: Path, name: str, **entry: Any) -> None:
-    """Change one tensor's entry in the header and leave the bytes as they are."""
-    path = folder / "model.safetensors"
-    data = path.read_bytes()
-    length = struct.unpack("<Q", data[:8])[0]
-    header = json.loads(data[8 : 8 + length])
-    header[name].update(entry)
-    path.write_bytes(with_header(header, data[8 + length :]))
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        {"data_offsets": [0, 2**40]},
-        {"data_offsets": [2**40, 2**40 + 12]},
-        {"data_offsets": [-12, 0]},
-        {"data_offsets": [12, 0]},
-        {"data_offsets": [0, 12]},
-        {"data_offsets": [0]},
-        {"data_offsets": "0,12"},
-        {"dtype": "F8_E4M3"},
-        {"dtype": None},
-        {"shape": [True, 3]},
-        {"shape": 3},
-        {"code": "x"},
-    ],
-    ids=str,
-)
-def test_a_forged_entry_of_the_header_is_refused(folder: Path, entry: Document) -> None:
-    forge(folder, "head.bias", **entry)
-    assert "model.safetensors" in refused(folder)
-
-
-@pytest.mark.parametrize("name", ["brick.json", "model.safetensors"])
-@pytest.mark.parametrize("kind", ["missing", "link", "folder", "pipe", "unreadable link"])
-def test_anything_but_plain_files_is_refused(folder: Path, name: str, kind: str) -> None:
-    path = folder / name
-    if kind == "link":
-        path.rename(folder.parent / "real")
-        path.symlink_to(folder.parent / "real")
-    else:
-        path.unlink()
-        if kind == "folder":
-            path.mkdir()
-        elif kind == "pipe":
-            os.mkfifo(path)
-        elif kind == "unreadable link":
-            path.symlink_to("/nowhere")
-    assert name in refused(folder)
-
-
-def test_a_file_that_is_too_large_is_not_read(folder: Path) -> None:
-    with open(folder / "model.safetensors", "ab") as file:
-        file.truncate(2**40)  # a hole: it takes no room
-    assert "bytes" in refused(folder)
-
-
-def test_a_document_that_is_too_large_is_not_read(folder: Path) -> None:
-    with open(folder / "brick.json", "ab") as file:
-        file.truncate(2**40)
-    assert "bytes" in refused(folder)
-
-
-@pytest.mark.parametrize(
-    "make", [lambda p: None, lambda p: p.mkdir(), lambda p: p.write_text("x")], ids=["none", "empty", "file"]
-)
-def test_what_is_no_brick_is_refused(tmp_path: Path, make: Callable[[Path], Any]) -> None:
-    make(tmp_path / "a")
-    assert str(tmp_path / "a") in refused(tmp_path / "a")
-
-
-def test_other_files_beside_do_no_harm(folder: Path) -> None:
-    (folder / "README.md").unlink()
-    (folder / "pytorch_model.bin").write_bytes(b"\x80\x04cos\nsystem\n(S'true'\ntR.")
-    (folder / ".git").mkdir()
-    assert load(folder).classes == ("cat", "dog", "fox")
-
-
-def test_loading_never_unpickles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*args: object, **kwargs: object) -> None:
-        raise AssertionError("pickle was used")
-
-    monkeypatch.setattr("pickle.load", never)
-    monkeypatch.setattr("pickle.loads", never)
-    monkeypatch.setattr("torch.load", never)
-    load(folder)
-
-
-def test_the_code_of_a_loaded_graph_holds_names_and_numbers_only(folder: Path) -> None:
+def test_the_code_of_a_loaded_graph_holds_names_and_numbers_only(folder: Path, refusal: Refusal) -> None:
     edit(folder, insert(call("aten.div.Tensor_mode", X, 2.0, rounding_mode="floor")))
     edit(folder, lambda d: node(d, "evil")["kwargs"].update(rounding_mode="floor'); print('"))
-    assert "does not run" in refused(folder)
-
-
-def test_a_brick_without_weights_loads(tmp_path: Path) -> None:
-    from torch import fx
-
-    graph = fx.Graph()
-    graph.output(graph.placeholder("x"))
-    brick = Brick(fx.GraphModule(nn.Module(), graph), BrickInfo(classes=("a", "b"), input_shape=(2,)))
-    assert torch.equal(load(save(brick, tmp_path / "a"))(torch.ones(1, 2)), torch.ones(1, 2))
+    assert "does not run" in refusal(folder)
