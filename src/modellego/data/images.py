@@ -1,7 +1,7 @@
 """The set of labelled images that the rest of the house works with, decoded on demand."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,9 @@ class ImageSet:
     """
 
     classes: tuple[str, ...]
-    labels: NDArray[np.int64] = field(repr=False)
-    store: Store = field(repr=False)
-    where: NDArray[np.int64] = field(repr=False)
+    labels: NDArray[np.int64]
+    store: Store
+    where: NDArray[np.int64]
 
     def __post_init__(self) -> None:
         wrong = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.classes)))
@@ -71,6 +71,9 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"ImageSet({len(self)} images of {len(self.classes)} classes)"
 
     @property
     def counts(self) -> NDArray[np.int64]:

@@ -100,4 +100,6 @@ def _read(source: Source) -> Splits:
     try:
         return read_hub(text)
     except MissingExtraError as missing:
-        raise DataError(f"there is no file or folder {text}, and to read it from a hub {missing}") from missing
+        raise DataError(f"there is no file or folder {text}; to read it from a hub: {missing}") from missing
+    except DataError as error:
+        raise DataError(f"there is no file or folder {text}, and {error}") from error
