@@ -1,0 +1,29 @@
+"""Least squares: the rows a layer's weights are fitted on, their normal equations, and how these are solved."""
+
+from modellego.leastsquares.normal import NormalEquations, Solution, solve_dual
+from modellego.leastsquares.rows import (
+    Fittable,
+    bias_of,
+    fittable,
+    input_rows,
+    output_rows,
+    per_image,
+    pick_positions,
+    set_weight_matrix,
+    weight_matrix,
+)
+
+__all__ = [
+    "Fittable",
+    "NormalEquations",
+    "Solution",
+    "bias_of",
+    "fittable",
+    "input_rows",
+    "output_rows",
+    "per_image",
+    "pick_positions",
+    "set_weight_matrix",
+    "solve_dual",
+    "weight_matrix",
+]

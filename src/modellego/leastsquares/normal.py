@@ -1,0 +1,146 @@
+"""Normal equations of ridge regressions towards given weights: accumulated block by block, solved safely in float64."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+BLOCK = 16384  # rows multiplied in the data's own precision before they are added up in float64
+JITTERS = (0.0, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Fitted weights, float64 `[groups, F, Q]`; the ridge and the jitter that were used."""
+
+    weights: Tensor
+    ridge: float
+    jitter: float
+
+
+class NormalEquations:
+    """Sums `X'X` and `X'Y` over rows, group by group; memory is `groups * F * (F + Q)` float64 whatever the rows.
+
+    With `bias`, a column of ones is understood at the end of X.
+
+    >>> equations = NormalEquations(1, 2, 1, bias=True)
+    >>> x = torch.tensor([[0., 0.], [1., 0.], [0., 1.], [2., 1.]])
+    >>> equations.add(x[None], x.sum(1)[None, :, None] + 3)
+    >>> solution = equations.solve(torch.zeros(1, 3, 1, dtype=torch.float64), ridge=1e-9)
+    >>> [round(v, 4) for v in solution.weights.flatten().tolist()]
+    [1.0, 1.0, 3.0]
+    """
+
+    def __init__(self, groups: int, features: int, outputs: int, *, bias: bool) -> None:
+        size = features + int(bias)
+        self.bias = bias
+        self.rows = 0
+        self.gram = torch.zeros(groups, size, size, dtype=torch.float64)
+        self.cross = torch.zeros(groups, size, outputs, dtype=torch.float64)
+        self.power = torch.zeros(groups, outputs, dtype=torch.float64)
+
+    def with_ones(self, x: Tensor) -> Tensor:
+        """Return the rows with their column of ones, where there is one."""
+        return torch.cat([x, x.new_ones(*x.shape[:-1], 1)], -1) if self.bias else x
+
+    def add(self, x: Tensor, y: Tensor) -> None:
+        """Add rows `x [groups, M, F]` and what they should give, `y [groups, M, Q]`."""
+        self.add_inputs(x)
+        self.add_targets(x, y)
+
+    def add_inputs(self, x: Tensor) -> None:
+        """Add rows `x [groups, M, F]` to the Gram matrix only."""
+        self.rows += x.shape[1]
+        for block in torch.split(self.with_ones(x), BLOCK, 1):
+            self.gram += block.transpose(1, 2) @ block
+
+    def add_targets(self, x: Tensor, y: Tensor) -> None:
+        """Add rows and targets to the right-hand side only."""
+        for block, target in zip(torch.split(self.with_ones(x), BLOCK, 1), torch.split(y, BLOCK, 1), strict=True):
+            self.cross += block.transpose(1, 2) @ target
+            self.power += (target.double() ** 2).sum(1)
+
+    def clear_targets(self) -> None:
+        """Forget the right-hand side; the Gram matrix stays."""
+        self.cross.zero_()
+        self.power.zero_()
+
+    def error(self, weights: Tensor) -> float:
+        """Return the sum of squared errors of weights `[groups, F, Q]` on the rows so far."""
+        fit = (weights * (self.gram @ weights)).sum((0, 1)) - 2 * (weights * self.cross).sum((0, 1))
+        return max(float(fit.sum() + self.power.sum()), 0.0)
+
+    def penalty(self, ridge: float) -> Tensor:
+        """Return the ridge's diagonal `[groups, F]`: relative to the features' mean square, the bias near free."""
+        diagonal = self.gram.diagonal(dim1=1, dim2=2)
+        body = diagonal[:, :-1] if self.bias else diagonal
+        level = body.mean(1, keepdim=True).clamp(min=1e-30)
+        penalty = (ridge * level).expand_as(diagonal).clone()
+        if self.bias:
+            penalty[:, -1] = 1e-3 * ridge * diagonal[:, -1]
+        return penalty + 1e-9 * level
+
+    def solve(self, prior: Tensor, ridge: float) -> Solution:
+        """Return the minimiser of `|XW - Y|^2 + ridge |W - prior|^2` (ridge in units of the features' power)."""
+        return self.factor(ridge).solve(self, prior)
+
+    def factor(self, ridge: float) -> "Factor":
+        """Factorise `X'X` plus the ridge, with as little jitter as makes it positive definite."""
+        penalty = self.penalty(ridge)
+        matrix = self.gram + torch.diag_embed(penalty)
+        scale = matrix.diagonal(dim1=1, dim2=2).mean(1)[:, None].expand_as(penalty)
+        for jitter in JITTERS:
+            lower, info = torch.linalg.cholesky_ex(matrix + torch.diag_embed(jitter * scale))
+            if not info.any() and torch.isfinite(lower).all():
+                return Factor(lower, penalty + jitter * scale, ridge, jitter)
+        raise ValueError("the layer's inputs are not finite numbers, so nothing can be fitted on them")
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Cholesky factor `[groups, F, F]` of regularised normal equations, and the diagonal that was added."""
+
+    lower: Tensor
+    penalty: Tensor
+    ridge: float
+    jitter: float
+
+    def solve(self, equations: NormalEquations, prior: Tensor) -> Solution:
+        """Solve for the right-hand side the equations hold now."""
+        right = equations.cross + self.penalty[:, :, None] * prior
+        return Solution(torch.cholesky_solve(right, self.lower), self.ridge, self.jitter)
+
+
+def solve_dual(x: Tensor, y: Tensor, prior: Tensor, ridge: float, *, bias: bool) -> Solution:
+    """Solve the same problem from rows `x [groups, M, F]`, `y [groups, M, Q]` with an M x M system (for M < F).
+
+    Same result as `NormalEquations.solve`; `prior` is float64 `[groups, F (+ 1), Q]`.
+
+    >>> g = torch.Generator().manual_seed(0)
+    >>> x, y = torch.rand(1, 5, 8, generator=g), torch.rand(1, 5, 2, generator=g)
+    >>> equations = NormalEquations(1, 8, 2, bias=True)
+    >>> equations.add(x, y)
+    >>> prior = torch.ones(1, 9, 2, dtype=torch.float64)
+    >>> a, b = equations.solve(prior, 0.1).weights, solve_dual(x, y, prior, 0.1, bias=True).weights
+    >>> torch.allclose(a, b, atol=1e-5)
+    True
+    """
+    rows = x.double()
+    if bias:
+        rows = torch.cat([rows, rows.new_ones(*rows.shape[:-1], 1)], -1)
+    power = (rows**2).sum(1)
+    body = power[:, :-1] if bias else power
+    level = body.mean(1, keepdim=True).clamp(min=1e-30)
+    penalty = (ridge * level).expand_as(power).clone()
+    if bias:
+        penalty[:, -1] = 1e-3 * ridge * power[:, -1]
+    penalty = penalty + 1e-9 * level
+    scaled = rows / penalty[:, None, :]
+    kernel = scaled @ rows.transpose(1, 2)
+    missing = y.double() - rows @ prior
+    for jitter in JITTERS:
+        lower, info = torch.linalg.cholesky_ex(kernel + (1 + jitter) * torch.eye(kernel.shape[1], dtype=kernel.dtype))
+        if not info.any() and torch.isfinite(lower).all():
+            step = scaled.transpose(1, 2) @ torch.cholesky_solve(missing, lower)
+            return Solution(prior + step, ridge, jitter)
+    raise ValueError("the layer's inputs are not finite numbers, so nothing can be fitted on them")

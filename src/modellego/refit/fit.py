@@ -1,0 +1,161 @@
+"""One stage's fit: rows from both walks, the normal equations, and the rounds that leave out what a ReLU clips."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from modellego.leastsquares import (
+    NormalEquations,
+    Solution,
+    solve_dual,
+)
+from modellego.refit.plan import Bounds
+
+CACHE = 100_000_000  # numbers of gathered rows kept between rounds; beyond it they are gathered anew
+DUAL = 6_000  # rows up to which the dual form is taken where features are more
+
+# input rows [groups, M, F], target rows [groups, M, Q], offset rows [groups, M, Q]
+Rows = tuple[Tensor, Tensor, Tensor | None]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fitted weights `[groups, F (+ 1), Q]`, moments of the features, relative squared errors before and after.
+
+    `mean` is `[groups, F]`; `second` the features' mean products, `[groups, F, F]`, or with `root` a matrix
+    `[groups, M, F]` whose square they are.
+    """
+
+    solution: Solution
+    mean: Tensor
+    second: Tensor
+    root: bool
+    rows: int
+    before: float
+    after: float
+
+    def moments(self, weights: Tensor, part: slice) -> tuple[Tensor, Tensor]:
+        """Return mean and variance `[groups, Q]` of what weights `[groups, F', Q]` make of a part of the features."""
+        mean = (self.mean[:, part, None] * weights).sum(1)
+        if self.root:
+            second = ((self.second[:, :, part] @ weights) ** 2).sum(1)
+        else:
+            second = (weights * (self.second[:, part, part] @ weights)).sum(1)
+        return mean, (second - mean**2).clamp(min=0)
+
+
+def fit_stage(
+    rows: Callable[[], Iterator[Rows]],
+    total: int,
+    prior: Tensor,
+    *,
+    bias: bool,
+    bounds: Bounds | None,
+    ridges: tuple[float, ...],
+    rounds: int,
+) -> Fit:
+    """Fit `X W + offset` to the targets, towards `prior` (float64 `[groups, F (+ 1), Q]`).
+
+    `rows` gathers the rows of all batches; it is called once a pass unless they fit in memory. With `bounds`, a target
+    at or beyond a bound only asks the fit to be at or beyond it too: after each solution the targets there
+    move to the prediction (the convex loss is majorised by a square), `rounds` times.
+    """
+    groups, size, outputs = prior.shape
+    features = size - int(bias)
+    if total < features and total <= DUAL:
+        return _fit_dual(list(rows()), prior, bias=bias, bounds=bounds, ridge=ridges[len(ridges) // 2], rounds=rounds)
+    cached = list(rows()) if total * groups * features <= CACHE else None
+
+    def passes() -> Iterator[Rows]:
+        return iter(cached) if cached is not None else rows()
+
+    halves = [NormalEquations(groups, features, outputs, bias=bias) for _ in range(2)]
+    for i, (x, target, offset) in enumerate(passes()):
+        halves[i % 2].add(x, target if offset is None else target - offset)
+    ridge = _choose_ridge(halves, prior, ridges)
+    equations = halves[0]
+    for name in ("gram", "cross", "power"):
+        getattr(equations, name).add_(getattr(halves[1], name))
+    equations.rows += halves[1].rows
+    factor = equations.factor(ridge)
+    solution = factor.solve(equations, prior)
+    for _ in range(rounds if bounds is not None else 0):
+        assert bounds is not None
+        equations.clear_targets()
+        weights = solution.weights.to(torch.float32)
+        for x, target, offset in passes():
+            predicted = _predict(equations, x, weights, offset)
+            moved = _move(target, predicted, bounds)
+            equations.add_targets(x, moved if offset is None else moved - offset)
+        solution = factor.solve(equations, prior)
+    before, after = _errors(equations, passes(), (prior, solution.weights), bounds)
+    count = max(equations.rows, 1)
+    mean = equations.gram[:, -1, :features] / count if bias else torch.zeros(groups, features, dtype=torch.float64)
+    second = equations.gram[:, :features, :features] / count
+    return Fit(solution, mean, second, False, equations.rows, before, after)
+
+
+def _predict(equations: NormalEquations, x: Tensor, weights: Tensor, offset: Tensor | None) -> Tensor:
+    predicted = equations.with_ones(x) @ weights.to(x.dtype)
+    return predicted if offset is None else predicted + offset
+
+
+def _move(target: Tensor, predicted: Tensor, bounds: Bounds) -> Tensor:
+    """Return the targets, those beyond a bound moved to the prediction as far as it is beyond the bound too."""
+    low, high = bounds
+    moved = target
+    if low > -math.inf:
+        moved = torch.where(target <= low, predicted.clamp(max=low), moved)
+    if high < math.inf:
+        moved = torch.where(target >= high, predicted.clamp(min=high), moved)
+    return moved
+
+
+def _choose_ridge(halves: list[NormalEquations], prior: Tensor, ridges: tuple[float, ...]) -> float:
+    """Fit on each half of the rows and take the ridge with the least error on the other."""
+    if len(ridges) == 1 or min(h.rows for h in halves) == 0:
+        return ridges[len(ridges) // 2]
+    if prior.shape[1] > 1500:  # a factorisation costs as much as the rest; the choice matters little there
+        ridges = tuple(sorted(ridges)[1:3]) or ridges
+    errors = []
+    for ridge in ridges:
+        one, other = (halves[i].factor(ridge).solve(halves[i], prior).weights for i in (0, 1))
+        errors.append(halves[1].error(one) + halves[0].error(other))
+    return ridges[errors.index(min(errors))]
+
+
+def _errors(
+    equations: NormalEquations, rows: Iterator[Rows], candidates: tuple[Tensor, ...], bounds: Bounds | None
+) -> tuple[float, ...]:
+    """Return each candidate's relative squared error of the clipped output."""
+    low, high = bounds or (-math.inf, math.inf)
+    wrong = [0.0] * len(candidates)
+    power = 0.0
+    for x, target, offset in rows:
+        wanted = target.clamp(low, high)
+        power += float((wanted**2).sum())
+        for i, weights in enumerate(candidates):
+            wrong[i] += float(((_predict(equations, x, weights, offset).clamp(low, high) - wanted) ** 2).sum())
+    return tuple(w / max(power, 1e-30) for w in wrong)
+
+
+def _fit_dual(
+    batches: list[Rows], prior: Tensor, *, bias: bool, bounds: Bounds | None, ridge: float, rounds: int
+) -> Fit:
+    x = torch.cat([b[0] for b in batches], 1)
+    target = torch.cat([b[1] for b in batches], 1)
+    offset = None if batches[0][2] is None else torch.cat([b[2] for b in batches if b[2] is not None], 1)
+    equations = NormalEquations(x.shape[0], 0, 0, bias=bias)  # only for its column of ones
+    moved = target
+    for i in range(1 + (rounds if bounds is not None else 0)):
+        solution = solve_dual(x, moved if offset is None else moved - offset, prior, ridge, bias=bias)
+        if bounds is not None and i < rounds:
+            moved = _move(target, _predict(equations, x, solution.weights, offset), bounds)
+    before, after = _errors(equations, iter([(x, target, offset)]), (prior, solution.weights), bounds)
+    wide = x.double()
+    mean = wide.mean(1)
+    # the rows stand for their F x F products, which would be larger
+    return Fit(solution, mean, wide / math.sqrt(x.shape[1]), True, x.shape[1], before, after)

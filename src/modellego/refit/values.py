@@ -1,0 +1,63 @@
+"""What goes into a refit beside networks and images, and what comes out: options and the report of errors."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class RefitOptions:
+    """How layers are refitted.
+
+    `ridge`: pull towards the layer's old weights, in units of its features' mean power; several values are compared
+    on held-out rows. `rows`: output positions a layer is fitted on, at most (but four a feature where there are as
+    many). `rectified`: rounds in which what a ReLU will clip anyway is left out of the error. `batch`: images worked on
+    at once. `memory`: bytes of feature maps held at once, at most; where the images need more, fewer are used.
+    """
+
+    ridge: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1)
+    rows: int = 40_000
+    rectified: int = 3
+    batch: int = 100
+    memory: int = 4_000_000_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.ridge or min(self.ridge) < 0:
+            raise ValueError("ridge holds one or more numbers, none below 0")
+
+
+@dataclass(frozen=True)
+class StageError:
+    """How well the layers of one stage (those that add up to one tensor) match the uncut network, before and after.
+
+    `before` and `after` are relative squared errors of the tensor `node` as the next layer reads it, on the
+    calibration rows: `before` with the old weights on what the refitted layers in front of it now give.
+    """
+
+    node: str
+    layers: tuple[str, ...]
+    rows: int
+    features: int
+    ridge: float
+    jitter: float
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class RefitReport:
+    """What a refit did: every stage's error in graph order, and how many of the given images were used."""
+
+    stages: tuple[StageError, ...]
+    images: int
+    skipped: tuple[str, ...] = ()
+
+    def table(self) -> str:
+        """Return the errors as plain text, a line a stage.
+
+        >>> print(RefitReport((StageError("add", ("conv",), 9, 4, 0.01, 0.0, 0.5, 0.125),), 3).table())
+        conv  50.00% -> 12.50%
+        """
+        return "\n".join(f"{' + '.join(s.layers)}  {s.before:.2%} -> {s.after:.2%}" for s in self.stages)
