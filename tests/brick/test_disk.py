@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch import fx, nn
 
+from modellego import zoo
 from modellego.brick import Assembled, Brick, BrickInfo, Joint, assembled_info, is_brick, load, save
+from modellego.capture import capture
 from modellego.errors import FormatError
+from modellego.preprocess import Preprocess
 
 MakeBrick = Callable[..., Brick]
 FILES = ["README.md", "brick.json", "model.safetensors"]
@@ -32,6 +35,18 @@ def test_state_keeps_names_dtypes_and_values(make_brick: MakeBrick, tmp_path: Pa
     assert set(state) == set(expected)
     for name, tensor in expected.items():
         assert (state[name].dtype, state[name].tolist()) == (tensor.dtype, tensor.tolist())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", ["lenet5", "vgg16_bn", "resnet20", "resnet50", "googlenet"])
+def test_captured_networks_come_back(tmp_path: Path, name: str, dtype: torch.dtype) -> None:
+    if name in ("resnet50", "googlenet") and dtype == torch.float64:
+        pytest.skip("float32 covers what is particular to this network")
+    model = zoo.build(name, 4, width=0.125).to(dtype)
+    info = BrickInfo(classes=tuple("abcd"), input_shape=(3, 32, 32), preprocess=Preprocess(3, 32, 32))
+    brick = Brick(capture(model, (3, 32, 32)).graph, info)
+    images = torch.rand(2, 3, 32, 32, dtype=dtype)
+    assert torch.equal(load(save(brick, tmp_path / "a"))(images), brick(images))
 
 
 def test_the_info_comes_back(full_brick: Brick, tmp_path: Path) -> None:

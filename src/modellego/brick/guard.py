@@ -11,6 +11,7 @@ from torch import fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from modellego.brick.layers import first_line
+from modellego.capture.ops import FAMILY, op_name
 from modellego.errors import FormatError
 
 MAX_ELEMENTS = 2**28  # of one tensor at batch 1: 1 GiB of float32
@@ -37,7 +38,7 @@ class _Guard(fx.Interpreter):
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if isinstance(target, torch._ops.OpOverload):
             _check_pieces(target, args, kwargs)
-        else:
+        elif FAMILY.get(op_name(target) or "") == "scalar":
             _check_operands(getattr(target, "__name__", ""), args, kwargs)
         return super().call_function(target, args, kwargs)
 
