@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from modellego.brick import BrickInfo, Source
+from modellego.brick import BrickInfo, Source, make_info
+from modellego.errors import FormatError
 from modellego.preprocess import Preprocess
 
 GOOD: dict[str, Any] = {"classes": ["a", "b"], "input_shape": [3, 8, 8]}
@@ -33,8 +34,16 @@ def test_info_is_frozen() -> None:
 
 
 def test_changes_are_checked() -> None:
-    with pytest.raises(ValidationError, match="twice"):
+    with pytest.raises(FormatError, match="the class 'a' is there twice"):
         BrickInfo(**GOOD).changed(classes=("a", "a"))
+
+
+def test_what_is_wrong_is_said_in_one_sentence() -> None:
+    with pytest.raises(FormatError) as caught:
+        make_info(classes=["a\nb"], input_shape=[0], extra=1)
+    assert str(caught.value).startswith("a brick cannot have this info: classes.0: ")
+    assert str(caught.value).endswith("more faults)")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

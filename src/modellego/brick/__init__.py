@@ -1,7 +1,7 @@
 """The brick: a small, safe, self-contained classifier, in memory and on disk."""
 
 from modellego.brick.disk import check_target, is_brick, load, save
-from modellego.brick.info import FORMAT_VERSION, BrickInfo, Cut, Source
+from modellego.brick.info import FORMAT_VERSION, BrickInfo, Cut, Source, make_info
 from modellego.brick.joint import Joint
 from modellego.brick.model import Assembled, Brick, assembled_info
 from modellego.brick.reject import Reject, confidence, predict_reject
@@ -20,6 +20,7 @@ __all__ = [
     "confidence",
     "is_brick",
     "load",
+    "make_info",
     "predict_reject",
     "save",
 ]

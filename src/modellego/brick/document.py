@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from modellego.brick.info import FORMAT_VERSION, BrickInfo
 from modellego.brick.layers import FLOATS, LayerDocument
 from modellego.brick.names import ModulePath, NodeName
-from modellego.brick.values import Strict, Value
+from modellego.brick.values import Strict, Value, sentence
 from modellego.errors import FormatError
 
 MAX_NODES = 100_000
@@ -167,15 +167,6 @@ def dump_document(document: LeafDocument | AssembledDocument) -> str:
     if len(text.encode()) > MAX_BYTES:
         raise FormatError(f"brick.json would be larger than {MAX_BYTES >> 20} MiB")
     return text
-
-
-def sentence(error: ValidationError) -> str:
-    """Put pydantic's first complaint into one line: where, and what."""
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(p) for p in first["loc"] if str(p)[:1] != "<" and p not in ("brick", "assembled"))
-    message = str(first["msg"]).removeprefix("Value error, ")
-    more = f" (and {error.error_count() - 1} more faults)" if error.error_count() > 1 else ""
-    return f"{place[:200]}: {message}{more}" if place else f"{message}{more}"
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,12 +4,13 @@ import math
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, JsonValue, model_validator
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, JsonValue, ValidationError, model_validator
 from pydantic_core import CoreSchema, core_schema
 
 from modellego.brick.names import Label, Text
 from modellego.brick.reject import Reject
-from modellego.brick.values import Strict
+from modellego.brick.values import Strict, sentence
+from modellego.errors import FormatError
 from modellego.preprocess import Preprocess
 
 FORMAT_VERSION = 1
@@ -146,9 +147,24 @@ class BrickInfo(Strict):
         return self
 
     def changed(self, **changes: Any) -> "BrickInfo":
-        """Return a copy with some fields changed, checked again.
+        """Return a copy with some fields changed, checked again as `make_info` does.
 
         >>> BrickInfo(classes=("cat",), input_shape=(1, 8, 8)).changed(notes="tame").notes
         'tame'
         """
-        return BrickInfo.model_validate({name: getattr(self, name) for name in BrickInfo.model_fields} | changes)
+        return make_info(**{name: getattr(self, name) for name in BrickInfo.model_fields} | changes)
+
+
+def make_info(**fields: Any) -> BrickInfo:
+    """Return a `BrickInfo` of these fields; what is wrong with them is said in one sentence.
+
+    Raises:
+        FormatError: a field that is missing, unknown or does not fit the others.
+
+    >>> make_info(classes=["cat"], input_shape=(1, 8, 8)).classes
+    ('cat',)
+    """
+    try:
+        return BrickInfo.model_validate(fields)
+    except ValidationError as error:
+        raise FormatError(f"a brick cannot have this info: {sentence(error)}") from None

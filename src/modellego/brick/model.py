@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import fx, nn
 
-from modellego.brick.info import BrickInfo
+from modellego.brick.info import BrickInfo, make_info
 from modellego.brick.joint import Joint
 from modellego.brick.reject import predict_reject
 from modellego.capture.network import Network, annotate
@@ -116,7 +116,7 @@ def assembled_info(bricks: Sequence[Brick | Assembled], classes: Sequence[str], 
     'assembled'
     """
     sources = tuple(source for brick in bricks for source in brick.info.sources)
-    return BrickInfo.model_validate({"kind": "assembled", "classes": tuple(classes), "sources": sources} | fields)
+    return make_info(**{"kind": "assembled", "classes": tuple(classes), "sources": sources} | fields)
 
 
 def _num_columns(network: fx.GraphModule, input_shape: tuple[int, ...]) -> int:

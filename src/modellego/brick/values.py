@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast, get_args
 
 import torch
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 from torch import fx
 from typing_extensions import TypeAliasType
 
@@ -21,6 +21,15 @@ class Strict(BaseModel):
     """What every object of the file is: frozen, no unknown keys, no infinities."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def sentence(error: ValidationError) -> str:
+    """Put pydantic's first complaint into one line: where, and what."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(p) for p in first["loc"] if str(p)[:1] != "<" and p not in ("brick", "assembled"))
+    message = str(first["msg"]).removeprefix("Value error, ")
+    more = f" (and {error.error_count() - 1} more faults)" if error.error_count() > 1 else ""
+    return f"{place[:200]}: {message}{more}" if place else f"{message}{more}"
 
 
 class NodeRef(Strict):
