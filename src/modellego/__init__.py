@@ -1,1 +1,33 @@
-"""Take trained classifiers apart and put the pieces together again, without training."""
+"""Take trained classifiers apart and put the pieces together again, without training.
+
+>>> import modellego as ml
+>>> sorted(ml.__all__)[:3]
+['Assembled', 'Brick', 'CaptureError']
+"""
+
+from modellego.brick import Assembled, Brick, load
+from modellego.contribution.relevance import Thresholds
+from modellego.disassemble import Samples, disassemble
+from modellego.errors import AssemblyError, CaptureError, CutError, DataError, FormatError, LegoError
+from modellego.evaluate import Evaluation, evaluate
+from modellego.preprocess import Preprocess
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Assembled",
+    "AssemblyError",
+    "Brick",
+    "CaptureError",
+    "CutError",
+    "DataError",
+    "Evaluation",
+    "FormatError",
+    "LegoError",
+    "Preprocess",
+    "Samples",
+    "Thresholds",
+    "disassemble",
+    "evaluate",
+    "load",
+]

@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from modellego.cli.disassemble import disassemble
 from modellego.cli.evaluate import evaluate
 from modellego.cli.inspect import inspect
 from modellego.cli.predict import predict
@@ -18,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (evaluate, predict, inspect):
+for _command in (disassemble, evaluate, predict, inspect):
     app.command()(_command)
 
 

@@ -37,7 +37,7 @@ def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> B
         return load(spec)
     if Path(spec).is_dir():
         raise LegoError(f"{spec} is a directory but no brick: it holds no brick.json")
-    shape = data.train.image_shape if data is not None else None
+    shape = data.train.common_shape if data is not None else None
     plain = {k: v for k, v in vars(options).items() if k != "logits"}
     source = load_source(spec, **plain, image_shape=shape)
     names = source.classes

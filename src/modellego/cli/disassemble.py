@@ -1,0 +1,99 @@
+"""`modellego disassemble`: cut a brick for a few classes out of a classifier."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modellego.cli import options as o
+from modellego.cli.console import amount, out, percent, print_json, print_table, progress, stderr
+
+
+def disassemble(
+    model: Annotated[str, typer.Argument(help="zoo:NAME, torchvision:NAME, timm:NAME, file.py:callable, or a brick.")],
+    data: o.DataOption,
+    classes: Annotated[str, typer.Option(help="Classes of the task: 0-2,7 or names.")],
+    output: o.OutOption,
+    test_data: o.TestDataOption = None,
+    map_labels: o.MapOption = None,
+    conv_alpha: Annotated[float, typer.Option(min=0, max=1, help="Kernel threshold, convolutions.")] = 0.3,
+    conv_beta: Annotated[float, typer.Option(min=0, max=1, help="Channel threshold, convolutions.")] = 0.2,
+    linear_alpha: Annotated[float, typer.Option(min=0, max=1, help="Kernel threshold, linear layers.")] = 0.4,
+    linear_beta: Annotated[float, typer.Option(min=0, max=1, help="Channel threshold, linear layers.")] = 0.3,
+    rule: Annotated[str, typer.Option(help="How r_p is formed: poster or back_to_front.")] = "poster",
+    samples: Annotated[int, typer.Option(min=1, help="Sample images a class, the surest.")] = 50,
+    share: Annotated[float | None, typer.Option(help="Sample images as a share of a class's, at least 5.")] = None,
+    refit: Annotated[bool, typer.Option(help="Repair the cut in closed form.")] = True,
+    refit_images: Annotated[int, typer.Option(min=1, help="Images a class for the refit.")] = 200,
+    weights: o.WeightsOption = None,
+    input_size: o.InputSizeOption = None,
+    channels: o.ChannelsOption = None,
+    mean: o.MeanOption = None,
+    std: o.StdOption = None,
+    class_names: o.ClassNamesOption = None,
+    logits: o.LogitsOption = None,
+    seed: o.SeedOption = 0,
+    force: o.ForceFlag = False,
+    json: o.JsonFlag = False,
+) -> None:
+    """Cut a brick for a few classes out of a classifier, and repair the cut without training."""
+    from modellego.brick import Brick, check_target
+    from modellego.cli.opening import SourceOptions, open_data, open_model
+    from modellego.contribution.relevance import Thresholds
+    from modellego.data import Data, parse_mapping
+    from modellego.disassemble import Samples
+    from modellego.disassemble import disassemble as take_apart
+    from modellego.errors import LegoError
+    from modellego.inspection import inspection
+
+    check_target(output, force)
+    if rule not in ("poster", "back_to_front"):
+        raise LegoError(f"--rule is poster or back_to_front, not {rule}")
+    images = open_data(data, test_data)
+    said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
+    opened = open_model(model, said, images)
+    if not isinstance(opened, Brick):
+        raise LegoError(f"{model} is an assembled model: disassemble the bricks it is made of instead")
+    images = Data(
+        images.train.for_model(opened.classes, mapping := parse_mapping(map_labels or [])),
+        images.test.for_model(opened.classes, mapping) if images.test is not None else None,
+    )
+    if not json:
+        found = inspection(opened)["networks"][0]
+        stderr.print(
+            f"captured {found['name']}: {len(opened.classes):,} classes, {amount(found['macs'])} MACs, "
+            f"{found['channels']:,} channels in {found['sets']:,} sets"
+        )
+    brick = take_apart(
+        opened,
+        images,
+        classes,
+        thresholds=Thresholds(conv_alpha, conv_beta, linear_alpha, linear_beta, rule),  # type: ignore[arg-type]
+        samples=Samples(samples, share),
+        refit_images=refit_images if refit else 0,
+        seed=seed,
+        stages=progress,
+    )
+    brick.save(output, force)
+    scores = brick.info.scores
+    assert brick.info.cut is not None
+    if json:
+        refitted = None if brick.info.refit is None else {k: v for k, v in brick.info.refit.items() if k != "stages"}
+        kept = {"kept_sets": brick.info.cut.kept, "sets": brick.info.cut.total, "refit": refitted}
+        print_json({"path": str(output), "classes": list(brick.classes), **scores, **kept, "notes": brick.info.notes})
+        return
+    row = [percent(scores[k]) for k in ("base_accuracy", "base_restricted_accuracy", "brick_accuracy")]
+    for key in ("macs", "parameters"):
+        before, after = scores[f"{key}_base"] or 1, scores[key] or 0
+        row.append(f"{amount(before)} → {amount(after)} ({percent(after / before)})")
+    header = ["task", "base", "restricted", "brick", "MACs", "parameters"]
+    print_table(f"{len(brick.classes)} classes", header, [[classes, *row]])
+    if images.test is None:
+        out().print("[yellow]There is no test data, so nothing was scored: name some with --test-data.")
+    if brick.info.notes:
+        out().print(f"[yellow]{brick.info.notes}")
+    size = sum(f.stat().st_size for f in Path(output).iterdir())
+    out().print(
+        f"wrote {output} ({amount(size)}B).  Next: modellego predict {output} IMAGE · "
+        f"modellego assemble {output} OTHER.brick -o NEW.brick"
+    )
