@@ -111,7 +111,8 @@ def confusion_svg(confusion: NDArray[np.integer], classes: Sequence[str], groups
     frame = f'<rect class="frame" x="{label}" y="{top}" width="{side:.6g}" height="{side:.6g}"/>'
     least = f"min-width:{0.8 * width:.0f}px" if named else ""
     return (
-        f'<svg class="confusion" viewBox="0 0 {width:.6g} {height:.6g}" width="{width:.0f}" height="{height:.0f}" style="{least}" '
+        f'<svg class="confusion" viewBox="0 0 {width:.6g} {height:.6g}" width="{width:.0f}" height="{height:.0f}" '
+        f'style="{least}" '
         f'role="img" aria-label="Confusion matrix of {count} classes, rows the true class, columns the answer">'
         f"{frame}{''.join(parts)}</svg>"
     )

@@ -1,6 +1,8 @@
 """Decision routes: which channels carry which class through a network, as a page and as pictures."""
 
+from modellego.routes.collect import collect_routes
 from modellego.routes.html import render_fragment, render_html, routes_css, routes_script
+from modellego.routes.model import routes
 from modellego.routes.static import save_picture
 from modellego.routes.values import RouteEdges, RouteGraph, RouteLayer, RouteLink, roles
 
@@ -9,9 +11,11 @@ __all__ = [
     "RouteGraph",
     "RouteLayer",
     "RouteLink",
+    "collect_routes",
     "render_fragment",
     "render_html",
     "roles",
+    "routes",
     "routes_css",
     "routes_script",
     "save_picture",

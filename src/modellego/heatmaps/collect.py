@@ -1,0 +1,138 @@
+"""From a network and images to the numbers of a heat map: r_p of one layer, class by class or sample by sample."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, fx
+
+from modellego.brick import Brick
+from modellego.capture.network import Network
+from modellego.contribution.aggregate import Accumulator, aggregate
+from modellego.contribution.aggregate import Reader as ReadingLayer
+from modellego.contribution.allocate import allocate
+from modellego.contribution.samples import PER_CLASS
+from modellego.contribution.stream import reading_layers
+from modellego.errors import LegoError
+from modellego.heatmaps.similarity import Similarity, class_similarity
+from modellego.routes.samples import Images, class_images, network_batches
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Relative contributions of the channels that one layer reads, in 0..1.
+
+    `by_class` is float64 `[classes, channels]`; `by_sample` `[samples, channels]` with `labels` int64 `[samples]`
+    numbering the classes; `similarity` compares the samples.
+    """
+
+    layer: str
+    classes: tuple[str, ...]
+    by_class: Floats
+    by_sample: Floats
+    labels: NDArray[np.int64]
+    similarity: Similarity
+
+
+def heat_map(
+    brick: Brick,
+    data: Images,
+    layer: str | int = -1,
+    classes: str | Sequence[str | int] | None = None,
+    *,
+    mapping: Mapping[str, str | int] | None = None,
+    per_class: int = PER_CLASS,
+) -> HeatMap:
+    """Work out the soft relative contribution of the channels that a layer reads, for classes and single samples.
+
+    `layer` is a module path, or the place among the layers that mix channels (0 the first, -1 the last); `classes`,
+    `mapping` and `per_class` are as in `modellego.routes.routes`. Raises `LegoError` for a layer that is not there,
+    `DataError` for classes without images. Source: PAPER section 1 (aggregation, allocation), heat maps of section 2.
+
+    >>> from modellego import zoo
+    >>> from modellego.preprocess import Preprocess
+    >>> from modellego.whole import whole_brick
+    >>> lenet = zoo.build("lenet5", 10, channels=1, input_size=28)
+    >>> brick = whole_brick(lenet, Preprocess(1, 28, 28), [str(digit) for digit in range(10)])
+    >>> found = heat_map(brick, "digits", "conv2", "3,7", per_class=4)
+    >>> found.by_class.shape, found.by_sample.shape
+    ((2, 6), (8, 6))
+    """
+    network = brick.captured()
+    node, module = find_layer(network, layer)
+    shown = class_images(brick, data, classes, mapping=mapping, per_class=per_class)
+    by_class, by_sample, labels = [], [], []
+    for number, images in enumerate(shown.values()):
+        whole, single = contributions(network, node, module, network_batches(brick, images))
+        by_class.append(whole)
+        by_sample.append(single)
+        labels += [number] * len(single)
+    samples, numbers = np.concatenate(by_sample), np.array(labels, np.int64)
+    similarity = class_similarity(samples, numbers)
+    return HeatMap(str(node.target), tuple(shown), np.stack(by_class), samples, numbers, similarity)
+
+
+def find_layer(network: Network, layer: str | int) -> tuple[fx.Node, ReadingLayer]:
+    """Return the call of a layer that mixes channels, by its module path or its place among them."""
+    found = reading_layers(network)
+    nodes = [node for node in network.graph.graph.nodes if node.name in found]
+    if isinstance(layer, int):
+        if not -len(nodes) <= layer < len(nodes):
+            raise LegoError(f"there is no layer {layer}: the network has {len(nodes)} that mix channels, 0 the first")
+        node = nodes[layer]
+    else:
+        named = [node for node in nodes if layer in (str(node.target), node.name)]
+        if not named:
+            paths = ", ".join(str(node.target) for node in nodes[:6]) + (", ..." if len(nodes) > 6 else "")
+            raise LegoError(f"the network has no layer {layer} that mixes channels; it has {paths}")
+        node = named[0]
+    return node, found[node.name]
+
+
+def contributions(
+    network: Network, node: fx.Node, layer: ReadingLayer, batches: Iterable[Tensor]
+) -> tuple[Floats, Floats]:
+    """Return `r_p` of what one layer reads: over all samples `[channels]`, and of each `[samples, channels]`."""
+    together = Accumulator(layer)
+    single = []
+    mode = network.graph.training
+    network.graph.eval()
+    try:
+        with torch.no_grad():
+            for batch in batches:
+                read = _Reach(network.graph, node.all_input_nodes[0]).reach(batch)
+                together.add(read)
+                single += [allocate(layer, aggregate(layer, read[i : i + 1])) for i in range(len(read))]
+    finally:
+        network.graph.train(mode)
+    whole = allocate(layer, together.sums())
+    return whole.cpu().numpy().clip(0, 1), torch.stack(single).cpu().numpy().clip(0, 1)
+
+
+class _Reach(fx.Interpreter):
+    """Runs a graph up to one node and returns that node's tensor."""
+
+    def __init__(self, graph: fx.GraphModule, goal: fx.Node) -> None:
+        super().__init__(graph, garbage_collect_values=True)
+        self._goal = goal
+
+    def reach(self, *args: Any) -> Tensor:
+        """Run the graph on its inputs as far as the goal."""
+        self.args_iter = iter(args)
+        self.env = {}
+        last_use = self.user_to_last_uses
+        for node in self.graph.nodes:
+            self.env[node] = self.run_node(node)
+            if node is self._goal:
+                result = self.env[node]
+                self.env = {}
+                assert isinstance(result, Tensor)
+                return result
+            for used in last_use.get(node, []):
+                del self.env[used]
+        raise LegoError(f"the network has no node {self._goal.name}")
