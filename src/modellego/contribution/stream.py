@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from modellego.capture.network import Network
+from modellego.channels.channel_map import ChannelMap
 from modellego.contribution.aggregate import Accumulator, LayerSums, Reader, votes
 from modellego.contribution.fused import Backend
 from modellego.errors import DataError
@@ -35,20 +36,27 @@ class ClassSums:
         return ClassSums(self.samples + other.samples, layers)
 
 
-def reading_layers(network: Network) -> dict[str, Reader]:
-    """Return the voting layers by the node that calls them, in graph order; one called twice is there twice.
+def reading_layers(network: Network, channel_map: ChannelMap | None = None) -> dict[str, Reader]:
+    """Return the layers that vote, by the node that calls them, in graph order; one called twice is there twice.
 
-    Depthwise convolutions mix nothing and are left out.
+    Depthwise convolutions mix nothing and are left out. With a channel map, its readers are taken: it also leaves out
+    layers that mix positions where channels lie on another axis.
     """
     modules = dict(network.graph.named_modules())
-    calls = (node for node in network.graph.graph.nodes if node.op == "call_module")
-    return {node.name: modules[node.target] for node in calls if votes(modules[node.target])}
+    named = None if channel_map is None else {reading.node for reading in channel_map.readers}
+    found: dict[str, Reader] = {}
+    for node in network.graph.graph.nodes:
+        layer = modules[node.target] if node.op == "call_module" else None
+        if isinstance(layer, Reader) and (votes(layer) if named is None else node.name in named):
+            found[node.name] = layer
+    return found
 
 
 def class_sums(
     network: Network,
     classes: Iterable[tuple[Label, Iterable[Tensor]]],
     *,
+    channel_map: ChannelMap | None = None,
     maps: Mapping[str, int] | None = None,
     backend: Backend = "auto",
 ) -> Iterator[tuple[Label, ClassSums]]:
@@ -67,7 +75,8 @@ def class_sums(
     cat 3 ['_0', '_2']
     """
     accumulators = {
-        node: Accumulator(layer, (maps or {}).get(node, 1), backend) for node, layer in reading_layers(network).items()
+        node: Accumulator(layer, (maps or {}).get(node, 1), backend)
+        for node, layer in reading_layers(network, channel_map).items()
     }
     walk = _Walk(network.graph, accumulators)
     for label, batches in classes:

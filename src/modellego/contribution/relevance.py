@@ -1,0 +1,129 @@
+"""Back to front: from one category's sums to the relevant channels of every tensor that a layer reads.
+
+Relevance starts at the category's own logit and flows backwards, tensor by tensor, in reverse topological order; a
+tensor read several times takes the union of what its readers find relevant. Sets of coupled channels take the union at
+the very end (PAPER section 4), so that a residual stream is no circle.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from modellego.channels.channel_map import ChannelMap, KeepMask
+from modellego.contribution.adjoint import Backward
+from modellego.contribution.allocate import Comparison, Rule, allocate, passes
+from modellego.contribution.flow import Flags, Flow, channel_axis, one_axis, plan_flow, sources_of
+from modellego.contribution.stream import ClassSums
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """How much relative contribution makes a kernel (alpha) and a channel (beta) relevant, and by which rule.
+
+    The defaults are the paper's: its thresholds, and the poster's rule and comparison.
+    """
+
+    conv_alpha: float = 0.3
+    conv_beta: float = 0.2
+    linear_alpha: float = 0.4
+    linear_beta: float = 0.3
+    rule: Rule = "poster"
+    comparison: Comparison = ">="
+
+    def of(self, layer: nn.Module) -> tuple[float, float]:
+        """Return alpha and beta for a layer."""
+        linear = isinstance(layer, nn.Linear)
+        return (self.linear_alpha, self.linear_beta) if linear else (self.conv_alpha, self.conv_beta)
+
+
+@dataclass(frozen=True)
+class Relevance:
+    """What one category needs: by reading node, its input channels' relative contribution, and what is relevant.
+
+    `allocation[node]` is `r_p`, float64 `[P]`; `inputs[node]` the hard `r^_p`, bool `[P]`; `outputs[node]`, bool `[Q]`,
+    which of the layer's output channels the layers that read them find relevant. For a linear layer behind a
+    flatten, P counts features.
+    """
+
+    allocation: dict[str, NDArray[np.float64]]
+    inputs: dict[str, Flags]
+    outputs: dict[str, Flags]
+
+
+def relevance(
+    flow: Flow, channel_map: ChannelMap, sums: ClassSums, logit: int, thresholds: Thresholds | None = None
+) -> Relevance:
+    """Walk backwards from one logit with its category's sums, and find what the category needs.
+
+    `flow` is `plan_flow(network, channel_map)`, made once for all categories. Raises `IndexError` where the network has
+    no such logit. Source: PAPER sections 1 and 4.
+
+    >>> from modellego.capture import capture
+    >>> from modellego.channels import analyse
+    >>> from modellego.contribution.stream import class_sums
+    >>> network = capture(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(), nn.Linear(16, 2)), (3, 2, 2))
+    >>> channels = analyse(network)
+    >>> ((label, sums),) = class_sums(network, [(0, [torch.rand(5, 3, 2, 2)])], channel_map=channels)
+    >>> found = relevance(plan_flow(network, channels), channels, sums, label)
+    >>> {node: flags.shape for node, flags in found.inputs.items()}
+    {'_2': (16,), '_0': (3,)}
+    """
+    thresholds = thresholds or Thresholds()
+    readings = {reading.node for reading in channel_map.readers}
+    nodes = list(flow.network.graph.graph.nodes)
+    (output,) = nodes[-1].all_input_nodes
+    wanted = np.zeros((1, flow.network.num_logits), dtype=np.bool_)
+    wanted[0, logit] = True
+    backward = Backward(flow)
+    backward.mark(output, wanted)
+    found = Relevance({}, {}, {})
+    for node in reversed(nodes[:-1]):
+        if node.name not in readings:
+            backward.through(node)
+            continue
+        layer = flow.layer(node)
+        alpha, beta = thresholds.of(layer)
+        outputs = backward.of(node).reshape(-1)
+        soft = allocate(
+            layer,  # type: ignore[arg-type]
+            sums.layers[node.name],
+            thresholds.rule,
+            alpha=alpha,
+            relevant=torch.from_numpy(outputs),
+            comparison=thresholds.comparison,
+        ).cpu()
+        (source,) = sources_of(node)
+        shape = source.meta["shape"]
+        axis = channel_axis(layer, len(shape))
+        soft = soft.repeat_interleave(shape[axis] // len(soft))  # one value a map where maps were summed
+        inputs = passes(soft, beta, thresholds.comparison).numpy()
+        found.allocation[node.name], found.inputs[node.name], found.outputs[node.name] = soft.numpy(), inputs, outputs
+        backward.mark(source, inputs.reshape(one_axis(len(shape), axis, inputs.size)))
+    return found
+
+
+def relevant_sets(channel_map: ChannelMap, found: Relevance) -> KeepMask:
+    """Return the channel sets that any reader finds relevant, bool `[n_sets]`.
+
+    Union over the readers and, a set being coupled channels, over those (PAPER section 4). No pinned set is added.
+    """
+    keep = np.zeros(channel_map.n_sets, dtype=np.bool_)
+    for reading in channel_map.readers:
+        sets = reading.in_sets[found.inputs[reading.node]]
+        keep[sets[sets >= 0]] = True
+    return keep
+
+
+def set_scores(channel_map: ChannelMap, found: Relevance) -> NDArray[np.float64]:
+    """Return each channel set's largest relative contribution `r_p` over its readers, float64 `[n_sets]`."""
+    scores = np.zeros(channel_map.n_sets)
+    for reading in channel_map.readers:
+        known = reading.in_sets >= 0
+        np.maximum.at(scores, reading.in_sets[known], found.allocation[reading.node][known])
+    return scores
+
+
+__all__ = ["Relevance", "Thresholds", "plan_flow", "relevance", "relevant_sets", "set_scores"]
