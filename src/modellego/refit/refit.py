@@ -13,10 +13,10 @@ from modellego.capture.network import Network
 from modellego.channels.channel_map import ChannelMap, KeepMask
 from modellego.errors import DataError, LegoError
 from modellego.leastsquares import input_rows, output_rows, per_image, pick_positions
+from modellego.leastsquares.walk import Walk, peak_numbers
 from modellego.refit.fit import Rows, fit_stage
 from modellego.refit.plan import Site, Stage, make_plan
 from modellego.refit.values import Progress, RefitOptions, RefitReport, StageError
-from modellego.refit.walk import Walk, peak_numbers
 from modellego.refit.write import effective, has_bias, write
 
 

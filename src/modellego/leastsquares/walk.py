@@ -36,6 +36,7 @@ class Walk:
             at = self.order[late.get(node, node)]
             for used in node.all_input_nodes:
                 last[used] = max(last.get(used, 0), at)
+        self.last = last
         self._ends: dict[int, list[fx.Node]] = {}
         for node, position in last.items():
             self._ends.setdefault(position, []).append(node)
@@ -48,15 +49,19 @@ class Walk:
         if node.op == "placeholder":
             return self.batches[i]
         if node.op == "get_attr":
-            found: Any = self.graph
-            for part in str(node.target).split("."):
-                found = getattr(found, part)
-            return found
+            return self.attribute(node)
         args, kwargs = fx.map_arg((node.args, node.kwargs), lambda n: self.values[n][i])
         if node.op == "output":
             return args[0]
         target: Any = self.modules[str(node.target)] if node.op == "call_module" else node.target
         return target(*args, **kwargs)
+
+    def attribute(self, node: fx.Node) -> Any:
+        """Return the parameter or buffer that a node stands for."""
+        found: Any = self.graph
+        for part in str(node.target).split("."):
+            found = getattr(found, part)
+        return found
 
     def free(self, node: fx.Node) -> None:
         """Drop what was needed last at this node."""
@@ -75,6 +80,7 @@ class Walk:
 def peak_numbers(network: Network) -> int:
     """Return the most numbers one image's feature maps take at once during a walk.
 
+    >>> import torch
     >>> from modellego.capture import capture
     >>> peak_numbers(capture(torch.nn.Sequential(torch.nn.Linear(3, 40), torch.nn.Linear(40, 2)), (3,)))
     43

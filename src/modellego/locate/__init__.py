@@ -1,0 +1,8 @@
+"""Locate: from scores and budgets to a keep mask over channel sets."""
+
+from modellego.locate.budget import Budget
+from modellego.locate.costs import CostModel
+from modellego.locate.criteria import Request, criterion, names, rank
+from modellego.locate.curve import Curve, rank_by_scores
+
+__all__ = ["Budget", "CostModel", "Curve", "Request", "criterion", "names", "rank", "rank_by_scores"]

@@ -1,0 +1,142 @@
+"""What a keep mask would cost, without cutting: MACs and parameters from the channel sets alone."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from modellego.capture.network import Network
+from modellego.channels.channel_map import ChannelMap, Ids, KeepMask
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Product:
+    """A cost of `unit * sum over groups (inputs kept) * (outputs kept)`: a layer's MACs, or its weight's numbers."""
+
+    inputs: Ids
+    outputs: Ids
+    groups: int
+    unit: int
+
+
+class CostModel:
+    """Costs of a network under keep masks: `macs(keep)` of convolutions and linear layers, `params(keep)`.
+
+    Matrix products between feature maps (attention) count as uncut, so that a budget is never overrun. `logits` are
+    the task's; the others count as cut.
+
+    >>> from modellego.capture import capture
+    >>> from modellego.channels import analyse
+    >>> net = capture(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 5)), (3,))
+    >>> found = analyse(net)
+    >>> model = CostModel(net, found, logits=[0, 1])
+    >>> keep = found.keep_all()
+    >>> int(model.macs(keep)), int(model.params(keep))
+    (20, 26)
+    >>> keep[found.layer_out["0"][0]] = False
+    >>> int(model.macs(keep)), int(model.params(keep))
+    (15, 20)
+    """
+
+    def __init__(self, network: Network, channels: ChannelMap, logits: list[int] | None = None) -> None:
+        self.channels = channels
+        self.fixed_macs = 0
+        self._macs: list[_Product] = []
+        self._weights: list[_Product] = []
+        self._vectors: list[Ids] = []
+        self._gone = np.zeros(channels.n_sets, dtype=np.bool_)
+        self._last: Ids | None = None
+        if logits is not None and channels.logit_sets is not None:
+            self._gone[np.setdiff1d(channels.logit_sets, channels.logit_sets[logits])] = True
+        modules = dict(network.graph.named_modules())
+        seen: set[str] = set()
+        for node in network.graph.graph.nodes:
+            if node.op == "call_function":
+                self.fixed_macs += _product_macs(node)
+            if node.op != "call_module":
+                continue
+            path = str(node.target)
+            layer = modules[path]
+            if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
+                product = self._product(path, layer, node.meta["shape"])
+                self._macs.append(product)
+                if path not in seen:
+                    kernel = math.prod(layer.kernel_size) if not isinstance(layer, nn.Linear) else 1
+                    self._weights.append(_Product(product.inputs, product.outputs, product.groups, kernel))
+                    if layer.bias is not None:
+                        self._vectors.append(product.outputs)
+            elif path not in seen and path in channels.layer_in:
+                vectors = sum(1 for p in layer.parameters(recurse=False))
+                self._vectors += [channels.layer_in[path].reshape(-1)] * vectors
+            seen.add(path)
+
+    def _product(self, path: str, layer: nn.Module, shape: tuple[int, ...]) -> _Product:
+        inputs, outputs = self.channels.layer_in[path], self.channels.layer_out[path]
+        if isinstance(layer, nn.Linear):
+            return _Product(inputs, outputs, 1, math.prod(shape[1:-1]))
+        assert isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d)
+        return _Product(inputs, outputs, layer.groups, math.prod(shape[2:]) * math.prod(layer.kernel_size))
+
+    def alive(self, keep: KeepMask) -> KeepMask:
+        """Return which sets the cut network would have: what is kept or may not be cut, less the other logits."""
+        result: KeepMask = (keep | ~self.channels.cuttable) & ~self._gone
+        return result
+
+    def macs(self, keep: KeepMask) -> int:
+        """Return multiply-accumulates for one image."""
+        alive = self.alive(keep)
+        return self.fixed_macs + sum(_total(p, alive) for p in self._macs)
+
+    def params(self, keep: KeepMask) -> int:
+        """Return the number of parameters of layers with channels."""
+        alive = self.alive(keep)
+        return sum(_total(p, alive) for p in self._weights) + sum(int(_on(v, alive).sum()) for v in self._vectors)
+
+    def saving(self, keep: KeepMask, what: str = "macs") -> Floats:
+        """Return what each set, removed alone, would save, float64 `[n_sets]`, given what is kept now."""
+        alive = self.alive(keep)
+        total = np.zeros(self.channels.n_sets)
+        for p in self._macs if what == "macs" else self._weights:
+            inputs, outputs = (_on(ids, alive).reshape(p.groups, -1) for ids in (p.inputs, p.outputs))
+            ins, outs = inputs.sum(1, keepdims=True), outputs.sum(1, keepdims=True)
+            if p.inputs.size > p.groups:  # not depthwise, where in and out go together
+                _add(total, p.inputs, (inputs * outs).reshape(-1) * p.unit)
+                _add(total, p.outputs, (outputs * ins).reshape(-1) * p.unit)
+            else:
+                _add(total, p.outputs, (outputs * ins).reshape(-1) * p.unit)
+        if what != "macs":
+            for vector in self._vectors:
+                _add(total, vector, _on(vector, alive).astype(np.float64))
+        return total
+
+
+def _on(ids: Ids, alive: KeepMask) -> NDArray[np.bool_]:
+    result: NDArray[np.bool_] = (ids < 0) | alive[np.maximum(ids, 0)]
+    return result
+
+
+def _total(p: _Product, alive: KeepMask) -> int:
+    ins = _on(p.inputs, alive).reshape(p.groups, -1).sum(1)
+    outs = _on(p.outputs, alive).reshape(p.groups, -1).sum(1)
+    return int(p.unit * (ins * outs).sum())
+
+
+def _add(total: Floats, ids: Ids, values: Floats) -> None:
+    inner = ids >= 0
+    total += np.bincount(ids[inner], weights=values[inner], minlength=total.size)
+
+
+def _product_macs(node: object) -> int:
+    """Return the MACs of a matrix product of feature maps, by its shapes."""
+    name = str(getattr(node, "target", ""))
+    shapes = [n.meta["shape"] for n in node.all_input_nodes if "shape" in n.meta]  # type: ignore[attr-defined]
+    shape = node.meta.get("shape", ())  # type: ignore[attr-defined]
+    if any(f"aten.{op}." in name for op in ("matmul", "bmm", "mm")):
+        return int(math.prod(shape) * shapes[0][-1])
+    if "scaled_dot_product_attention" in name:
+        return int(math.prod(shapes[0][:-1]) * shapes[1][-2] * (shapes[0][-1] + shape[-1]))
+    return 0

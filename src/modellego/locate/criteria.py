@@ -1,0 +1,218 @@
+"""Criteria by name: what a channel set is worth, before any budget is spent on it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from modellego.capture.network import Network
+from modellego.channels.channel_map import ChannelMap, Ids
+from modellego.contribution.relevance import Thresholds, plan_flow, relevance, set_scores
+from modellego.contribution.stream import class_sums
+from modellego.errors import CutError
+from modellego.locate.costs import CostModel
+from modellego.locate.curve import Curve, rank_by_scores
+from modellego.locate.eliminate import eliminate, gather_readers
+from modellego.locate.sensitivity import Recorder
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a criterion may look at: a network, its channels, the task, and samples of it.
+
+    `images` is network input `[N, *input_shape]`; `labels` the images' classes as numbers of the network's logits,
+    int64 `[N]`, or None, where only what needs no labels works; `task` the wanted logits.
+    """
+
+    network: Network
+    channels: ChannelMap
+    images: Tensor
+    labels: Tensor | None
+    task: Sequence[int]
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    batch: int = 100
+    seed: int = 0
+
+
+Scores = Callable[[Request], Floats]
+SCORES: dict[str, Scores] = {}
+DYNAMIC = {"reconstruction"}
+ALIASES = {"obs": "reconstruction"}
+
+
+def criterion(name: str) -> Callable[[Scores], Scores]:
+    """Register a criterion: a function from a `Request` to float64 `[n_sets]`, higher is better, none below 0."""
+
+    def enter(function: Scores) -> Scores:
+        SCORES[name] = function
+        return function
+
+    return enter
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all criteria, the default first.
+
+    >>> names()
+    ('contribution', 'reconstruction', 'taylor', 'activation', 'l1', 'fpgm', 'random')
+    """
+    return (next(iter(SCORES)), *sorted(DYNAMIC), *list(SCORES)[1:])
+
+
+def rank(name: str, request: Request, whole: tuple[int, int], per: str = "macs") -> Curve:
+    """Rank all channel sets by a criterion, per MAC or parameter saved (`per` "macs" or "params"): all budgets at once.
+
+    `whole` holds the MACs and parameters of the uncut source that shares are counted from.
+    Raises `CutError` for a name that is not known, or a criterion that needs labels where there are none.
+    """
+    name = ALIASES.get(name, name)
+    costs = CostModel(request.network, request.channels, list(request.task))
+    with _evaluating(request.network.graph):
+        if name == "reconstruction":
+            readers = gather_readers(request.network, request.channels, request.images, request.task, seed=request.seed)
+            return eliminate(readers, costs, request.channels, whole, per)
+        if name not in SCORES:
+            raise CutError(f"there is no criterion {name}; there are {', '.join(names())}")
+        return rank_by_scores(costs, request.channels, SCORES[name](request), whole, per)
+
+
+class _evaluating:
+    """Sets a module and its parts to eval mode, and each back afterwards."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.modes = {part: part.training for part in module.modules()}
+
+    def __enter__(self) -> None:
+        for part in self.modes:
+            part.training = False
+
+    def __exit__(self, *_: object) -> None:
+        for part, mode in self.modes.items():
+            part.training = mode
+
+
+@criterion("contribution")
+def contribution(request: Request) -> Floats:
+    """Relative contribution `r_p`, the largest over readers and the task's classes (PAPER section 1)."""
+    labels = _labels(request, "contribution")
+    classes = [(int(c), request.images[labels == c].split(request.batch)) for c in request.task]  # type: ignore[no-untyped-call]
+    flow = plan_flow(request.network, request.channels)
+    scores = np.zeros(request.channels.n_sets)
+    for label, sums in class_sums(request.network, classes, channel_map=request.channels):
+        found = relevance(flow, request.channels, sums, label, request.thresholds)
+        scores = np.maximum(scores, set_scores(request.channels, found))
+    return scores
+
+
+@criterion("taylor")
+def taylor(request: Request) -> Floats:
+    """Activation times gradient of the task's loss, per channel, summed over readers.
+
+    Mean over samples of the square of the channel's summed product: Molchanov et al. 2019 (arXiv 1906.10771), at the
+    feature maps that are read. Without labels the loss is that of the network's own choice among the task.
+    """
+    nodes = {r.input: r for r in request.channels.readers}
+    totals = np.zeros(request.channels.n_sets)
+    wanted = torch.tensor(list(request.task))
+    with torch.enable_grad():
+        for start in range(0, len(request.images), request.batch):
+            images = request.images[start : start + request.batch].detach().clone().requires_grad_()
+            recorder = Recorder(request.network.graph, set(nodes))
+            logits = recorder.run(images)[:, wanted]
+            if request.labels is None:
+                target = logits.argmax(1)
+            else:
+                known = request.labels[start : start + request.batch]
+                target = (known[:, None] == wanted[None]).float().argmax(1)
+            kept = {n: t for n, t in recorder.kept.items() if t.requires_grad}
+            loss = F.cross_entropy(logits, target, reduction="sum")
+            gradients = torch.autograd.grad(loss, list(kept.values()), allow_unused=True)
+            for (name, value), gradient in zip(kept.items(), gradients, strict=True):
+                if gradient is not None:
+                    product = (value * gradient).detach().double()
+                    per_set = _per_set(product, request.channels.ids[name], request.channels.n_sets)
+                    totals += (per_set**2).sum(0)
+    result: Floats = totals / len(request.images)
+    return result
+
+
+def _per_set(values: Tensor, ids: Ids, n_sets: int) -> Floats:
+    """Sum `[B, ...]` over all positions of a set: float64 `[B, n_sets]`."""
+    flat = np.broadcast_to(ids, (1, *values.shape[1:])).reshape(-1)
+    inner = torch.from_numpy(np.flatnonzero(flat >= 0))
+    result = torch.zeros(len(values), n_sets, dtype=torch.float64)
+    result.index_add_(1, torch.from_numpy(flat[inner.numpy()].copy()), values.flatten(1)[:, inner])
+    found: Floats = result.numpy()
+    return found
+
+
+@criterion("activation")
+def activation(request: Request) -> Floats:
+    """Mean magnitude of a channel's feature map where it is read, over the tensor's mean."""
+    inputs = {r.input: r for r in request.channels.readers}
+    totals = {name: np.zeros(request.channels.n_sets) for name in inputs}
+    with torch.no_grad():
+        for block in request.images.split(request.batch):  # type: ignore[no-untyped-call]
+            recorder = Recorder(request.network.graph, set(inputs))
+            recorder.run(block)
+            for name, value in recorder.kept.items():
+                totals[name] += _per_set(value.abs().double(), request.channels.ids[name], request.channels.n_sets).sum(
+                    0
+                )
+    return _mean_of_relative(list(totals.values()), [request.channels.ids[n] for n in totals])
+
+
+@criterion("l1")
+def l1(request: Request) -> Floats:
+    """L1 norm of the filters that make a channel, over the layer's mean (Li et al. 2017, arXiv 1608.08710)."""
+    return _of_filters(request, lambda w: w.abs().sum(1))
+
+
+@criterion("fpgm")
+def fpgm(request: Request) -> Floats:
+    """Summed distance of a filter to the layer's others, over the layer's mean (He et al. 2019, arXiv 1811.00250)."""
+    return _of_filters(request, lambda w: torch.cdist(w[None], w[None])[0].sum(1))
+
+
+@criterion("random")
+def random(request: Request) -> Floats:
+    """A number drawn for every set."""
+    return np.random.default_rng(request.seed).random(request.channels.n_sets)
+
+
+def _of_filters(request: Request, measure: Callable[[Tensor], Tensor]) -> Floats:
+    totals, places = [], []
+    for path in {r.layer: None for r in request.channels.readers}:
+        layer = request.network.graph.get_submodule(path)
+        weight = layer.weight.detach().double()  # type: ignore[operator]
+        values = measure(weight.flatten(1)).numpy()
+        sets = request.channels.layer_out[path]
+        total = np.zeros(request.channels.n_sets)
+        np.add.at(total, sets[sets >= 0], values[sets >= 0])
+        totals.append(total)
+        places.append(sets)
+    return _mean_of_relative(totals, places)
+
+
+def _mean_of_relative(totals: list[Floats], places: list[Ids]) -> Floats:
+    """Divide each tensor's values by their mean, so that layers compare, and average over the tensors a set is in."""
+    result = np.zeros_like(totals[0])
+    count = np.zeros_like(totals[0])
+    for total, ids in zip(totals, places, strict=True):
+        members = np.unique(ids[ids >= 0])
+        if members.size:
+            result[members] += total[members] / max(total[members].mean(), 1e-30)
+            count[members] += 1
+    return result / np.maximum(count, 1)
+
+
+def _labels(request: Request, name: str) -> Tensor:
+    if request.labels is None:
+        raise CutError(f"the criterion {name} needs labelled images; reconstruction and activation do not")
+    return request.labels

@@ -1,0 +1,223 @@
+"""One ranking of all channel sets, and the curve of networks along it: every budget is a point of one pass."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modellego.channels.channel_map import ChannelMap, KeepMask
+from modellego.errors import CutError
+from modellego.locate.costs import CostModel
+
+Floats = NDArray[np.float64]
+EXACT = 96  # removals between two looks at the savings: one in as many as there are sets in all, at most
+
+
+class Guard:
+    """Knows which sets may still go: no tensor may lose its last one.
+
+    >>> from modellego.channels.channel_map import ChannelMap
+    >>> guard = Guard(ChannelMap({"a": np.array([[0, 1]])}, {}, 2, np.ones(2, bool), [], {}, {}, None))
+    >>> guard.remove(0)
+    >>> guard.allowed().tolist()
+    [False, False]
+    """
+
+    def __init__(self, channels: ChannelMap) -> None:
+        self._tensors = channels.tensors()
+        self._left = np.array([len(t) for t in self._tensors], dtype=np.int64)
+        self._of: list[list[int]] = [[] for _ in range(channels.n_sets)]
+        for i, sets in enumerate(self._tensors):
+            for s in sets.tolist():
+                self._of[s].append(i)
+        self._free = channels.cuttable.copy()
+        if channels.logit_sets is not None:
+            self._free[channels.logit_sets] = False
+        for i in range(len(self._tensors)):
+            self._close(i)
+
+    def _close(self, tensor: int) -> None:
+        if self._left[tensor] <= 1:
+            self._free[self._tensors[tensor]] = False
+
+    def allowed(self) -> NDArray[np.bool_]:
+        """Return which sets may be removed next."""
+        return self._free
+
+    def remove(self, chosen: int) -> None:
+        """Take note that a set is gone."""
+        self._free[chosen] = False
+        for tensor in self._of[chosen]:
+            self._left[tensor] -= 1
+            self._close(tensor)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The order in which sets go, and what is left after each: point 0 is whole, point k has lost `order[:k]`.
+
+    `order` int64 [K]; `macs`, `params` int64 [K + 1]; `loss` float64 [K + 1], the criterion's own estimate of the harm
+    (for scores: their sum); `whole_macs`, `whole_params` are those of the source with all its logits.
+    """
+
+    channels: ChannelMap
+    order: NDArray[np.int64]
+    macs: NDArray[np.int64]
+    params: NDArray[np.int64]
+    loss: Floats
+    whole_macs: int
+    whole_params: int
+    costs: CostModel = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.order) + 1
+
+    def keep(self, point: int, multiple: int = 1) -> KeepMask:
+        """Return the mask at a point; with `multiple`, channel counts rounded to the nearest one where possible."""
+        mask = self.channels.keep_all()
+        mask[self.order[:point]] = False
+        if multiple > 1:
+            rank = np.full(self.channels.n_sets, len(self.order))
+            rank[self.order] = np.arange(len(self.order))
+            for family in families(self.channels):
+                _round(mask, family, rank, multiple)
+        return mask
+
+    def at(self, *, macs: float | None = None, params: float | None = None, multiple: int = 1) -> KeepMask:
+        """Return the mask of the first point within shares of the source's MACs and parameters, both if both are given.
+
+        Raises `CutError` where a share is out of range, or too small to be reached.
+        """
+        for name, share in (("macs", macs), ("params", params)):
+            if share is not None and not 0 < share <= 1:
+                raise CutError(f"the budget {name}={share:g} is out of range: give a share above 0 and at most 1")
+        inside = np.ones(len(self), dtype=np.bool_)
+        if macs is not None:
+            inside &= self.macs <= macs * self.whole_macs
+        if params is not None:
+            inside &= self.params <= params * self.whole_params
+        if not inside.any():
+            raise CutError(self._too_small(macs, params))
+        first = int(np.argmax(inside))
+        if multiple <= 1:
+            return self.keep(first)
+        for point in range(first, len(self)):
+            mask = self.keep(point, multiple)
+            fits = macs is None or self.costs.macs(mask) <= macs * self.whole_macs
+            if fits and (params is None or self.costs.params(mask) <= params * self.whole_params):
+                return mask
+        raise CutError(f"with channel counts rounded to {multiple}, {self._too_small(macs, params)}")
+
+    def _too_small(self, macs: float | None, params: float | None) -> str:
+        least = f"{self.macs[-1] / self.whole_macs:.3f} MACs, {self.params[-1] / self.whole_params:.3f} parameters"
+        return f"the budget macs={macs}, params={params} cannot be met: the smallest network has {least} of the source"
+
+    def search(self, fits: Callable[[KeepMask], bool], multiple: int = 1, steps: int = 6) -> KeepMask:
+        """Return the smallest network along the curve that `fits`, by bisection over MACs (latency, accuracy drop).
+
+        `fits` is taken to hold up to some point of the curve and not beyond (`steps` evaluations of it); for a limit
+        that only small networks keep, such as latency, see `search_largest`.
+        """
+        low, high = 0, len(self) - 1
+        best = self.keep(0, multiple)
+        for _ in range(steps):
+            middle = self._between(low, high)
+            mask = self.keep(middle, multiple)
+            if fits(mask):
+                low, best = middle, mask
+            else:
+                high = middle
+            if high - low <= 1:
+                break
+        return best
+
+    def search_largest(self, fits: Callable[[KeepMask], bool], multiple: int = 1, steps: int = 6) -> KeepMask:
+        """Return the largest network along the curve that `fits`, where small ones do (latency).
+
+        Raises `CutError` where not even the smallest fits.
+        """
+        low, high = 0, len(self) - 1
+        best = self.keep(high, multiple)
+        if not fits(best):
+            raise CutError("even the smallest network on the curve is over the limit: ask for less")
+        for _ in range(steps):
+            middle = self._between(low, high)
+            mask = self.keep(middle, multiple)
+            if fits(mask):
+                high, best = middle, mask
+            else:
+                low = middle
+            if high - low <= 1:
+                break
+        return best
+
+    def _between(self, low: int, high: int) -> int:
+        wanted = (self.macs[low] + self.macs[high]) / 2
+        return int(np.clip(np.searchsorted(-self.macs, -wanted), low + 1, max(high - 1, low + 1)))
+
+
+def families(channels: ChannelMap) -> list[NDArray[np.int64]]:
+    """Group the cuttable sets that occur in exactly the same tensors: their number is one channel count."""
+    member: dict[int, list[int]] = {}
+    for i, sets in enumerate(channels.tensors()):
+        for s in sets.tolist():
+            member.setdefault(s, []).append(i)
+    groups: dict[tuple[int, ...], list[int]] = {}
+    pinned = set() if channels.logit_sets is None else set(channels.logit_sets.tolist())
+    for s, where in member.items():
+        if channels.cuttable[s] and s not in pinned:
+            groups.setdefault(tuple(where), []).append(s)
+    return [np.array(g, dtype=np.int64) for g in groups.values()]
+
+
+def _round(mask: KeepMask, family: NDArray[np.int64], rank: NDArray[np.int64], multiple: int) -> None:
+    """Round one family's number of kept sets: the last that went come back, or the next to go go."""
+    kept = int(mask[family].sum())
+    wanted = round(kept / multiple) * multiple
+    wanted = min(max(wanted, multiple), len(family))
+    by_worth = family[np.argsort(-rank[family], kind="stable")]
+    mask[by_worth[:wanted]] = True
+    mask[by_worth[wanted:]] = False
+
+
+def rank_by_scores(
+    costs: CostModel, channels: ChannelMap, scores: Floats, whole: tuple[int, int], per: str = "macs"
+) -> Curve:
+    """Rank all cuttable sets by score per MAC (or per parameter) saved, the least first, and walk down the ranking.
+
+    `scores` float64 [n_sets], higher is better, none below 0; savings are looked at anew as the network shrinks.
+    `whole` is the uncut source's MACs and parameters.
+    """
+    keep = channels.keep_all()
+    guard = Guard(channels)
+    count = int(guard.allowed().sum())
+    order: list[int] = []
+    loss = [0.0]
+    every = max(1, count // EXACT // 8)
+    saving = costs.saving(keep, per)
+    while guard.allowed().any():
+        if len(order) % every == 0:
+            saving = costs.saving(keep, per)
+        ratio = np.where(guard.allowed(), (scores + 1e-12) / np.maximum(saving, 1e-9), np.inf)
+        chosen = int(np.argmin(ratio))
+        guard.remove(chosen)
+        keep[chosen] = False
+        order.append(chosen)
+        loss.append(loss[-1] + float(scores[chosen]))
+    return make_curve(costs, channels, order, loss, whole)
+
+
+def make_curve(
+    costs: CostModel, channels: ChannelMap, order: list[int], loss: list[float], whole: tuple[int, int]
+) -> Curve:
+    """Work out the costs of every point of an order of removals."""
+    keep = channels.keep_all()
+    macs, params = [costs.macs(keep)], [costs.params(keep)]
+    for chosen in order:
+        keep[chosen] = False
+        macs.append(costs.macs(keep))
+        params.append(costs.params(keep))
+    return Curve(
+        channels, np.array(order, dtype=np.int64), np.array(macs), np.array(params), np.array(loss), *whole, costs
+    )

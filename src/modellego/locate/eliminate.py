@@ -1,0 +1,170 @@
+"""Reconstruction-aware ranking: channel sets go by what their loss costs the task after a refit, per MAC."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from modellego.capture.network import Network
+from modellego.channels.channel_map import ChannelMap
+from modellego.leastsquares import (
+    Fittable,
+    NormalEquations,
+    fittable,
+    input_rows,
+    per_image,
+    pick_positions,
+    weight_matrix,
+)
+from modellego.leastsquares.walk import Walk
+from modellego.locate.costs import CostModel
+from modellego.locate.curve import Curve, Guard, make_curve
+from modellego.locate.reconstruction import Reader, make_readers
+from modellego.locate.sensitivity import Trials, output_metrics
+
+
+def gather_readers(
+    network: Network,
+    channels: ChannelMap,
+    images: Tensor,
+    task: Sequence[int],
+    *,
+    rows: int = 30_000,
+    ridge: float = 1e-3,
+    most: int = 600,
+    probed: int = 200,
+    batch: int = 100,
+    seed: int = 0,
+) -> list[Reader]:
+    """Return all layers that read cuttable channels, with their normal equations and their weight in the task.
+
+    Three passes over some of `images` (network input; no labels): forward with gradients on `probed` of them for the
+    metric of each output, forward on `most` for the normal equations, and a trial a layer: half of its inputs go,
+    it is refitted, and the harm done to the task's logits fixes its scale.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    images = images[torch.randperm(len(images), generator=generator)[:most]]
+    movable = channels.cuttable.copy()
+    if channels.logit_sets is not None:
+        movable[channels.logit_sets] = False
+    modules = dict(network.graph.named_modules())
+    readings = {
+        r.node: r
+        for r in channels.readers
+        if fittable(modules[r.layer])
+        and (r.in_sets >= 0).any()
+        and movable[r.in_sets[r.in_sets >= 0]].any()
+        and not _depthwise(modules[r.layer])
+    }
+    axes = {n: -1 if isinstance(modules[r.layer], nn.Linear) else 1 for n, r in readings.items()}
+    metrics = output_metrics(network, axes, images[:probed], task, seed=seed)
+    walk = Walk(network, list(images.split(batch)))  # type: ignore[no-untyped-call]
+    equations: dict[str, NormalEquations] = {}
+    with torch.no_grad():
+        for node in walk.nodes[:-1]:
+            if node.name in readings:
+                layer = modules[str(node.target)]
+                total = per_image(layer, node.meta["shape"])
+                wanted = max(1, rows // len(images))
+                matrix = weight_matrix(layer)
+                own = equations.setdefault(
+                    str(node.target), NormalEquations(matrix.shape[0], matrix.shape[1], 0, bias=True)
+                )
+                for x in walk.values[node.all_input_nodes[0]]:
+                    positions = pick_positions(len(x), total, wanted, generator)
+                    own.add_inputs(input_rows(layer, x, tuple(node.meta["shape"][2:]), positions).float())
+            walk.compute(node)
+            walk.free(node)
+    readers: list[Reader] = []
+    trials = Trials(network, images[:probed], task)
+    for node in walk.nodes:
+        if node.name not in readings or str(node.target) not in equations:
+            continue
+        reading = readings[node.name]
+        path = str(node.target)
+        done = equations.pop(path)
+        metric = torch.stack([metrics[n] for n, r in readings.items() if r.layer == path and n in metrics]).sum(0)
+        made = make_readers(
+            path,
+            modules[path],
+            reading.in_sets,
+            reading.out_sets,
+            done.gram / max(done.rows, 1),
+            metric,
+            ridge,
+            movable,
+        )
+        _measure(trials, node, modules[path], made)
+        readers += made
+    return readers
+
+
+def _depthwise(layer: nn.Module) -> bool:
+    return getattr(layer, "groups", 1) > 1 and layer.groups == layer.in_channels
+
+
+def _measure(trials: Trials, node: torch.fx.Node, layer: Fittable, readers: list[Reader]) -> None:
+    """Set the readers' scale: the harm done when each has lost half of its sets, over the loss it predicts."""
+    halves = [r.cheapest_half() for r in readers]
+    predicted = sum(h.loss for h in halves)
+    if predicted <= 0:
+        return
+    features = weight_matrix(layer).shape[1]
+    weight = torch.stack([h.weights[:features] for h in halves]).transpose(1, 2).reshape(layer.weight.shape)
+    shift = torch.cat([h.weights[features] for h in halves])
+    harm = trials.harm(node, layer, weight.to(layer.weight.dtype), shift)
+    for reader in readers:
+        reader.scale = max(harm, 1e-9) / predicted
+
+
+def eliminate(
+    readers: list[Reader], costs: CostModel, channels: ChannelMap, whole: tuple[int, int], per: str = "macs"
+) -> Curve:
+    """Remove one set after the other, each time the one whose loss costs least per MAC (or parameter) saved.
+
+    Readers are fitted anew after every removal (on paper: a rank-k update). Source: backward elimination with
+    the optimal-brain-surgeon update (Hassibi and Stork 1993) on groups of features.
+    """
+    readers = [r.copy() for r in readers]
+    keep = channels.keep_all()
+    guard = Guard(channels)
+    of: dict[int, list[int]] = {}
+    makers: dict[int, list[int]] = {}
+    table = np.zeros((len(readers), channels.n_sets))
+    for i, reader in enumerate(readers):
+        for s in reader.features:
+            of.setdefault(s, []).append(i)
+        for s in {int(o) for o in reader.outputs.tolist() if o >= 0}:
+            makers.setdefault(s, []).append(i)
+        _fill(table, i, reader)
+    order: list[int] = []
+    loss = [sum(r.scale * r.loss for r in readers)]
+    every = max(1, int(guard.allowed().sum()) // 2000)
+    saving = costs.saving(keep, per)
+    total = table.sum(0)
+    while guard.allowed().any():
+        if len(order) % every == 0:
+            saving = costs.saving(keep, per)
+        ratio = np.where(guard.allowed(), np.maximum(total, 0) / np.maximum(saving, 1e-9), np.inf)
+        chosen = int(np.argmin(ratio))
+        guard.remove(chosen)
+        keep[chosen] = False
+        order.append(chosen)
+        for i in of.get(chosen, []):
+            readers[i].remove(chosen)
+        for i in makers.get(chosen, []):
+            readers[i].silence(chosen)
+        for i in {*of.get(chosen, []), *makers.get(chosen, [])}:
+            total -= table[i]
+            _fill(table, i, readers[i])
+            total += table[i]
+        loss.append(sum(r.scale * r.loss for r in readers))
+    return make_curve(costs, channels, order, loss, whole)
+
+
+def _fill(table: np.ndarray[tuple[int, int], np.dtype[np.float64]], i: int, reader: Reader) -> None:
+    table[i] = 0
+    found = reader.costs()
+    if found:
+        table[i, list(found)] = reader.scale * np.array(list(found.values()))
