@@ -15,7 +15,6 @@ from .reference import contribution_table
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 DTYPES = st.sampled_from([torch.float32, torch.float64])
-BACKENDS = st.sampled_from(["numba", "torch"])
 
 
 def assert_same(layer: nn.Module, x: Tensor, found: Tensor) -> None:
@@ -56,11 +55,11 @@ def convolutions(draw: st.DrawFn) -> tuple[nn.Module, Tensor]:
     return layer, x + draw(st.sampled_from([0.0, 1.0]))
 
 
-@given(convolutions(), BACKENDS)
+@given(convolutions())
 @settings(max_examples=150, deadline=None)
-def test_convolution_of_any_shape(case: tuple[nn.Module, Tensor], backend: str) -> None:
+def test_convolution_of_any_shape(case: tuple[nn.Module, Tensor]) -> None:
     layer, x = case
-    assert_same(layer, x, table(layer, aggregate(layer, x, backend=backend)))
+    assert_same(layer, x, table(layer, aggregate(layer, x)))
 
 
 @given(convolutions())
@@ -110,6 +109,16 @@ def test_flatten_into_linear_summed_over_maps_is_the_convolution_of_the_map(dtyp
     convolution.weight = nn.Parameter(layer.weight.view(7, 5, 3, 2).detach())
     x = torch.randn(11, 5, 3, 2, dtype=dtype)
     assert_same(convolution, x, table(layer, aggregate(layer, x.flatten(1), maps=6)))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("samples", [1, 7, 8, 21])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_compiled_loop_on_whole_and_broken_blocks_of_samples(samples: int, groups: int, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(6, 10, 3, groups=groups, dtype=dtype)
+    x = torch.randn(samples, 6, 5, 4, dtype=dtype)
+    assert_same(layer, x, table(layer, aggregate(layer, x, backend="numba")))
 
 
 def test_wide_layer_takes_the_compiled_loop_by_itself() -> None:

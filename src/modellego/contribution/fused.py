@@ -6,6 +6,7 @@ installed and pays.
 """
 
 import importlib.util
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal
@@ -55,13 +56,30 @@ def add_rectified(total: Tensor, sums: Tensor, packed: Tensor, backend: Backend 
         and _numba_installed()
     )
     if compiled:
-        import numba
-
-        numba.set_num_threads(max(1, min(torch.get_num_threads(), _most_threads())))
-        loop = _compiled_loop(sums.shape[2])
-        loop(sums.detach().contiguous().numpy(), packed.numpy(), total.numpy())
+        _threaded_loop(total, sums, packed)
     else:
         _torch_loop(total, sums, packed)
+
+
+def _threaded_loop(total: Tensor, sums: Tensor, packed: Tensor) -> None:
+    """The compiled loop over chunks of input channels, in as many threads as torch may use."""
+    arrays = sums.detach().contiguous().numpy(), packed.numpy(), total.numpy()
+    loop = _compiled_loop(sums.shape[2])
+    loop(*arrays, 0, 0)  # compiled, or read from disk, before the threads start
+    channels, workers = len(total), torch.get_num_threads()
+    step = max(1, channels // (4 * workers))
+    chunks = iter(range(0, channels, step))
+
+    def work() -> None:
+        for start in chunks:
+            loop(*arrays, start, min(channels, start + step))
+
+    helpers = [threading.Thread(target=work) for _ in range(min(workers - 1, channels // step))]
+    for helper in helpers:
+        helper.start()
+    work()
+    for helper in helpers:
+        helper.join()
 
 
 def _torch_loop(total: Tensor, sums: Tensor, packed: Tensor) -> None:
@@ -80,15 +98,8 @@ def _numba_installed() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-def _most_threads() -> int:
-    """How many threads numba was started with: more cannot be asked for."""
-    import numba
-
-    return int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009 - set when numba starts, unseen by types
-
-
 @lru_cache(maxsize=MOST_TAPS)
-def _compiled_loop(taps: int) -> Callable[[Any, Any, Any], None]:
+def _compiled_loop(taps: int) -> Callable[..., None]:
     """The compiled loop for one number of offsets, which being constant unrolls; numba keeps it on disk.
 
     Eight samples share each load of the weights, output channels run innermost so that they fill the vector
@@ -96,12 +107,12 @@ def _compiled_loop(taps: int) -> Callable[[Any, Any, Any], None]:
     """
     import numba
 
-    @numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)
-    def loop(sums: Any, packed: Any, total: Any) -> None:  # pragma: no cover - compiled
-        samples, channels, _ = sums.shape
+    @numba.njit(fastmath=True, cache=True, nogil=True)
+    def loop(sums: Any, packed: Any, total: Any, first: int, last: int) -> None:  # pragma: no cover - compiled
+        samples = sums.shape[0]
         outputs = packed.shape[2]
         zero = packed.dtype.type(0)
-        for p in numba.prange(channels):
+        for p in range(first, last):
             w = packed[p]
             added = np.zeros(outputs, packed.dtype)
             s = np.empty((8, taps), packed.dtype)
