@@ -1,0 +1,39 @@
+"""Which weights of padded bricks must stay zero: those that would lead from one brick's channels to another's."""
+
+from torch import Tensor, nn
+
+from modellego.brick import Assembled, Brick
+
+Readers = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
+
+
+def cross_masks(model: Brick | Assembled) -> dict[str, Tensor]:
+    """Return a 0/1 mask, by parameter name, that broadcasts against each weight of a padded brick with zero kernels.
+
+    A brick of several sources in one network is padded; a kernel `[q, p]` of it that is zero throughout leads across
+    bricks (or was cut to nothing) and stays zero. Other bricks have no masks.
+    """
+    masks: dict[str, Tensor] = {}
+    for path, part in model.named_modules():
+        if not isinstance(part, Brick) or len(part.info.sources) < 2:
+            continue
+        for name, layer in part.network.named_modules():
+            if isinstance(layer, Readers):
+                weight = layer.weight.detach()
+                live = weight.abs().flatten(2).sum(2) if weight.dim() > 2 else weight
+                mask = (live != 0).to(layer.weight.dtype)
+                if not bool(mask.all()):
+                    full = ".".join(p for p in (path, "network", name, "weight") if p)
+                    masks[full] = mask.reshape(*mask.shape, *(1,) * (layer.weight.dim() - 2))
+    return masks
+
+
+def mask_gradients(parameters: dict[str, nn.Parameter], masks: dict[str, Tensor]) -> None:
+    """Zero the gradients of masked weights, in place; a zero weight then stays zero, decay and momentum included."""
+    for name, mask in masks.items():
+        gradient = parameters[name].grad
+        if gradient is not None:
+            gradient.mul_(mask)
+
+
+__all__ = ["cross_masks", "mask_gradients"]
