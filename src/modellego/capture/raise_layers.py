@@ -89,10 +89,11 @@ def bind(node: fx.Node) -> Arguments:
     schema = node.target._schema  # type: ignore[union-attr]
     bound: Arguments = {}
     for i, argument in enumerate(schema.arguments):
+        name = "input" if argument.name == "self" else argument.name  # prelu calls it so
         if i < len(node.args):
-            bound[argument.name] = node.args[i]
+            bound[name] = node.args[i]
         else:
-            bound[argument.name] = node.kwargs.get(argument.name, argument.default_value)
+            bound[name] = node.kwargs.get(argument.name, argument.default_value)
     return bound
 
 
