@@ -21,7 +21,13 @@ def pad_layer(walk: PadWalk, step: Step) -> Laid:
     layer = layer_of(step[0])
     source = walk.tensor(step[0].args[0])  # type: ignore[arg-type]
     if isinstance(layer, _DROPOUTS):
-        return _call(walk, step, source, walk.place(str(step[0].target), lambda: build_layer(*describe_layer(layer))), source.layout)
+        return _call(
+            walk,
+            step,
+            source,
+            walk.place(str(step[0].target), lambda: build_layer(*describe_layer(layer))),
+            source.layout,
+        )
     if isinstance(layer, (*_CONVS, nn.Linear)):
         return _weighted(walk, step, source)
     if isinstance(layer, nn.LayerNorm):
@@ -38,7 +44,9 @@ def _call(walk: PadWalk, step: Step, source: Laid, path: str, layout: Layout | N
 
 def _channel_axis(walk: PadWalk, step: Step, source: Laid, axis: int) -> None:
     if source.layout is not None and source.layout.axis != axis:
-        walk.refuse(step, "it mixes the bricks' channels, which lie along another axis than the one its weights belong to")
+        walk.refuse(
+            step, "it mixes the bricks' channels, which lie along another axis than the one its weights belong to"
+        )
 
 
 def _called_before(walk: PadWalk, step: Step, source: Laid) -> Laid | None:
@@ -108,17 +116,18 @@ def _grouped(walk: PadWalk, step: Step, source: Laid, layers: Sequence[Any], axi
         walk.refuse(step, f"unequal groups, of {_and(ins)} channels in and {_and(outs)} out")
     p, q = ins.pop(), outs.pop()
     assert source.layout is not None
-    groups = whole_groups(source.layout, p)
+    layout = source.layout
+    groups = whole_groups(layout, p)
     if groups is None:
-        source = walk.arrange(source, side_by_side(axis, [layer.in_channels for layer in layers]))
-        assert source.layout is not None
-        groups = whole_groups(source.layout, p)
+        layout = side_by_side(axis, [layer.in_channels for layer in layers])
+        source = walk.arrange(source, layout)
+        groups = whole_groups(layout, p)
     assert groups is not None
     brick, group = groups
     out = Layout(axis, brick.repeat(q), (group[:, None] * q + torch.arange(q).numpy()).reshape(-1))
     rows = positions_of(side_by_side(axis, [layer.out_channels for layer in layers]), out.brick, out.place)
     name, arguments = describe_layer(layers[0])
-    arguments |= {"in_channels": len(source.layout), "out_channels": len(out), "groups": len(brick),
+    arguments |= {"in_channels": len(layout), "out_channels": len(out), "groups": len(brick),
                   "bias": any(layer.bias is not None for layer in layers)}  # fmt: skip
 
     def build() -> nn.Module:
@@ -146,10 +155,11 @@ def _per_channel(walk: PadWalk, step: Step, source: Laid) -> Laid:
     order = positions_of(side_by_side(1, sizes), layout.brick, layout.place)
 
     def gathered(key: str) -> torch.Tensor | None:
-        vectors = [getattr(layer, key, None) for layer in layers]
+        vectors: list[Any] = [getattr(layer, key, None) for layer in layers]
         if any(v is None for v in vectors):
             return None
-        return torch.cat([v.detach().expand(size) for v, size in zip(vectors, sizes, strict=True)])[torch.from_numpy(order)]  # type: ignore[union-attr]
+        parts = [v.detach().expand(size) for v, size in zip(vectors, sizes, strict=True)]
+        return torch.cat(parts)[torch.from_numpy(order)]
 
     def build() -> nn.Module:
         return _made(name, arguments, layers, {k: gathered(k) for k in ("weight", "bias", *_BUFFERS)})

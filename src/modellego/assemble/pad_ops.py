@@ -65,7 +65,7 @@ def _common_order(walk: PadWalk, step: Step, tensors: list[fx.Node], axis: int, 
 
 
 def _met(walk: PadWalk, step: Step, node: fx.Node, axis: int, layout: Layout) -> fx.Node:
-    """Return a tensor as it meets the others: its channels in their order, one channel repeated where it was broadcast."""
+    """Return a tensor as it meets the others: channels in their order, one channel repeated where it was broadcast."""
     laid = walk.tensor(node)
     shape = laid.node.meta["shape"]
     own_axis = axis - (len(step[0].meta["shape"]) - len(node.meta["shape"]))

@@ -113,7 +113,10 @@ def _as_it_is(walk: PadWalk, step: Step, own: list[fx.Node], source: Laid, expec
     numbers = _padded_numbers(own, source.layout)
     for axis in _axes(step):
         shape = list(node.meta["shape"])
-        if any(len(e.shape) != len(shape) or [*e.shape[:axis], *e.shape[axis + 1 :]] != [*shape[:axis], *shape[axis + 1 :]] for e in expected):
+        if any(
+            len(e.shape) != len(shape) or [*e.shape[:axis], *e.shape[axis + 1 :]] != [*shape[:axis], *shape[axis + 1 :]]
+            for e in expected
+        ):
             continue
         shape[axis] = sum(e.shape[axis] for e in expected)
         args = _resized(node, axis, shape[axis])
@@ -121,7 +124,7 @@ def _as_it_is(walk: PadWalk, step: Step, own: list[fx.Node], source: Laid, expec
             continue
         laid = walk.emit_like(step, Layout(axis, source.layout.brick, source.layout.place), args=args)
         try:
-            numbered = np.broadcast_to(execute(laid.node, {source.node: numbers}), shape)  # type: ignore[arg-type]
+            numbered = np.broadcast_to(execute(laid.node, {source.node: numbers}), shape)
             layout = read_layout(numbered, expected, axis)
         except _FAILURES:
             layout = None
@@ -199,7 +202,7 @@ def _apart(walk: PadWalk, step: Step, own: list[fx.Node], source: Laid) -> Laid:
                 swaps[n] = walk.tensor(step[0].all_input_nodes[place]).node
         args = fx.node.map_arg(node.args, swaps.__getitem__)
         kwargs = fx.node.map_arg(dict(node.kwargs), swaps.__getitem__)
-        results.append(walk.emit(node.target, args, kwargs, node.meta["shape"], like=node))  # type: ignore[arg-type]
+        results.append(walk.emit(node.target, args, kwargs, node.meta["shape"], like=node))
     shape = walk.padded_shape(step, axis)
     joined = walk.emit(_aten.cat.default, (results, axis), shape=shape)
     return Laid(joined, side_by_side(axis, [n.meta["shape"][axis] for n in step]))

@@ -70,7 +70,9 @@ def _plan(members: Sequence[Member]) -> tuple[PadWalk, Preprocess | None]:
         raise AssemblyError("there is nothing to pad: give two bricks or more")
     networks = [m.network for m in members]
     steps = match(networks, names)
-    dtypes = {next((p.dtype for p in n.graph.parameters()), torch.float32): m for n, m in zip(networks, names, strict=True)}
+    dtypes = {
+        next((p.dtype for p in n.graph.parameters()), torch.float32): m for n, m in zip(networks, names, strict=True)
+    }
     if len(dtypes) > 1:
         told = " and ".join(f"{m} holds {str(d).removeprefix('torch.')}" for d, m in dtypes.items())
         raise AssemblyError(f"one padded network needs one dtype ({told}): bring the bricks to one with .to(dtype)")
@@ -86,10 +88,10 @@ def _add(walk: PadWalk, step: Step, members: Sequence[Member]) -> None:
     if node.op == "output":
         walk.graph.output(_logits(walk, step))
         return
-    made = _image(walk, node, members) if node.op == "placeholder" else None
-    if made is None:
-        made = pad_layer(walk, step) if node.op == "call_module" else pad_op(walk, step)
-    walk.values[node] = made
+    if node.op == "placeholder":
+        walk.values[node] = _image(walk, node, members)
+    else:
+        walk.values[node] = pad_layer(walk, step) if node.op == "call_module" else pad_op(walk, step)
 
 
 def _common_preprocess(members: Sequence[Member]) -> Preprocess | None:
@@ -99,11 +101,13 @@ def _common_preprocess(members: Sequence[Member]) -> Preprocess | None:
         other = member.preprocess
         if (first is None) != (other is None):
             raise AssemblyError(
-                f"of {members[0].name} and {member.name} one takes images as they are and one prepares them: use layout='parallel'"
+                f"of {members[0].name} and {member.name} one takes images as they are and one "
+                "prepares them: use layout='parallel'"
             )
         if first is not None and other is not None and first.resize != other.resize:
             raise AssemblyError(
-                f"{members[0].name} resizes images by {first.resize!r} and {member.name} by {other.resize!r}: use layout='parallel'"
+                f"{members[0].name} resizes images by {first.resize!r} and {member.name} by "
+                f"{other.resize!r}: use layout='parallel'"
             )
     if first is None or all(m.preprocess == first for m in members):
         return first

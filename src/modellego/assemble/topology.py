@@ -30,8 +30,8 @@ def match(networks: Sequence[Network], names: Sequence[str]) -> list[Step]:
     for network, name in zip(networks[1:], names[1:], strict=True):
         if network.input_shape != networks[0].input_shape:
             raise AssemblyError(
-                f"{names[0]} reads inputs of {_size(networks[0].input_shape)} and {name} of {_size(network.input_shape)}: "
-                f"one padded network needs one input size; use layout='parallel'"
+                f"{names[0]} reads inputs of {_size(networks[0].input_shape)} and {name} of "
+                f"{_size(network.input_shape)}: one padded network needs one input size; use layout='parallel'"
             )
     rows = [[n for n in network.graph.graph.nodes if n.op != "get_attr"] for network in networks]
     numbers = [{node: i for i, node in enumerate(row)} for row in rows]
@@ -62,9 +62,7 @@ def describe(node: fx.Node | None) -> str:
     """
     if node is None:
         return "nothing"
-    what = (
-        f"{node.target} ({type(layer_of(node)).__name__})" if node.op == "call_module" else _function_name(node)
-    )
+    what = f"{node.target} ({type(layer_of(node)).__name__})" if node.op == "call_module" else _function_name(node)
     return f"{what} {shapes_of(node)}"
 
 
@@ -124,7 +122,7 @@ def _literals(node: fx.Node, numbers: dict[fx.Node, int]) -> Any:
     def mark(n: fx.Node) -> Any:
         return ("constant",) if n.op == "get_attr" else ("node", numbers[n])
 
-    return str(fx.node.map_arg((node.args, dict(node.kwargs)), lambda n: mark(n)))
+    return str(fx.node.map_arg((node.args, dict(node.kwargs)), mark))
 
 
 def same_literals(step: Step) -> bool:

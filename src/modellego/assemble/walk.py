@@ -1,4 +1,4 @@
-"""What is known while bricks of one topology are padded into one graph: its nodes, layouts, layers and constants so far."""
+"""What is known while bricks of one topology are padded into one graph: nodes, layouts, layers, constants so far."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -114,8 +114,8 @@ class PadWalk:
         shape = self.padded_shape(step, layout.axis if layout else None) if "shape" in node.meta else None
         new = self.emit(
             node.target,
-            fx.node.map_arg(node.args if args is None else args, moved),  # type: ignore[arg-type]
-            fx.node.map_arg(dict(node.kwargs), moved),  # type: ignore[arg-type]
+            fx.node.map_arg(node.args if args is None else args, moved),
+            fx.node.map_arg(dict(node.kwargs), moved),
             shape,
             like=node,
         )
