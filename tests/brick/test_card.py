@@ -60,6 +60,11 @@ def test_many_classes_are_cut_short(make_brick: MakeBrick) -> None:
     assert "and 100 more" in card
 
 
+def test_long_tables_stay_in_the_document(make_brick: MakeBrick) -> None:
+    card = model_card(make_brick(refit={"images": 600, "stages": [{"before": 0.5, "after": 0.25}] * 53}), 0)
+    assert "(images 600, stages (53 items, in `brick.json`))" in card
+
+
 def test_the_code_in_the_card_runs(full_brick: Brick, images: torch.Tensor, tmp_path: Path) -> None:
     folder = save(full_brick, tmp_path / "a")
     code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)

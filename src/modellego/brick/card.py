@@ -109,9 +109,13 @@ def _made(brick: Brick | Assembled) -> Iterable[str]:
 def _options(options: Mapping[str, Any]) -> str:
     if not options:
         return ""
-    return (
-        " (" + ", ".join(f"{_escape(k)} {_escape(json.dumps(v, ensure_ascii=False))}" for k, v in options.items()) + ")"
-    )
+    return " (" + ", ".join(f"{_escape(k)} {_short(v)}" for k, v in options.items()) + ")"
+
+
+def _short(value: Any) -> str:
+    """Write an option's value, unless it is a long table."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _escape(text) if len(text) <= 80 else f"({len(value)} items, in `brick.json`)"
 
 
 def _of(taken: int, total: int | None) -> str:
