@@ -115,7 +115,7 @@ def _options(options: Mapping[str, Any]) -> str:
 def _short(value: Any) -> str:
     """Write an option's value, unless it is a long table."""
     text = json.dumps(value, ensure_ascii=False)
-    return _escape(text) if len(text) <= 80 else f"({len(value)} items, in `brick.json`)"
+    return _escape(text) if len(text) <= 80 or isinstance(value, str) else f"({len(value)} items, in `brick.json`)"
 
 
 def _of(taken: int, total: int | None) -> str:
