@@ -6,8 +6,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from modellego.cli.demo import demo
 from modellego.cli.disassemble import disassemble
+from modellego.cli.distill import distill
 from modellego.cli.evaluate import evaluate
+from modellego.cli.finetune import finetune
 from modellego.cli.inspect import inspect
 from modellego.cli.predict import predict
 from modellego.errors import LegoError
@@ -19,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (disassemble, evaluate, predict, inspect):
+for _command in (demo, disassemble, evaluate, predict, inspect, finetune, distill):
     app.command()(_command)
 
 
