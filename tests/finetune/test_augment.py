@@ -3,13 +3,14 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modellego.errors import DataError
 from modellego.finetune.augment import Augment, augmented
 
 
+@settings(deadline=None)
 @given(st.booleans(), st.integers(0, 3), st.integers(0, 2**31))
 def test_each_image_is_a_shifted_or_mirrored_copy(flip: bool, shift: int, seed: int) -> None:
     images = torch.rand(5, 2, 4, 6)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from modellego.brick import Assembled, Brick, BrickInfo, Joint, Source, assembled_info
+from modellego.brick.reject import Reject
 from modellego.capture import capture
 from modellego.data import Data, ImageSet, load_data
 from modellego.errors import DataError, FormatError, LegoError
@@ -92,6 +93,16 @@ def test_the_model_given_stays_as_it_is(leaf: Brick, digits: Data) -> None:
 
 def test_the_same_seed_gives_the_same_weights(leaf: Brick, digits: Data) -> None:
     assert same(finetune(leaf, digits, settings=QUICK).model, finetune(leaf, digits, settings=QUICK).model)
+
+
+def test_what_no_longer_holds_is_taken_out(leaf: Brick, digits: Data) -> None:
+    scores = {"brick_accuracy": 0.9, "base_accuracy": 0.8, "macs": 5.0}
+    rule = Reject(threshold=0.5, statistic="max_probability")
+    leaf.info = leaf.info.changed(scores=scores, reject=rule, notes="Small.")
+    info = finetune(leaf, digits, settings=replace(QUICK, epochs=1)).model.info
+    assert info.scores == {"brick_accuracy": None, "base_accuracy": 0.8, "macs": 5.0}
+    assert info.reject is None
+    assert info.notes.startswith("Small. Fine-tuned: 1 epochs")
 
 
 @pytest.mark.parametrize("stop", [0, 1, 2])

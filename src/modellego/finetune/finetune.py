@@ -85,7 +85,7 @@ def finetune(
     >>> [point.epoch for point in done.curve], done.held_out_images
     ([0, 1], 143)
     """
-    return train_model(
+    done = train_model(
         model,
         data,
         lambda images, logits, labels: F.cross_entropy(logits, labels),
@@ -98,6 +98,18 @@ def finetune(
         stages=stages,
         on_epoch=on_epoch,
     )
+    s = done.settings
+    say_so(done.model, f"Fine-tuned: {s.epochs} epochs on {done.train_images:,} images (lr {s.lr:g}, seed {s.seed}).")
+    return done
+
+
+def say_so(model: Brick | Assembled, note: str) -> None:
+    """Write into a trained model what was done, and take out what no longer holds: its scores and its reject rule."""
+    stale = {k: (v if k.startswith("base") or "accuracy" not in k else None) for k, v in model.info.scores.items()}
+    notes = f"{model.info.notes} {note}".strip()
+    if model.info.reject is not None:
+        notes += " Its reject rule was dropped: it held for the logits before."
+    model.info = model.info.changed(notes=notes, scores=stale, reject=None)
 
 
 def train_model(

@@ -1,0 +1,120 @@
+"""`modellego finetune`: some epochs of training for a brick or an assembled model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from modellego.cli import options as o
+from modellego.cli.console import amount, out, percent, print_json, print_table, progress, stderr
+
+if TYPE_CHECKING:
+    from modellego.finetune import Epoch
+
+
+def finetune(
+    model: Annotated[str, typer.Argument(help="A brick's directory, assembled or not.")],
+    data: o.DataOption,
+    output: o.OutOption,
+    test_data: o.TestDataOption = None,
+    map_labels: o.MapOption = None,
+    epochs: Annotated[int, typer.Option(help="How often to go through the images.")] = 10,
+    lr: Annotated[float, typer.Option(help="First learning rate; it falls to zero on half a cosine.")] = 0.01,
+    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 128,
+    weight_decay: Annotated[float, typer.Option(help="Weight decay.")] = 5e-4,
+    flip: Annotated[bool, typer.Option(help="Mirror training images by chance.")] = True,
+    shift: Annotated[int, typer.Option(help="Move training images by up to this many pixels.")] = 4,
+    held_out: Annotated[float, typer.Option(help="Share of the training images kept apart for the curve.")] = 0.1,
+    keep: Annotated[
+        Literal["last", "best"], typer.Option(help="Whose weights to keep: the last epoch's or the best's.")
+    ] = "last",
+    grow_cross: Annotated[bool, typer.Option("--grow-cross", help="Padded: let weights across bricks grow.")] = False,
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 on a GPU.")
+    ] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    checkpoint: Annotated[Path | None, typer.Option(help="Where to keep the checkpoint; beside the output.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint of an interrupted run.")] = False,
+    seed: o.SeedOption = 0,
+    force: o.ForceFlag = False,
+    json: o.JsonFlag = False,
+) -> None:
+    """Train a brick or an assembled model for some epochs; an interrupted run goes on with --resume."""
+    from modellego.brick import check_target
+    from modellego.cli.opening import SourceOptions, open_data, open_model
+    from modellego.data import parse_mapping
+    from modellego.finetune import Augment, Settings
+    from modellego.finetune import finetune as train
+    from modellego.finetune.scoring import rescored
+
+    check_target(output, force)
+    file = checkpoint_path(output, checkpoint, resume, force)
+    augment = Augment(flip, shift)
+    settings = Settings(
+        epochs=epochs,
+        lr=lr,
+        batch_size=batch_size,
+        weight_decay=weight_decay,
+        augment=augment,
+        held_out=held_out,
+        keep=keep,
+        precision=precision,
+        device=device,
+        seed=seed,
+    )
+    images = open_data(data, test_data)
+    opened = open_model(model, SourceOptions(), images)
+    mapping = parse_mapping(map_labels or [])
+    done = train(
+        opened,
+        images,
+        settings=settings,
+        grow_cross=grow_cross,
+        mapping=mapping,
+        checkpoint=file,
+        resume=resume,
+        stages=progress,
+    )
+    before, after = rescored(opened, done.model, images, mapping)
+    done.model.save(output, force)
+    file.unlink(missing_ok=True)
+    if json:
+        found = {"accuracy_before": before, "accuracy": after, **done.as_json()}
+        print_json({"path": str(output), "classes": list(done.model.classes), **found})
+        return
+    print_curve(done.curve, done.kept_epoch)
+    if after is None:
+        out().print("[yellow]There is no test data, so nothing was scored: name some with --test-data.")
+    else:
+        out().print(f"on test images: {percent(before)} before, {percent(after)} after")
+    size = sum(f.stat().st_size for f in Path(output).iterdir())
+    out().print(f"wrote {output} ({amount(size)}B)")
+
+
+def checkpoint_path(output: Path, named: Path | None, resume: bool, force: bool) -> Path:
+    """Return the checkpoint of a run; one that is there is not overwritten unless asked for."""
+    from modellego.errors import LegoError
+
+    file = named or output.with_name(f"{output.name}.checkpoint")
+    if file.exists() and not resume and not force:
+        raise LegoError(
+            f"{file} is the checkpoint of an interrupted run: go on with --resume, or start anew with --force"
+        )
+    if not file.parent.is_dir():
+        raise LegoError(f"the directory {file.parent} does not exist: make it first")
+    if not resume:
+        stderr.print(f"[dim]checkpoint: {file}")
+    return file
+
+
+def print_curve(curve: "tuple[Epoch, ...]", kept: int) -> None:
+    """Print the curve, an epoch a row."""
+
+    def number(value: float | None) -> str:
+        return "–" if value is None else f"{value:.4f}"
+
+    rows = [
+        [f"{p.epoch}{' *' if p.epoch == kept else ''}", number(p.loss), number(p.held_out_loss), percent(p.accuracy)]
+        for p in curve
+    ]
+    print_table("held-out images of the train part; * is kept", ["epoch", "loss", "held-out loss", "accuracy"], rows)

@@ -1,0 +1,6 @@
+"""Distil: a brick, an assembled model or a whole source teaches a student network."""
+
+from modellego.distill.distill import Distillation, DistillResult, distill, distillation_loss
+from modellego.distill.student import student_from, teachers_preprocess
+
+__all__ = ["DistillResult", "Distillation", "distill", "distillation_loss", "student_from", "teachers_preprocess"]
