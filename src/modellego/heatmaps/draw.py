@@ -36,7 +36,7 @@ def draw_classes(
         shape = list(contribution.shape)
         raise LegoError(f"the contributions have shape {shape}, but there are {len(classes)} classes")
     order = channel_order(contribution) if sort else np.arange(contribution.shape[1])
-    title = f"Relative contribution of {contribution.shape[1]:,} channels" + (f" of {layer}" if layer else "")
+    title = f"Relative contribution of {contribution.shape[1]:,} channels" + (f" that {layer} reads" if layer else "")
     axis = "channel, sorted by the class it gives most to" if sort else "channel"
     names = list(classes) if len(classes) <= _MOST_NAMES else []
     middles = np.arange(len(classes), dtype=np.float64)
@@ -63,7 +63,7 @@ def draw_samples(
     rows = np.argsort(labels, kind="stable")
     present, starts, counts = np.unique(labels[rows], return_index=True, return_counts=True)
     names = [classes[int(label)] for label in present] if len(present) <= _MOST_NAMES else []
-    title = f"Relative contribution, {len(labels):,} samples" + (f", {layer}" if layer else "")
+    title = f"Relative contribution, {len(labels):,} samples" + (f", {layer} reading" if layer else "")
     below = f"cosine similarity within a class {similarity.within:.3f}, between classes {similarity.between:.3f}"
     middles = starts + (counts - 1) / 2
     lines = [float(start) - 0.5 for start in starts[1:]]
@@ -108,6 +108,8 @@ def _draw(
         image = axes.imshow(values, cmap=_COLOURS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
         axes.set_yticks(middles if names else [], [name.replace("$", r"\$") for name in names])
         axes.set_xlabel(axis, color=palette.muted)
+        if "sorted" in axis:  # places say nothing there
+            axes.set_xticks([])
         axes.set_title(
             title.replace("$", r"\$"), color=palette.ink, size=10, weight="bold", loc="left", pad=20 if below else 8
         )
