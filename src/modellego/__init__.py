@@ -5,11 +5,14 @@
 ['Assembled', 'Brick', 'CaptureError']
 """
 
+from modellego.assemble import assemble
 from modellego.brick import Assembled, Brick, load
+from modellego.choose import Samples
 from modellego.contribution.relevance import Thresholds
-from modellego.disassemble import Samples, disassemble
+from modellego.disassemble import disassemble
 from modellego.errors import AssemblyError, CaptureError, CutError, DataError, FormatError, LegoError
 from modellego.evaluate import Evaluation, evaluate
+from modellego.locate import Budget
 from modellego.preprocess import Preprocess
 
 __version__ = "0.1.0"
@@ -18,6 +21,7 @@ __all__ = [
     "Assembled",
     "AssemblyError",
     "Brick",
+    "Budget",
     "CaptureError",
     "CutError",
     "DataError",
@@ -27,6 +31,7 @@ __all__ = [
     "Preprocess",
     "Samples",
     "Thresholds",
+    "assemble",
     "disassemble",
     "evaluate",
     "load",

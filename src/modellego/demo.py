@@ -10,10 +10,11 @@ from modellego import zoo
 from modellego.assemble import assemble
 from modellego.brick import Assembled, Brick, save
 from modellego.data import Data, load_data
-from modellego.disassemble import disassemble, with_scores
+from modellego.disassemble import disassemble
 from modellego.evaluate import Evaluation, evaluate
 from modellego.preprocess import Preprocess, apply
 from modellego.progress import Stages, silent
+from modellego.provenance import with_scores
 from modellego.training import train_classifier
 from modellego.whole import whole_brick
 

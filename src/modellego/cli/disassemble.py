@@ -1,12 +1,17 @@
 """`modellego disassemble`: cut a brick for a few classes out of a classifier."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modellego.cli import options as o
 from modellego.cli.console import amount, out, percent, print_json, print_table, progress, stderr
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from modellego.brick import Brick
 
 
 def disassemble(
@@ -16,6 +21,16 @@ def disassemble(
     output: o.OutOption,
     test_data: o.TestDataOption = None,
     map_labels: o.MapOption = None,
+    macs: Annotated[float | None, typer.Option(help="Budget: share of the source's MACs, such as 0.5.")] = None,
+    params: Annotated[float | None, typer.Option(help="Budget: share of the source's parameters.")] = None,
+    latency: Annotated[float | None, typer.Option(help="Budget: share of the source's latency, measured.")] = None,
+    max_drop: Annotated[
+        float | None, typer.Option(help="Budget: the smallest brick that loses at most this accuracy (0.01: a point).")
+    ] = None,
+    round_to: Annotated[int, typer.Option("--round", min=1, help="Channel counts in multiples of this.")] = 1,
+    criterion: Annotated[
+        str, typer.Option(help="What ranks channels under a budget: contribution, reconstruction, taylor, l1, ...")
+    ] = "contribution",
     conv_alpha: Annotated[float, typer.Option(min=0, max=1, help="Kernel threshold, convolutions.")] = 0.3,
     conv_beta: Annotated[float, typer.Option(min=0, max=1, help="Channel threshold, convolutions.")] = 0.2,
     linear_alpha: Annotated[float, typer.Option(min=0, max=1, help="Kernel threshold, linear layers.")] = 0.4,
@@ -25,6 +40,9 @@ def disassemble(
     share: Annotated[float | None, typer.Option(help="Sample images as a share of a class's, at least 5.")] = None,
     refit: Annotated[bool, typer.Option(help="Repair the cut in closed form.")] = True,
     refit_images: Annotated[int, typer.Option(min=1, help="Images a class for the refit.")] = 200,
+    refit_data: Annotated[
+        list[Path] | None, typer.Option(help="Refit on these image files or folders instead; no labels needed.")
+    ] = None,
     weights: o.WeightsOption = None,
     input_size: o.InputSizeOption = None,
     channels: o.ChannelsOption = None,
@@ -38,15 +56,21 @@ def disassemble(
 ) -> None:
     """Cut a brick for a few classes out of a classifier, and repair the cut without training."""
     from modellego.brick import Brick, check_target
+    from modellego.choose import Samples
     from modellego.cli.opening import SourceOptions, open_data, open_model
     from modellego.contribution.relevance import Thresholds
     from modellego.data import Data, parse_mapping
-    from modellego.disassemble import Samples
     from modellego.disassemble import disassemble as take_apart
     from modellego.errors import LegoError
     from modellego.inspection import inspection
+    from modellego.locate import Budget, names
 
     check_target(output, force)
+    budget = Budget(macs, params, latency, max_drop, round_to)
+    if criterion not in (*names(), "obs"):
+        raise LegoError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
+    if not budget.given and (round_to > 1 or criterion != "contribution"):
+        raise LegoError("--round and --criterion go with a budget: add --macs, --params, --latency or --max-drop")
     if rule not in ("poster", "back_to_front"):
         raise LegoError(f"--rule is poster or back_to_front, not {rule}")
     images = open_data(data, test_data)
@@ -68,9 +92,12 @@ def disassemble(
         opened,
         images,
         classes,
+        budget=budget,
+        criterion=criterion,
         thresholds=Thresholds(conv_alpha, conv_beta, linear_alpha, linear_beta, rule),  # type: ignore[arg-type]
         samples=Samples(samples, share),
         refit_images=refit_images if refit else 0,
+        refit_data=_images(refit_data, opened) if refit_data and refit else None,
         seed=seed,
         stages=progress,
     )
@@ -97,3 +124,15 @@ def disassemble(
         f"wrote {output} ({amount(size)}B).  Next: modellego predict {output} IMAGE · "
         f"modellego assemble {output} OTHER.brick -o NEW.brick"
     )
+
+
+def _images(paths: list[Path], brick: "Brick") -> "Tensor":
+    """Read image files at the brick's own input size, float32 `[N, c, h, w]` in [0,1]."""
+    import torch
+
+    from modellego.data import image_files, load_image
+    from modellego.preprocess import resized, with_channels
+
+    channels, *size = brick.info.input_shape or (3, 32, 32)
+    files = image_files(paths)
+    return torch.stack([resized(with_channels(load_image(f), channels), (size[0], size[1]), "crop") for f in files])
