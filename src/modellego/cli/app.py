@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from modellego.cli.assemble import assemble
 from modellego.cli.demo import demo
 from modellego.cli.disassemble import disassemble
 from modellego.cli.distill import distill
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (demo, disassemble, evaluate, predict, inspect, finetune, distill):
+for _command in (demo, disassemble, assemble, evaluate, predict, inspect, finetune, distill):
     app.command()(_command)
 
 
