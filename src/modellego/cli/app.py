@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from modellego.cli.assemble import assemble
+from modellego.cli.curve import curve
 from modellego.cli.demo import demo
 from modellego.cli.disassemble import disassemble
 from modellego.cli.distill import distill
@@ -23,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (demo, disassemble, assemble, evaluate, predict, inspect, finetune, distill):
+for _command in (demo, disassemble, assemble, evaluate, predict, inspect, curve, finetune, distill):
     app.command()(_command)
 
 

@@ -1,0 +1,101 @@
+"""The curve of accuracy against MACs: cut, refit and scored at several budgets, from one ranking."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modellego.brick import Brick
+from modellego.choose import Choice, Samples, draw_calibration
+from modellego.contribution.relevance import Thresholds
+from modellego.cut import cut
+from modellego.data import Data, ImageSet
+from modellego.disassemble import REFIT_IMAGES, make_curve, prepare, repair
+from modellego.errors import MissingExtraError
+from modellego.evaluate import cost
+from modellego.progress import Stages, silent
+from modellego.provenance import describe, with_scores
+
+POINTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One brick on the curve; shares of the source's MACs and parameters, accuracies as fractions."""
+
+    wanted: float
+    macs: float
+    params: float
+    accuracy: float | None
+    base_restricted: float | None
+
+
+def accuracy_curve(
+    whole: Brick,
+    data: ImageSet | Data | str | Sequence[str],
+    classes: str | Sequence[str | int],
+    *,
+    points: Sequence[float] = POINTS,
+    criterion: str = "contribution",
+    multiple: int = 1,
+    refit_images: int = REFIT_IMAGES,
+    thresholds: Thresholds | None = None,
+    samples: Samples | None = None,
+    seed: int = 0,
+    stages: Stages = silent,
+) -> list[CurvePoint]:
+    """Cut a brick at each share of the source's MACs, all from one ranking, and score each on the test part.
+
+    Raises what `disassemble` raises; `CutError` where a share is too small to be reached.
+    """
+    job = prepare(whole, data, classes)
+    drawn = draw_calibration(whole, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
+    curve = make_curve(job, drawn, criterion, thresholds or Thresholds(), samples or Samples(), seed, stages)
+    before = cost(whole)
+    found = []
+    with stages("curve", "points") as update:
+        for done, share in enumerate(points, 1):
+            choice = Choice(curve.at(macs=share, multiple=multiple))
+            small = cut(job.network, job.channels, choice.keep, job.task)
+            report = repair(job, choice, small, drawn.inputs) if refit_images else None
+            brick = describe(whole, small, job.task, job.channels, choice, criterion, {"macs": share}, report)
+            scores = with_scores(brick, whole, job.task, job.data.test).info.scores
+            after = cost(brick)
+            shares = after.macs / before.macs, after.parameters / before.parameters
+            found.append(CurvePoint(share, *shares, scores["brick_accuracy"], scores["base_restricted_accuracy"]))
+            update(done, len(points))
+    return found
+
+
+def as_rows(points: Sequence[CurvePoint]) -> list[dict[str, Any]]:
+    """Return the points as plain values.
+
+    >>> as_rows([CurvePoint(0.5, 0.49, 0.4, 0.9, 0.95)])[0]["macs"]
+    0.49
+    """
+    return [asdict(p) for p in points]
+
+
+def plot_curve(points: Sequence[CurvePoint], path: Path, title: str) -> None:
+    """Draw accuracy against the share of MACs to a PNG or SVG file.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "plot") from error
+    scored = [p for p in points if p.accuracy is not None]
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([100 * p.macs for p in scored], [100 * (p.accuracy or 0) for p in scored], "o-", label="brick")
+    if scored and scored[0].base_restricted is not None:
+        level = 100 * float(np.mean([p.base_restricted or 0 for p in scored]))
+        axes.axhline(level, color="grey", linestyle="--", label="base restricted")
+    axes.set(xlabel="MACs, % of the source", ylabel="accuracy, %", title=title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=150)
