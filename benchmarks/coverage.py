@@ -41,9 +41,7 @@ def declare_torchvision_ops() -> Any:
 
 
 def reference() -> Any:
-    spec = importlib.util.spec_from_file_location(
-        "reference_masked", HERE.parent / "tests" / "reference_masked.py"
-    )
+    spec = importlib.util.spec_from_file_location("reference_masked", HERE.parent / "tests" / "reference_masked.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -57,10 +55,12 @@ def all_jobs() -> list[str]:
     families = json.loads(FAMILIES.read_text())
     by_size = sorted(families.values(), key=lambda f: f["parameters"])
     names = [f"timm:{f['model']}" for f in by_size]
-    names += [
-        f"torchvision:{n}" for n in torchvision.models.list_models(module=torchvision.models)
-    ]
-    return names
+    models = torchvision.models
+
+    def size(name: str) -> int:
+        return int(models.get_model_weights(name).DEFAULT.meta["num_params"])
+
+    return names + [f"torchvision:{n}" for n in sorted(models.list_models(module=models), key=size)]
 
 
 def build(job: str) -> tuple[nn.Module, list[tuple[int, ...]]]:
@@ -144,9 +144,7 @@ def measure(job: str, row: dict[str, Any]) -> None:
     small = cut(network, channels, keep, WANTED)
     row["cut_s"] = round(time.perf_counter() - start, 3)
     row["memory_mb"] = round((high_water() - before - numel_bytes(small.graph)) / 1e6)
-    row["parameters_kept"] = round(
-        sum(p.numel() for p in small.graph.parameters()) / max(row["parameters"], 1), 4
-    )
+    row["parameters_kept"] = round(sum(p.numel() for p in small.graph.parameters()) / max(row["parameters"], 1), 4)
     images = torch.rand(2, *network.input_shape, dtype=DTYPE)
     expected = ref.masked_reference(network, channels, keep, WANTED)(images)
     with torch.no_grad():
@@ -187,9 +185,7 @@ def run_one(job: str, timeout: float, limit_gib: float) -> dict[str, Any]:
     theirs.close()
     try:
         row: dict[str, Any] = (
-            ours.recv()
-            if ours.poll(timeout)
-            else {"model": job, "error": f"took more than {timeout:.0f} s"}
+            ours.recv() if ours.poll(timeout) else {"model": job, "error": f"took more than {timeout:.0f} s"}
         )
     except EOFError:
         row = {"model": job, "error": "the process died (out of memory?)"}
@@ -220,7 +216,7 @@ def main() -> None:
     parser.add_argument("--failed", action="store_true", help="run again what failed")
     parser.add_argument("--again", action="store_true", help="run again what is there already")
     parser.add_argument("--only", nargs="*", help="models (parts of their names)")
-    parser.add_argument("--timeout", type=float, default=400)
+    parser.add_argument("--timeout", type=float, default=600)
     parser.add_argument("--memory", type=float, default=12, help="GiB a process")
     options = parser.parse_args()
     torch.set_num_threads(1)

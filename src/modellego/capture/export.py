@@ -36,9 +36,7 @@ class _Selected(nn.Module):
         return _select(self.model(x), self.logits)
 
 
-def capture(
-    model: nn.Module, input_shape: tuple[int, ...], *, logits: LogitsSelector | None = None
-) -> Network:
+def capture(model: nn.Module, input_shape: tuple[int, ...], *, logits: LogitsSelector | None = None) -> Network:
     """Capture a classifier as a graph of ATen ops and `nn` layers that keep the source's parameter names.
 
     Args:
@@ -66,13 +64,13 @@ def capture(
     finally:
         for module, mode in modes.items():
             module.training = mode
-    _drop_asserts(graph)
-    _functionalise(graph)
+    drop_asserts(graph)
+    functionalise(graph)
     fold_constants(graph)
     raised = raise_layers(graph, wrapped)
     if logits is not None:
         raised = _without_prefix(raised)
-    _check_closed(raised)
+    check_closed(raised)
     network = annotate(raised, tuple(input_shape))
     _check_same(network, example, expected)
     return network
@@ -134,9 +132,7 @@ def _export(model: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.export.export(
-                model, (example,), dynamic_shapes=({0: Dim("batch")},), strict=False
-            )
+            program = torch.export.export(model, (example,), dynamic_shapes=({0: Dim("batch")},), strict=False)
         graph = program.module(check_guards=False)
     except Exception as error:
         raise CaptureError(
@@ -168,13 +164,14 @@ def _first_line(error: BaseException) -> str:
     return text if len(text) <= 200 else text[:197] + "..."
 
 
-def _drop_asserts(graph: fx.GraphModule) -> None:
+def drop_asserts(graph: fx.GraphModule) -> None:
+    """Take out, in place, what only checks sizes and types."""
     for node in reversed(list(graph.graph.nodes)):
         if node.op == "call_function" and any(f"aten.{name}" in str(node.target) for name in _NO_EFFECT):
             graph.graph.erase_node(node)
 
 
-def _functionalise(graph: fx.GraphModule) -> None:
+def functionalise(graph: fx.GraphModule) -> None:
     """Write in-place ops (`relu_`) as their pure forms; whoever read the changed tensor later reads the new one."""
     for node in list(graph.graph.nodes):
         if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
@@ -182,7 +179,10 @@ def _functionalise(graph: fx.GraphModule) -> None:
         name = node.target._schema.name.split("::")[1]
         if not name.endswith("_") or name.endswith("__") or not node.target._schema.is_mutable:
             continue
-        pure = getattr(getattr(torch.ops.aten, name[:-1], None), node.target._overloadname, None)
+        overload = node.target._overloadname
+        if name == "pow_":  # whose pure forms bear other names
+            overload = f"Tensor_{overload}"
+        pure = getattr(getattr(torch.ops.aten, name[:-1], None), overload, None)
         changed = node.args[0]
         if pure is None or not isinstance(changed, fx.Node):
             continue
@@ -212,7 +212,8 @@ def _without_prefix(graph: fx.GraphModule) -> fx.GraphModule:
     return fx.GraphModule(root, graph.graph)
 
 
-def _check_closed(graph: fx.GraphModule) -> None:
+def check_closed(graph: fx.GraphModule) -> None:
+    """Refuse an op that is not on the closed list, by name, with its place in the source model."""
     for node in graph.graph.nodes:
         if node.op == "call_function" and op_name(node.target) is None:
             raise CaptureError(

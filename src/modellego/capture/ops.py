@@ -27,6 +27,7 @@ add.Tensor add.Scalar sub.Tensor sub.Scalar rsub.Scalar rsub.Tensor mul.Tensor m
 div.Tensor_mode maximum.default minimum.default pow.Tensor_Tensor where.self where.ScalarOther where.ScalarSelf
 lerp.Tensor lerp.Scalar addcmul.default eq.Scalar ne.Scalar gt.Scalar lt.Scalar ge.Scalar le.Scalar eq.Tensor ne.Tensor gt.Tensor
 lt.Tensor ge.Tensor le.Tensor logical_and.default logical_or.default masked_fill.Scalar masked_fill.Tensor atan2.default
+index_add.default index_reduce.default
 """
 # Works on the last axes (positions), channel by channel.
 SPATIAL = """
@@ -66,7 +67,7 @@ OPAQUE = """
 conv1d.default conv2d.default conv2d.padding conv3d.default conv_transpose2d.input linear.default einsum.default batch_norm.default layer_norm.default
 group_norm.default instance_norm.default prelu.default fft_rfft2.default fft_irfft2.default fft_fft2.default fft_ifft2.default
 complex.default view_as_complex.default view_as_real.default real.default imag.default topk.default sort.default
-gather.default scatter_add.default scatter_reduce.two index_add.default scatter.src scatter.value index_put.default native_layer_norm.default
+gather.default scatter_add.default scatter_reduce.two scatter.src scatter.value index_put.default native_layer_norm.default
 addmm.default mm.default addbmm.default im2col.default unfold_copy.default col2im.default masked_select.default nonzero.default local_response_norm.default rms_norm.default one_hot.default
 meshgrid.indexing bitwise_and.Tensor bitwise_or.Tensor native_group_norm.default outer.default dot.default tril.default triu.default
 copy.default slice_scatter.default select_scatter.default embedding.default cdist.default

@@ -112,9 +112,7 @@ def layer_path(node: fx.Node, arguments: Arguments) -> str:
 def _free(path: str, taken: dict[str, Any]) -> str:
     """Return the path, or the first numbered variant of it, that neither is taken nor runs through a taken one."""
     candidate, count = path, 1
-    while any(
-        t == candidate or t.startswith(candidate + ".") or candidate.startswith(t + ".") for t in taken
-    ):
+    while any(t == candidate or t.startswith(candidate + ".") or candidate.startswith(t + ".") for t in taken):
         count += 1
         candidate = f"{path}_{count}"
     return candidate
@@ -189,9 +187,7 @@ def _instance_norm(node: fx.Node, a: Arguments, source: nn.Module) -> tuple[nn.M
 
 
 def _layer_norm(node: fx.Node, a: Arguments, source: nn.Module) -> tuple[nn.Module, dict[str, fx.Node]]:
-    layer = nn.LayerNorm(
-        tuple(a["normalized_shape"]), a["eps"], a["weight"] is not None, a["bias"] is not None
-    )
+    layer = nn.LayerNorm(tuple(a["normalized_shape"]), a["eps"], a["weight"] is not None, a["bias"] is not None)
     return layer, _tensors(a, {"weight": "weight", "bias": "bias"})
 
 

@@ -13,7 +13,7 @@ from modellego.channels.ties import look_up, make_rectangular
 from modellego.channels.walk import Walk
 
 # Ops that would need new arguments if the axis they work on were cut: that axis stays whole.
-_FIXED_AXIS = ("select.int", "unbind.int", "index.Tensor", "index_select.default", "roll.default", "channel_shuffle.default",
+_FIXED_AXIS = ("select.int", "unbind.int", "index.Tensor", "roll.default", "channel_shuffle.default",
                "repeat_interleave.self_int", "unfold.default")  # fmt: skip
 
 
@@ -46,12 +46,7 @@ def analyse(network: Network) -> ChannelMap:
 
 def _close(walk: Walk, output: fx.Node) -> ChannelMap:
     logit_ids = expand_axes(walk.ids_of(output), output.meta["shape"], (1,)).reshape(-1)
-    known = [
-        a
-        for found in walk.ids.values()
-        for a in (found if isinstance(found, list) else [found])
-        if a is not None
-    ]
+    known = [a for found in walk.ids.values() for a in (found if isinstance(found, list) else [found]) if a is not None]
     tables = list({a.tobytes() + str(a.shape).encode(): a for a in known if len(varying(a)) > 1}.values())
     labels = make_rectangular(walk.ties, tables, walk.groups)
     used = np.unique(labels) if labels.size else labels
@@ -78,9 +73,7 @@ def _close(walk: Walk, output: fx.Node) -> ChannelMap:
         parts={n.name: [compress(sets(a)) for a in f] for n, f in walk.ids.items() if isinstance(f, list)},
         n_sets=n_sets,
         cuttable=cuttable,
-        readers=[
-            Reading(n.name, str(n.target), n.args[0].name, sets(i), sets(o)) for n, i, o in walk.readers
-        ],  # type: ignore[union-attr]
+        readers=[Reading(n.name, str(n.target), n.args[0].name, sets(i), sets(o)) for n, i, o in walk.readers],  # type: ignore[union-attr]
         layer_in={k: sets(v) for k, v in walk.layer_in.items()},
         layer_out={k: sets(v) for k, v in walk.layer_out.items()},
         logit_sets=logit_sets if free else None,

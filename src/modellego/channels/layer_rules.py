@@ -45,9 +45,7 @@ def _conv_over_channels(walk: Walk, node: fx.Node, ids: Ids) -> Ids:
     if source.meta["shape"] != node.meta["shape"]:
         walk.pin(node, ids, "a convolution along the channels that changes their number")
         return np.full((1,) * ids.ndim, -1, dtype=np.int64)
-    walk.approximate[node.name] = (
-        "a convolution along the channels: it slides over the channels that are left"
-    )
+    walk.approximate[node.name] = "a convolution along the channels: it slides over the channels that are left"
     return ids
 
 
@@ -70,7 +68,12 @@ def linear_rule(walk: Walk, node: fx.Node) -> Ids:
 def _made(walk: Walk, node: fx.Node, inputs: Ids, count: int) -> Ids:
     """Return the ids of a layer's output channels: new at its first call, the same at every further call."""
     path = str(node.target)
-    outputs = walk.layer_out[path] if path in walk.layer_out else walk.ties.fresh(count)
+    if path in walk.layer_out:
+        outputs = walk.layer_out[path]
+    elif count == 1:  # can never go; without an id it does not tie what it is multiplied with (a spatial gate)
+        outputs = np.full(1, -1, dtype=np.int64)
+    else:
+        outputs = walk.ties.fresh(count)
     _remember(walk, node, inputs, outputs)
     return outputs
 

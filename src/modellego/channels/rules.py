@@ -15,7 +15,7 @@ from modellego.channels.structure import argument, execute
 from modellego.channels.walk import Walk
 
 Rule = Callable[[Walk, fx.Node], Any]
-_OWN: dict[str, Rule] = {}
+_OWN: dict[str, Rule] = {}  # by op; what its family does not tell
 
 
 def add_rule(name: str, op: Callable[..., Any], rule: Rule) -> None:
@@ -117,8 +117,25 @@ def spatial_rule(walk: Walk, node: fx.Node) -> Ids:
     assert isinstance(source, fx.Node)
     ids = walk.ids_of(source)
     axes = 1 if "1d" in str(node.target) else 3 if "3d" in str(node.target) else 2
+    if op_name(node.target) == "aten.avg_pool3d.default" and ids.shape[-3] > 1:
+        windowed = _window_over_channels(walk, node, ids)
+        if windowed is not None:
+            return windowed
     result = walk.collapse(ids, tuple(range(ids.ndim - axes, ids.ndim)))
     return [result, result] if "shape" not in node.meta else result  # type: ignore[return-value]
+
+
+def _window_over_channels(walk: Walk, node: fx.Node, ids: Ids) -> Ids | None:
+    """Local response norm: a window slides along the channels, zeros padded beside them; it sees those left."""
+    window = list(argument(node, "kernel_size"))
+    stride, padding = argument(node, "stride") or [1], argument(node, "padding") or [0]
+    if window[1:] != [1, 1] or any(s != 1 for s in stride) or any(padding) or varying(ids) != (ids.ndim - 3,):
+        return None
+    size, lead = ids.shape[-3] - window[0] + 1, window[0] // 2
+    for beside in (ids[..., :lead, :, :], ids[..., lead + size :, :, :]):
+        walk.pin(node, beside, "zeros beside the channels")
+    walk.approximate[node.name] = "a window over channels: it slides over the channels that are left"
+    return ids[..., lead : lead + size, :, :]
 
 
 def reduction_rule(walk: Walk, node: fx.Node) -> Any:
@@ -191,6 +208,23 @@ def scalar_rule(walk: Walk, node: fx.Node) -> Any:
     return no_channels(len(node.meta["shape"])) if "shape" in node.meta else None
 
 
+def index_add_rule(walk: Walk, node: fx.Node) -> Ids:
+    """Rows are added up by an index, as graph networks gather messages: along an axis without channels they pass."""
+    base, dim, _, source = node.args[:4]
+    assert isinstance(base, fx.Node)
+    assert isinstance(source, fx.Node)
+    ids, axis = walk.ids_of(source), int(dim)  # type: ignore[arg-type]
+    if ids.shape[axis] > 1 or walk.ids_of(base).shape[axis] > 1:
+        return walk.pin_inputs(node, "adds up channels by an index")  # type: ignore[no-any-return]
+    if walk.is_constant(base):
+        walk.adopt(base, ids)
+        return ids
+    if ((walk.ids_of(base) < 0) != (ids < 0)).any():
+        return walk.pin_inputs(node, "meets a tensor whose positions are no channels")  # type: ignore[no-any-return]
+    walk.ties.tie(walk.ids_of(base), ids)
+    return ids
+
+
 def constant_rule(walk: Walk, node: fx.Node) -> Ids:
     """A new constant has no channels."""
     return no_channels(len(node.meta["shape"]))
@@ -227,5 +261,7 @@ _FAMILY_RULES: dict[str, Rule] = {
     "opaque": opaque_rule,
     "scalar": scalar_rule,
 }
+
+_OWN |= {"aten.index_add.default": index_add_rule, "aten.index_reduce.default": index_add_rule}
 
 __all__ = ["Rule", "add_rule", "binary_rule", "elementwise_rule", "nn", "rule_of"]

@@ -47,6 +47,8 @@ def execute(node: fx.Node, arrays: dict[fx.Node, Ids]) -> Ids | list[Ids]:
         return align(arrays[source], len(node.meta["shape"]))
     if name in ("cat.default", "stack.default"):
         return _join(node, name, arrays)
+    if name == "index_select.default" and arrays[source].shape[int(node.args[1])] == 1:  # type: ignore[arg-type]
+        return arrays[source]  # whatever is picked along an axis without channels
     if name in _WHOLE_AXES:
         axes: tuple[int, ...] = ()
     elif name in _ONE_AXIS:
@@ -54,7 +56,7 @@ def execute(node: fx.Node, arrays: dict[fx.Node, Ids]) -> Ids | list[Ids]:
         axes = (int(dim) % len(shape),) if dim is not None else tuple(range(len(shape)))
     else:
         axes = tuple(range(len(shape)))
-    expanded = torch.from_numpy(np.ascontiguousarray(expand_axes(arrays[source], shape, axes)))
+    expanded = torch.from_numpy(np.array(expand_axes(arrays[source], shape, axes)))
     result = node.target(*_values(node.args, source, expanded), **_values(node.kwargs, source, expanded))  # type: ignore[operator]
     if isinstance(result, torch.Tensor):
         return compress(result.numpy())
@@ -95,11 +97,7 @@ def _reshape(ids: Ids, old: tuple[int, ...], new: tuple[int, ...]) -> Ids:
     old, new = tuple(old), tuple(new)
     vary = varying(ids)
     tail = 0
-    while (
-        tail < min(len(old), len(new))
-        and old[-1 - tail] == new[-1 - tail]
-        and (len(old) - 1 - tail) not in vary
-    ):
+    while tail < min(len(old), len(new)) and old[-1 - tail] == new[-1 - tail] and (len(old) - 1 - tail) not in vary:
         tail += 1
     head = 0
     while head < min(len(old), len(new)) - tail and old[head] == new[head] and head not in vary:

@@ -93,9 +93,7 @@ def _one_free_axis(ties: Ties, ids: Ids, sets: Ids) -> None:
 def _even_groups(ties: Ties, inputs: Ids, outputs: Ids, in_sets: Ids, out_sets: Ids) -> None:
     """Either whole groups go, or the same channels of every group: whichever leaves more sets."""
     rows_in, rows_out = _uniform(in_sets, 1), _uniform(out_sets, 1)
-    whole = inputs.shape[0] >= max(inputs.shape[1], outputs.shape[1]) or (
-        rows_in and rows_out and inputs.shape[0] > 1
-    )
+    whole = inputs.shape[0] >= max(inputs.shape[1], outputs.shape[1]) or (rows_in and rows_out and inputs.shape[0] > 1)
     if _uniform(in_sets, 0) and _uniform(out_sets, 0):
         return  # the same channels of every group already
     if whole or (rows_in != rows_out):

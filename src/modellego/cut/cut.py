@@ -15,9 +15,7 @@ from modellego.cut.slicing import TensorSlicer, slice_layer
 from modellego.errors import CutError
 
 
-def cut(
-    network: Network, channels: ChannelMap, keep: KeepMask, logits: Sequence[int] | None = None
-) -> Network:
+def cut(network: Network, channels: ChannelMap, keep: KeepMask, logits: Sequence[int] | None = None) -> Network:
     """Return a physically smaller network whose logits are those of the wanted classes, in the order given.
 
     Its output equals the source's, with the removed channels zeroed where they are read, on those logits (exactly but
@@ -59,9 +57,7 @@ def cut(
     for path in {str(n.target): None for n in network.graph.graph.nodes if n.op == "call_module"}:
         layer = network.graph.get_submodule(path)
         if path in channels.layer_in:
-            root[path] = slice_layer(
-                path, layer, mask(channels.layer_in[path]), mask(channels.layer_out[path]), slicer
-            )
+            root[path] = slice_layer(path, layer, mask(channels.layer_in[path]), mask(channels.layer_out[path]), slicer)
         else:
             root[path] = _copy_stateless(layer, slicer)
     for node in network.graph.graph.nodes:
@@ -103,9 +99,7 @@ def _check_logits(network: Network, logits: Sequence[int] | None) -> list[int]:
     wanted = list(range(count)) if logits is None else [int(i) for i in logits]
     bad = [i for i in wanted if not 0 <= i < count]
     if bad or not wanted or len(set(wanted)) < len(wanted):
-        raise CutError(
-            f"logits {wanted[:10]} are not distinct indices in 0..{count - 1}: name each wanted class once"
-        )
+        raise CutError(f"logits {wanted[:10]} are not distinct indices in 0..{count - 1}: name each wanted class once")
     return wanted
 
 
@@ -133,11 +127,7 @@ def _slice_constant(
         tensor = getattr(tensor, part)
     ids = channels.ids.get(node.name)
     shape = tuple(tensor.shape)
-    masks = (
-        {}
-        if ids is None
-        else {a: kept_along(ids, kept, shape, a) for a in range(ids.ndim) if ids.shape[a] > 1}
-    )
+    masks = {} if ids is None else {a: kept_along(ids, kept, shape, a) for a in range(ids.ndim) if ids.shape[a] > 1}
     return slicer(tensor, masks)
 
 

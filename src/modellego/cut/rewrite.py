@@ -43,9 +43,7 @@ def new_shape(ids: Ids, keep: KeepMask, shape: tuple[int, ...]) -> tuple[int, ..
     >>> new_shape(np.array([[[0], [1]]]), np.array([True, False]), (1, 2, 5))
     (1, 1, 5)
     """
-    return tuple(
-        int(kept_along(ids, keep, shape, a).sum()) if ids.shape[a] > 1 else s for a, s in enumerate(shape)
-    )
+    return tuple(int(kept_along(ids, keep, shape, a).sum()) if ids.shape[a] > 1 else s for a, s in enumerate(shape))
 
 
 def rewrite(old: fx.Node, new: fx.Node, channels: ChannelMap, keep: KeepMask, root: dict[str, Any]) -> None:
@@ -60,6 +58,8 @@ def rewrite(old: fx.Node, new: fx.Node, channels: ChannelMap, keep: KeepMask, ro
         _resplit(old, new, channels, keep)
     elif name in ("slice.Tensor", "narrow.default"):
         _reslice(old, new, channels, keep, root)
+    elif name == "index_select.default":
+        _reselect(old, new, channels, keep, root)
     elif name in ("pad.default", "constant_pad_nd.default"):
         _repad(old, new, channels, keep)
     elif name.startswith("scaled_dot_product_attention") and argument(old, "scale") is None:
@@ -72,11 +72,7 @@ def _resize(old: fx.Node, new: fx.Node, channels: ChannelMap, keep: KeepMask, po
     ids, shape = channels.ids[old.name], old.meta["shape"]
     after = new_shape(ids, keep, shape)
     sizes = list(new.args[position])  # type: ignore[arg-type]
-    first = (
-        int(argument(old, "dim", 0)) % len(old.args[0].meta["shape"])
-        if position == 2
-        else len(shape) - len(sizes)
-    )  # type: ignore[union-attr]
+    first = int(argument(old, "dim", 0)) % len(old.args[0].meta["shape"]) if position == 2 else len(shape) - len(sizes)  # type: ignore[union-attr]
     for i, size in enumerate(sizes):
         if after[first + i] == shape[first + i] or size == -1:
             continue
@@ -135,21 +131,41 @@ def _reslice(old: fx.Node, new: fx.Node, channels: ChannelMap, keep: KeepMask, r
         stop, step = int(argument(old, "end", size)), int(argument(old, "step", 1))
     positions = np.arange(size)[slice(start, stop, step)]
     kept = kept_along(ids, keep, shape, dim)
-    rank = np.cumsum(kept) - 1
-    wanted = rank[positions[kept[positions]]]
+    wanted = _ranks(kept, positions)
     if step == 1:
         new.target = torch.ops.aten.slice.Tensor
         first = int(wanted[0]) if wanted.size else 0
         new.args = (new.args[0], dim, first, first + int(wanted.size))
+        new.kwargs = {}
     else:
-        graph = new.graph
-        path = f"kept_{new.name}"
-        root[path] = torch.from_numpy(wanted)
-        with graph.inserting_before(new):
-            index = graph.get_attr(path)
-        index.meta["shape"] = (int(wanted.size),)
-        new.target = torch.ops.aten.index_select.default
-        new.args = (new.args[0], dim, index)
+        _select(new, dim, wanted, root)
+
+
+def _reselect(old: fx.Node, new: fx.Node, channels: ChannelMap, keep: KeepMask, root: dict[str, Any]) -> None:
+    dim, ids, shape = _axis(old, channels)
+    if ids.shape[dim] == 1:
+        return
+    index: Any = old.graph.owning_module
+    for part in str(old.args[2].target).split("."):  # type: ignore[union-attr]
+        index = getattr(index, part)
+    _select(new, dim, _ranks(kept_along(ids, keep, shape, dim), index.numpy()), root)
+
+
+def _ranks(kept: NDArray[np.bool_], positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where those of the positions that are kept stand after the cut."""
+    ranks: NDArray[np.int64] = (np.cumsum(kept) - 1)[positions[kept[positions]]]
+    return ranks
+
+
+def _select(new: fx.Node, dim: int, positions: NDArray[np.int64], root: dict[str, Any]) -> None:
+    """Make a node pick positions by a constant of its own."""
+    path = f"kept_{new.name}"
+    root[path] = torch.from_numpy(positions)
+    with new.graph.inserting_before(new):
+        index = new.graph.get_attr(path)
+    index.meta["shape"] = (int(positions.size),)
+    new.target = torch.ops.aten.index_select.default
+    new.args = (new.args[0], dim, index)
     new.kwargs = {}
 
 

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from modellego.capture.layers import build_layer, describe_layer
+from modellego.capture.layers import describe_layer
 from modellego.errors import CutError
 
 Mask = NDArray[np.bool_]
@@ -28,9 +28,7 @@ class TensorSlicer:
                 if not mask.all():
                     value = value.index_select(axis, torch.from_numpy(np.flatnonzero(mask)))
             value = value.clone(memory_format=torch.contiguous_format)
-            self._done[key] = (
-                nn.Parameter(value, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else value
-            )
+            self._done[key] = nn.Parameter(value, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else value
         return self._done[key]
 
 
@@ -40,7 +38,7 @@ def slice_layer(path: str, layer: nn.Module, inputs: Mask, outputs: Mask, slicer
     Raises:
         CutError: a grouped layer would keep unequal groups.
     """
-    name, arguments = describe_layer(layer)
+    _, arguments = describe_layer(layer)
     masks: dict[str, dict[int, Mask]]
     if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         groups, columns = _kept_groups(path, inputs, outputs, layer.groups)
@@ -63,22 +61,30 @@ def slice_layer(path: str, layer: nn.Module, inputs: Mask, outputs: Mask, slicer
         size = "num_parameters" if isinstance(layer, nn.PReLU) else "num_features"
         arguments[size] = int(inputs.sum())
         masks = {k: {0: inputs} for k in ("weight", "bias", "running_mean", "running_var")}
-    return _rebuild(layer, name, arguments, masks, slicer)
+    return _rebuild(layer, arguments, masks, slicer)
 
 
 def _rebuild(
     layer: nn.Module,
-    name: str,
     arguments: dict[str, Any],
     masks: dict[str, dict[int, Mask]],
     slicer: TensorSlicer,
 ) -> nn.Module:
-    with torch.device("meta"):
-        small = build_layer(name, arguments)
+    small = type(layer).__new__(type(layer))  # its constructor would draw weights, which takes most of a cut's time
+    nn.Module.__init__(small)
+    state = {k: v for k, v in vars(layer).items() if k not in vars(small)}
+    for key, value in arguments.items():
+        if key != "bias":
+            state[key] = tuple(value) if isinstance(value, list) else value
+    vars(small).update(state)
+    for key in layer._parameters:
+        small.register_parameter(key, None)
+    for key in layer._buffers:
+        small.register_buffer(key, None, persistent=key not in layer._non_persistent_buffers_set)
     for key, parameter in layer.named_parameters(recurse=False):
         small.register_parameter(key, slicer(parameter, masks.get(key, {})))  # type: ignore[arg-type]
     for key, buffer in layer.named_buffers(recurse=False):
-        small.register_buffer(key, slicer(buffer, masks.get(key, {})))
+        small._buffers[key] = slicer(buffer, masks.get(key, {}))
     return small.train(layer.training)
 
 
