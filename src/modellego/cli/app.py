@@ -15,6 +15,8 @@ from modellego.cli.evaluate import evaluate
 from modellego.cli.finetune import finetune
 from modellego.cli.inspect import inspect
 from modellego.cli.predict import predict
+from modellego.cli.report import report
+from modellego.cli.routes import heatmap, routes
 from modellego.errors import LegoError
 
 app = typer.Typer(
@@ -24,7 +26,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (demo, disassemble, assemble, evaluate, predict, inspect, curve, finetune, distill):
+for _command in (
+    demo,
+    disassemble,
+    assemble,
+    evaluate,
+    predict,
+    inspect,
+    report,
+    routes,
+    heatmap,
+    curve,
+    finetune,
+    distill,
+):
     app.command()(_command)
 
 

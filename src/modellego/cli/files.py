@@ -1,0 +1,44 @@
+"""Write what a command makes into one file: never over an existing one without --force, never half."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from modellego.errors import LegoError
+
+
+def check_file(path: Path, force: bool, endings: tuple[str, ...]) -> None:
+    """Refuse an output file early: an existing one, an unknown ending, a folder that is not there.
+
+    Raises:
+        LegoError: with what to do instead.
+    """
+    if path.suffix.lower() not in endings:
+        raise LegoError(f"{path} must end in {' or '.join(endings)}")
+    if path.is_dir():
+        raise LegoError(f"{path} is a directory: name a file")
+    if path.exists() and not force:
+        raise LegoError(f"{path} exists: choose another name, or replace it with --force")
+    if not path.parent.is_dir():
+        raise LegoError(f"the directory {path.parent} does not exist: make it first")
+
+
+def write_file(path: Path, fill: Callable[[Path], object]) -> None:
+    """Let `fill` write a temporary file beside `path`, then move it there.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_file(Path(folder) / "a.txt", lambda p: p.write_text("done"))
+    ...     (Path(folder) / "a.txt").read_text()
+    'done'
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    part = Path(name)
+    try:
+        fill(part)
+        part.chmod(0o644)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

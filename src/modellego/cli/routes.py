@@ -1,0 +1,119 @@
+"""`modellego routes` and `modellego heatmap`: which channels decide which class, as a page or a picture."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modellego.cli import options as o
+from modellego.cli.console import out, print_json, progress
+
+
+def routes(
+    model: Annotated[str, typer.Argument(help="A brick's directory, or a source model.")],
+    data: o.DataOption,
+    output: o.OutOption,
+    classes: Annotated[str | None, typer.Option(help="Classes to follow; all by default.")] = None,
+    per_class: Annotated[int, typer.Option(min=1, help="Sample images a class, the surest.")] = 50,
+    edges: Annotated[int, typer.Option(min=0, help="Edges shown for each class and layer.")] = 24,
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Where the page's slider stands at first.")] = 0.2,
+    dark: Annotated[bool, typer.Option("--dark", help="Draw pictures on a dark ground.")] = False,
+    map_labels: o.MapOption = None,
+    weights: o.WeightsOption = None,
+    input_size: o.InputSizeOption = None,
+    channels: o.ChannelsOption = None,
+    mean: o.MeanOption = None,
+    std: o.StdOption = None,
+    class_names: o.ClassNamesOption = None,
+    logits: o.LogitsOption = None,
+    force: o.ForceFlag = False,
+    json: o.JsonFlag = False,
+) -> None:
+    """Draw decision routes: an interactive page (.html) or a picture (.png, .svg), one for each network."""
+    from modellego.cli.files import check_file, write_file
+    from modellego.cli.opening import SourceOptions, open_data, open_model
+    from modellego.data import parse_mapping
+    from modellego.routes import render_html, save_picture
+    from modellego.routes import routes as follow
+
+    check_file(output, force, (".html", ".png", ".svg", ".pdf"))
+    images = open_data(data, None)
+    said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
+    opened = open_model(model, said, images)
+    mapping = parse_mapping(map_labels or [])
+    with progress("routes", "passes"):
+        graphs = follow(opened, images, classes, mapping=mapping, per_class=per_class, edges=edges, threshold=threshold)
+    written = []
+    for number, graph in enumerate(graphs):
+        path = output if number == 0 else output.with_stem(f"{output.stem}-{number + 1}")
+        if number:
+            check_file(path, force, (output.suffix.lower(),))
+        if path.suffix.lower() == ".html":
+            page = render_html(graph)
+            write_file(path, partial(_write_text, page))
+        else:
+            write_file(path, partial(save_picture, graph, dark=dark))
+        written.append(path)
+    if json:
+        followed = [{"classes": list(g.classes), "layers": [v.name for v in g.layers]} for g in graphs]
+        print_json({"path": str(output), "paths": [str(p) for p in written], "graphs": followed})
+        return
+    out().print(f"wrote {', '.join(map(str, written))}")
+
+
+def heatmap(
+    model: Annotated[str, typer.Argument(help="A brick's directory, or a source model.")],
+    data: o.DataOption,
+    output: o.OutOption,
+    layer: Annotated[str, typer.Option(help="Path of a layer, or its place among those that mix channels.")] = "-1",
+    classes: Annotated[str | None, typer.Option(help="Classes to show; all by default.")] = None,
+    by_sample: Annotated[bool, typer.Option("--samples", help="A row a sample instead of a row a class.")] = False,
+    per_class: Annotated[int, typer.Option(min=1, help="Sample images a class, the surest.")] = 50,
+    map_labels: o.MapOption = None,
+    weights: o.WeightsOption = None,
+    input_size: o.InputSizeOption = None,
+    channels: o.ChannelsOption = None,
+    mean: o.MeanOption = None,
+    std: o.StdOption = None,
+    class_names: o.ClassNamesOption = None,
+    logits: o.LogitsOption = None,
+    force: o.ForceFlag = False,
+    json: o.JsonFlag = False,
+) -> None:
+    """Draw the relative contribution of a layer's channels to each class (.png, .svg, .pdf)."""
+    from modellego.brick import Brick
+    from modellego.cli.files import check_file, write_file
+    from modellego.cli.opening import SourceOptions, open_data, open_model
+    from modellego.data import parse_mapping
+    from modellego.errors import LegoError
+    from modellego.heatmaps import draw_classes, draw_samples, heat_map
+
+    check_file(output, force, (".png", ".svg", ".pdf"))
+    images = open_data(data, None)
+    said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
+    opened = open_model(model, said, images)
+    if not isinstance(opened, Brick):
+        raise LegoError(f"{model} is an assembled model: take one of the bricks it is made of")
+    place = int(layer) if layer.lstrip("-").isdigit() else layer
+    with progress("heat map", "passes"):
+        found = heat_map(opened, images, place, classes, mapping=parse_mapping(map_labels or []), per_class=per_class)
+    if by_sample:
+        write_file(
+            output,
+            lambda p: draw_samples(found.by_sample, found.labels, found.classes, p, layer=found.layer),
+        )
+    else:
+        write_file(output, lambda p: draw_classes(found.by_class, found.classes, p, layer=found.layer))
+    alike = {"within": found.similarity.within, "between": found.similarity.between}
+    if json:
+        print_json({"path": str(output), "layer": found.layer, "classes": list(found.classes), "similarity": alike})
+        return
+    out().print(
+        f"wrote {output}: samples of one class agree by {alike['within']:.3f}, of two classes by "
+        f"{alike['between']:.3f} (mean cosine)"
+    )
+
+
+def _write_text(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
