@@ -232,7 +232,8 @@ EXACT: dict[str, Callable[[], nn.Module]] = {
                                    attention=Attention(8, 2, True), fc1=nn.Linear(8, 16), fc2=nn.Linear(16, 8)),
     "attention_pool": lambda: Net(lambda m, x: m.pool(x), pool=AttentionPool(8, 2)),
     "in_place": lambda: Net(_in_place, a=nn.Conv2d(8, 8, 1)),
-    "selective": lambda: Net(_selective, a=conv(8, 8), b=conv(8, 8), reduce=nn.Conv2d(8, 4, 1), attend=nn.Conv2d(4, 16, 1)),
+    "selective": lambda: Net(_selective, a=conv(8, 8), b=conv(8, 8), reduce=nn.Conv2d(8, 4, 1),
+                             attend=nn.Conv2d(4, 16, 1)),
     "group_norm": lambda: Net(lambda m, x: m.b(m.norm(m.a(x))), a=conv(8, 8), norm=nn.GroupNorm(4, 8), b=conv(8, 8)),
     "shared_layer": lambda: Net(_twice, a=conv(8, 8)),
     "padded_shortcut": lambda: Net(_padded_shortcut, features=12, a=conv(8, 12, stride=2)),
@@ -249,5 +250,6 @@ BY_DEFINITION: dict[str, Callable[[], nn.Module]] = {
                               fc1=nn.Linear(8, 16), fc2=nn.Linear(16, 8), gamma=torch.rand(8)),
     "one_group": lambda: Net(lambda m, x: m.b(m.norm(m.a(x))), a=conv(8, 8), norm=nn.GroupNorm(1, 8), b=conv(8, 8)),
     "channel_softmax": lambda: Net(lambda m, x: m.b(m.a(x).softmax(1)), a=conv(8, 8), b=conv(8, 8)),
-    "response_norm": lambda: Net(lambda m, x: m.b(m.norm(m.a(x))), a=conv(8, 8), norm=nn.LocalResponseNorm(3), b=conv(8, 8)),
+    "response_norm": lambda: Net(lambda m, x: m.b(m.norm(m.a(x))), a=conv(8, 8), norm=nn.LocalResponseNorm(3),
+                                 b=conv(8, 8)),
 }  # fmt: skip

@@ -9,6 +9,7 @@ from torch import fx, nn
 from torch.export import Dim
 
 from modellego.capture.fold import fold_constants
+from modellego.capture.inline import inline_regions
 from modellego.capture.network import Network, annotate
 from modellego.capture.ops import op_name
 from modellego.capture.raise_layers import raise_layers
@@ -96,11 +97,13 @@ def _try_forward(
         output = model(example)
     except TypeError as error:
         raise CaptureError(
-            f"{name} cannot be called with one image tensor ({error}): wrap it in a module whose forward takes only the image"
+            f"{name} cannot be called with one image tensor ({error}): wrap it in a module "
+            "whose forward takes only the image"
         ) from error
     except Exception as error:
         raise CaptureError(
-            f"{name} does not run on an input of shape {shape} (channels x height x width): {_first_line(error)}; give the size it was trained on with --input-size"
+            f"{name} does not run on an input of shape {shape} (channels x height x width): "
+            f"{_first_line(error)}; give the size it was trained on with --input-size"
         ) from error
     if logits is not None:
         try:
@@ -111,11 +114,14 @@ def _try_forward(
             ) from error
     if not isinstance(output, torch.Tensor):
         raise CaptureError(
-            f"{name} returns a {_describe(output)}, not a tensor of logits: name the logits in it with the logits= selector (--logits KEY)"
+            f"{name} returns a {_describe(output)}, not a tensor of logits: name the logits "
+            "in it with the logits= selector (--logits KEY)"
         )
     if output.ndim != 2 or output.shape[0] != 2:
         raise CaptureError(
-            f"{name} is not a classifier: it returns a tensor of shape {list(output.shape)} for 2 images, not 2-D logits [2, classes]; pick or reshape them with the logits= selector"
+            f"{name} is not a classifier: it returns a tensor of shape {list(output.shape)} "
+            "for 2 images, not 2-D logits [2, classes]; pick or reshape them with the logits= "
+            "selector"
         )
     return output, example
 
@@ -136,9 +142,11 @@ def _export(model: nn.Module, example: torch.Tensor) -> fx.GraphModule:
         graph = program.module(check_guards=False)
     except Exception as error:
         raise CaptureError(
-            f"{type(model).__name__} cannot be captured by torch.export ({_first_line(error)}); control flow on data must be rewritten with torch.where or fixed for inference"
+            f"{type(model).__name__} cannot be captured by torch.export ({_first_line(error)}); "
+            "control flow on data must be rewritten with torch.where or fixed for inference"
         ) from error
     assert isinstance(graph, fx.GraphModule)
+    inline_regions(graph)
     # what `module()` hands back checks its inputs in hooks and code of its own; only the graph is wanted
     plain = fx.Graph()
     renamed: dict[fx.Node, fx.Node] = {}
@@ -152,7 +160,7 @@ def _export(model: nn.Module, example: torch.Tensor) -> fx.GraphModule:
             result = node.args[0]
             while isinstance(result, list | tuple) and len(result) == 1:
                 result = result[0]
-            plain.output(renamed[result])  # type: ignore[index]
+            plain.output(renamed[result])
         else:
             renamed[node] = plain.node_copy(node, lambda n: renamed[n])
     return fx.GraphModule(graph, plain)
@@ -202,13 +210,13 @@ def _without_prefix(graph: fx.GraphModule) -> fx.GraphModule:
             node.target = str(node.target)[len("model.") :]
     inner = getattr(graph, "model", None)
     root = inner if isinstance(inner, nn.Module) else graph
-    for name, value in graph.named_parameters(recurse=False):
-        root.register_parameter(name, value)
-    for name, value in graph.named_buffers(recurse=False):
-        root.register_buffer(name, value)
-    for name, value in graph.named_children():
-        if value is not inner and not hasattr(root, name):
-            root.add_module(name, value)
+    for name, parameter in graph.named_parameters(recurse=False):
+        root.register_parameter(name, parameter)
+    for name, buffer in graph.named_buffers(recurse=False):
+        root.register_buffer(name, buffer)
+    for name, child in graph.named_children():
+        if child is not inner and not hasattr(root, name):
+            root.add_module(name, child)
     return fx.GraphModule(root, graph.graph)
 
 
@@ -217,7 +225,8 @@ def check_closed(graph: fx.GraphModule) -> None:
     for node in graph.graph.nodes:
         if node.op == "call_function" and op_name(node.target) is None:
             raise CaptureError(
-                f"the op {node.target} (at {_place(node)}) is not on the list of ops: add a rule for it with modellego.channels.add_rule, or replace it in the model"
+                f"the op {node.target} (at {_place(node)}) is not on the list of ops: add a "
+                "rule for it with modellego.channels.add_rule, or replace it in the model"
             )
 
 
@@ -237,5 +246,6 @@ def _check_same(network: Network, example: torch.Tensor, expected: torch.Tensor)
     scale = float(expected.abs().max()) or 1.0
     if got.shape[0] != 3 or not float((got[:2] - expected).abs().max()) <= 1e-3 * scale:
         raise CaptureError(
-            "the captured graph does not compute what the model computes: the model changes its own state or draws random numbers in eval mode"
+            "the captured graph does not compute what the model computes: the model changes "
+            "its own state or draws random numbers in eval mode"
         )

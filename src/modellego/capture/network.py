@@ -25,7 +25,7 @@ class Network:
     def num_logits(self) -> int:
         """How many logits the network gives."""
         output = next(n for n in reversed(self.graph.graph.nodes) if n.op == "output")
-        return int(output.args[0].meta["shape"][-1])  # type: ignore[union-attr]
+        return int(output.args[0].meta["shape"][-1])
 
 
 class _ShapeRecorder(fx.Interpreter):
@@ -80,7 +80,7 @@ def _places(size: int, layer: nn.Conv2d, axis: int) -> int:
 def annotate(graph: fx.GraphModule, input_shape: tuple[int, ...]) -> Network:
     """Work out every tensor's shape at batch size 1 without computing anything, and return the `Network`."""
     parameter = next(iter(graph.parameters()), torch.empty(0))
-    with FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv()) as mode, torch.no_grad():
+    with fake_mode(graph) as mode, torch.no_grad():
         examples = example_inputs(graph, input_shape, parameter.dtype)
         _ShapeRecorder(graph).run(*(mode.from_tensor(t, static_shapes=True) for t in examples))
     return Network(graph, tuple(input_shape))
@@ -88,6 +88,15 @@ def annotate(graph: fx.GraphModule, input_shape: tuple[int, ...]) -> Network:
 
 def example_inputs(graph: fx.GraphModule, input_shape: tuple[int, ...], dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
     """Return empty inputs at batch size 1: an image, or for a network on graphs (two inputs) one node and one edge."""
-    inputs = sum(n.op == "placeholder" for n in graph.graph.nodes)
     first = torch.empty(1, *input_shape, dtype=dtype)
-    return (first, torch.zeros(2, 1, dtype=torch.int64)) if inputs == 2 else (first,)
+    return (first, torch.zeros(2, 1, dtype=torch.int64)) if reads_graph(graph) else (first,)
+
+
+def reads_graph(graph: fx.GraphModule) -> bool:
+    """Say whether a network has two inputs, node features and `edge_index`."""
+    return bool(sum(n.op == "placeholder" for n in graph.graph.nodes) == 2)
+
+
+def fake_mode(graph: fx.GraphModule) -> FakeTensorMode:
+    """Return the mode to run a network without data; only one on graphs may make sizes that depend on the data."""
+    return FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv() if reads_graph(graph) else None)

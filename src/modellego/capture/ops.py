@@ -18,59 +18,63 @@ gelu.default hardsigmoid.default hardswish.default hardtanh.default leaky_relu.d
 log_sigmoid.default logical_not.default mish.default neg.default pow.Tensor_Scalar reciprocal.default relu.default
 relu6.default round.default rsqrt.default selu.default sigmoid.default sign.default silu.default sin.default
 softplus.default sqrt.default square.default tan.default tanh.default threshold.default to.device to.dtype
-to.dtype_layout to.other _to_copy.default alias.default lift_fresh_copy.default type_as.default
-dropout.default nan_to_num.default bitwise_not.default
+to.dtype_layout to.other _to_copy.default alias.default lift_fresh_copy.default type_as.default dropout.default
+nan_to_num.default bitwise_not.default
 """
 # Two or more tensors meet position by position: channels that meet are tied.
 BINARY = """
 add.Tensor add.Scalar sub.Tensor sub.Scalar rsub.Scalar rsub.Tensor mul.Tensor mul.Scalar div.Tensor div.Scalar
 div.Tensor_mode maximum.default minimum.default pow.Tensor_Tensor where.self where.ScalarOther where.ScalarSelf
-lerp.Tensor lerp.Scalar addcmul.default eq.Scalar ne.Scalar gt.Scalar lt.Scalar ge.Scalar le.Scalar eq.Tensor ne.Tensor gt.Tensor
-lt.Tensor ge.Tensor le.Tensor logical_and.default logical_or.default masked_fill.Scalar masked_fill.Tensor atan2.default
-index_add.default index_reduce.default
+lerp.Tensor lerp.Scalar addcmul.default eq.Scalar ne.Scalar gt.Scalar lt.Scalar ge.Scalar le.Scalar eq.Tensor
+ne.Tensor gt.Tensor lt.Tensor ge.Tensor le.Tensor logical_and.default logical_or.default masked_fill.Scalar
+masked_fill.Tensor atan2.default index_add.default index_reduce.default
 """
 # Works on the last axes (positions), channel by channel.
 SPATIAL = """
 avg_pool1d.default avg_pool2d.default avg_pool3d.default max_pool1d.default max_pool2d.default max_pool3d.default
 adaptive_avg_pool1d.default adaptive_avg_pool2d.default adaptive_avg_pool3d.default adaptive_max_pool1d.default
-adaptive_max_pool2d.default max_pool2d_with_indices.default
-upsample_nearest2d.vec upsample_nearest2d.default upsample_bilinear2d.vec upsample_bilinear2d.default
-upsample_bicubic2d.vec upsample_bicubic2d.default _upsample_bilinear2d_aa.vec _upsample_bicubic2d_aa.vec
-upsample_nearest1d.vec upsample_linear1d.vec grid_sampler.default reflection_pad2d.default replication_pad2d.default
+adaptive_max_pool2d.default max_pool2d_with_indices.default upsample_nearest2d.vec upsample_nearest2d.default
+upsample_bilinear2d.vec upsample_bilinear2d.default upsample_bicubic2d.vec upsample_bicubic2d.default
+_upsample_bilinear2d_aa.vec _upsample_bicubic2d_aa.vec upsample_nearest1d.vec upsample_linear1d.vec
+grid_sampler.default reflection_pad2d.default replication_pad2d.default
 """
 # Moves positions about; executed on an array of channel ids.
 STRUCTURAL = """
 cat.default stack.default split.Tensor split_with_sizes.default chunk.default tensor_split.sections unbind.int
-slice.Tensor select.int narrow.default index_select.default index.Tensor flatten.using_ints unflatten.int view.default
-reshape.default _unsafe_view.default transpose.int t.default permute.default movedim.int movedim.intlist
-unsqueeze.default squeeze.dim squeeze.dims squeeze.default expand.default expand_as.default repeat.default tile.default roll.default flip.default
-pixel_shuffle.default pixel_unshuffle.default channel_shuffle.default repeat_interleave.self_int broadcast_to.default
-swapaxes.default numpy_T.default mT.default view_as.default unfold.default
+slice.Tensor select.int narrow.default index_select.default index.Tensor flatten.using_ints unflatten.int
+view.default reshape.default _unsafe_view.default transpose.int t.default permute.default movedim.int
+movedim.intlist unsqueeze.default squeeze.dim squeeze.dims squeeze.default expand.default expand_as.default
+repeat.default tile.default roll.default flip.default pixel_shuffle.default pixel_unshuffle.default
+channel_shuffle.default repeat_interleave.self_int broadcast_to.default swapaxes.default numpy_T.default mT.default
+view_as.default unfold.default
 """
 # An axis is summed, averaged or normalised away.
 REDUCTION = """
-mean.dim mean.default sum.dim_IntList sum.default amax.default amin.default std.correction var.correction std.dim var.dim
-var_mean.correction max.dim min.dim norm.ScalarOpt_dim linalg_vector_norm.default logsumexp.default prod.dim_int argmax.default
-softmax.int log_softmax.int _softmax.default cumsum.default
+mean.dim mean.default sum.dim_IntList sum.default amax.default amin.default std.correction var.correction std.dim
+var.dim var_mean.correction max.dim min.dim norm.ScalarOpt_dim linalg_vector_norm.default logsumexp.default
+prod.dim_int argmax.default softmax.int log_softmax.int _softmax.default cumsum.default
 """
 # Tensors are multiplied with one another: attention.
 MATMUL = "matmul.default bmm.default baddbmm.default scaled_dot_product_attention.default"
 # New constants of a size that depends on the batch.
 CONSTANT = """
-zeros.default ones.default full.default arange.default arange.start arange.start_step zeros_like.default ones_like.default
-full_like.default new_zeros.default new_ones.default new_full.default empty.memory_format linspace.default scalar_tensor.default eye.default
+zeros.default ones.default full.default arange.default arange.start arange.start_step zeros_like.default
+ones_like.default full_like.default new_zeros.default new_ones.default new_full.default empty.memory_format
+linspace.default scalar_tensor.default eye.default
 """
 # Padding: zeros beside the channels are channels of their own; elsewhere they are positions.
 PAD = "pad.default constant_pad_nd.default"
 # Whole-tensor ops whose channels stay as they are: everything that touches them is kept whole.
 OPAQUE = """
-conv1d.default conv2d.default conv2d.padding conv3d.default conv_transpose2d.input linear.default einsum.default batch_norm.default layer_norm.default
-group_norm.default instance_norm.default prelu.default fft_rfft2.default fft_irfft2.default fft_fft2.default fft_ifft2.default
-complex.default view_as_complex.default view_as_real.default real.default imag.default topk.default sort.default
-gather.default scatter_add.default scatter_reduce.two scatter.src scatter.value index_put.default native_layer_norm.default
-addmm.default mm.default addbmm.default im2col.default unfold_copy.default col2im.default masked_select.default nonzero.default local_response_norm.default rms_norm.default one_hot.default
-meshgrid.indexing bitwise_and.Tensor bitwise_or.Tensor native_group_norm.default outer.default dot.default tril.default triu.default
-copy.default slice_scatter.default select_scatter.default embedding.default cdist.default
+conv1d.default conv2d.default conv2d.padding conv3d.default conv_transpose2d.input linear.default einsum.default
+batch_norm.default layer_norm.default group_norm.default instance_norm.default prelu.default fft_rfft2.default
+fft_irfft2.default fft_fft2.default fft_ifft2.default complex.default view_as_complex.default view_as_real.default
+real.default imag.default topk.default sort.default gather.default scatter_add.default scatter_reduce.two
+scatter.src scatter.value index_put.default native_layer_norm.default addmm.default mm.default addbmm.default
+im2col.default unfold_copy.default col2im.default masked_select.default nonzero.default local_response_norm.default
+rms_norm.default one_hot.default meshgrid.indexing bitwise_and.Tensor bitwise_or.Tensor native_group_norm.default
+outer.default dot.default tril.default triu.default copy.default slice_scatter.default select_scatter.default
+embedding.default cdist.default
 """
 SCALAR = {
     "aten.sym_size.int": torch.ops.aten.sym_size.int,

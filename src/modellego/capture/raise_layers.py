@@ -172,7 +172,7 @@ def _batch_norm(node: fx.Node, a: Arguments, source: nn.Module) -> tuple[nn.Modu
         if isinstance(a[key], fx.Node):
             momentum = getattr(_submodule(source, str(a[key].target)), "momentum", momentum)
     tracks = a["running_mean"] is not None
-    layer = _BATCH_NORMS[len(shape)](int(shape[1]), a["eps"], momentum, a["weight"] is not None, tracks)  # type: ignore[call-arg]
+    layer = _BATCH_NORMS[len(shape)](int(shape[1]), a["eps"], momentum, a["weight"] is not None, tracks)
     names = {"weight": "weight", "bias": "bias", "running_mean": "running_mean", "running_var": "running_var"}
     return layer, _tensors(a, names)
 

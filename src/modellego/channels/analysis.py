@@ -73,7 +73,9 @@ def _close(walk: Walk, output: fx.Node) -> ChannelMap:
         parts={n.name: [compress(sets(a)) for a in f] for n, f in walk.ids.items() if isinstance(f, list)},
         n_sets=n_sets,
         cuttable=cuttable,
-        readers=[Reading(n.name, str(n.target), n.args[0].name, sets(i), sets(o)) for n, i, o in walk.readers],  # type: ignore[union-attr]
+        readers=[
+            Reading(n.name, str(n.target), n.all_input_nodes[0].name, sets(i), sets(o)) for n, i, o in walk.readers
+        ],
         layer_in={k: sets(v) for k, v in walk.layer_in.items()},
         layer_out={k: sets(v) for k, v in walk.layer_out.items()},
         logit_sets=logit_sets if free else None,

@@ -62,7 +62,7 @@ class ChannelMap:
 
     def summary(self) -> dict[str, int]:
         """Count sets and channels: `sets`, `cuttable_sets`, `channels`, `cuttable_channels`."""
-        out = [s for s in self.layer_out.values()]
+        out = list(self.layer_out.values())
         flat = np.concatenate(out) if out else np.zeros(0, dtype=np.int64)
         inner = flat[flat >= 0]
         return {

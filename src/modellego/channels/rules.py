@@ -1,4 +1,4 @@
-"""The rule of each op: how channels pass through it. A user's rule for an op from outside goes in here, by `add_rule`."""
+"""The rule of each op: how channels pass through it; a rule for an op from outside goes in by `add_rule`."""
 
 from collections.abc import Callable
 from typing import Any

@@ -23,8 +23,8 @@ _RESHAPES = {
     "view_as.default",
 }
 _WHOLE_AXES = {
-    "transpose.int", "permute.default", "t.default", "movedim.int", "movedim.intlist", "unsqueeze.default", "swapaxes.default",
-    "mT.default", "numpy_T.default",
+    "transpose.int", "permute.default", "t.default", "movedim.int", "movedim.intlist", "unsqueeze.default",
+    "swapaxes.default", "mT.default", "numpy_T.default",
 }  # fmt: skip
 _ONE_AXIS = {
     "split.Tensor", "split_with_sizes.default", "chunk.default", "tensor_split.sections", "unbind.int", "slice.Tensor",
@@ -116,11 +116,8 @@ def _join(node: fx.Node, name: str, arrays: dict[fx.Node, Ids]) -> Ids:
         ids, shape = arrays[tensor], tensor.meta["shape"]
         if len(shape) == 1 and shape[0] == 0:
             continue  # torch lets an empty list of positions take part
-        if name == "stack.default":
-            ids = np.expand_dims(ids, dim)
-        else:
-            ids = expand_axes(ids, shape, (dim,))
-        parts.append(ids)
+        stacked = name == "stack.default"
+        parts.append(np.expand_dims(ids, dim) if stacked else expand_axes(ids, shape, (dim,)))
     full = [max(p.shape[a] for p in parts) for a in range(ndim)]
     parts = [np.broadcast_to(p, [p.shape[a] if a == dim else full[a] for a in range(ndim)]) for p in parts]
     return compress(np.concatenate(parts, axis=dim))

@@ -54,7 +54,8 @@ class Ties:
             return np.arange(self.n_ids, dtype=np.int64)
         left, right = np.concatenate(self.left), np.concatenate(self.right)
         graph = coo_array((np.ones(left.size, dtype=np.int8), (left, right)), shape=(self.n_ids, self.n_ids))
-        return connected_components(graph, directed=False)[1].astype(np.int64)
+        labels: Ids = connected_components(graph, directed=False)[1].astype(np.int64)
+        return labels
 
 
 def look_up(labels: Ids, ids: Ids) -> Ids:

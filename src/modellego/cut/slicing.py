@@ -104,6 +104,7 @@ def _kept_groups(path: str, inputs: Mask, outputs: Mask, groups: int) -> tuple[i
     even = bool((rows_in[live] == columns).all()) and np.unique(counts).size == 1
     if not even or not np.array_equal(live, rows_out.any(1)):
         raise CutError(
-            f"the {groups} groups of {path} would keep unequal numbers of channels: cut by channel sets (modellego.channels.analyse)"
+            f"the {groups} groups of {path} would keep unequal numbers of channels: "
+            "cut by channel sets (modellego.channels.analyse)"
         )
     return int(live.sum()), np.asarray(columns)
