@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-# What makes a weight from other weights keeps the name of the first weight it is made from.
+# What makes a weight from other weights keeps the name of the first `weight` it is made from.
 _ORIGIN = "origin"
 
 
@@ -46,7 +46,8 @@ def fold_constants(graph: fx.GraphModule) -> None:
         with graph.graph.inserting_before(node):
             constant = graph.graph.get_attr(name)
         constant.meta["val"] = value.to("meta")
-        constant.meta[_ORIGIN] = next((s for s in sources[node] if s in parameters), None)
+        named = [s for s in sources[node] if s in parameters]
+        constant.meta[_ORIGIN] = next((s for s in named if s.endswith("weight")), named[0] if named else None)
         node.replace_all_uses_with(constant)
     for node in reversed(list(graph.graph.nodes)):
         if node in values and not node.users:  # a dropout inside would count as impure, and stay
