@@ -84,8 +84,10 @@ def confusion_svg(confusion: NDArray[np.integer], classes: Sequence[str], groups
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     named = count <= _NUMBERED
     cell = (40 if count <= 12 else 30) if named else max(2.0, min(10.0, 540 / count))
-    label = 8 + 6.7 * min(16, max(len(name) for name in classes)) if named else 8
-    top = 8 + 5.2 * min(16, max(len(name) for name in classes)) if named and count > 6 else (26 if named else 8)
+    longest = min(16, max(len(name) for name in classes))
+    turned = longest * 6.7 > cell - 4
+    label = 8 + 6.7 * longest if named else 8
+    top = (12 + 5.2 * longest if turned else 26) if named else 8
     parts = []
     for row, column in zip(*np.nonzero(shares >= (0.0005 if count <= 150 else 0.01)), strict=True):
         value, x, y = float(shares[row, column]), label + column * cell, top + row * cell
@@ -104,7 +106,7 @@ def confusion_svg(confusion: NDArray[np.integer], classes: Sequence[str], groups
                 f'<text class="cell{tone}" x="{x + cell / 2 - 0.5:g}" y="{y + cell / 2 + 3.5:g}">{number}</text>'
             )
     if named:
-        parts += _names(classes, label, top, cell)
+        parts += _names(classes, label, top, cell, turned)
     parts += _group_lines(groups, label, top, cell, count)
     side = count * cell
     width, height = label + side + 24, top + side + 4
@@ -140,9 +142,14 @@ def confusions_list(confusion: NDArray[np.integer], classes: Sequence[str], most
 
 
 def histogram(off: OffTask) -> str:
-    """Return both confidence histograms over each other, each scaled to its own number of images."""
+    """Return both confidence histograms over each other, each scaled to its own number of images.
+
+    Where more than half of all images lie above 0.95, the axis is logarithmic in the distance from 1.
+    """
+    crowded = float(np.median(np.concatenate([off.inside, off.outside]))) > 0.95
+    place = _nines if crowded else np.asarray
     edges = np.linspace(0, 1, _BINS + 1)
-    inside, outside = (_density(values, edges) for values in (off.inside, off.outside))
+    inside, outside = (_density(place(values), edges) for values in (off.inside, off.outside))
     tallest = max(inside.max(initial=0), outside.max(initial=0)) or 1
     bars = "".join(
         f'<rect class="{name}" x="{index * 100 / _BINS + 0.2:.6g}" y="{100 - 100 * value / tallest:.6g}" '
@@ -153,13 +160,21 @@ def histogram(off: OffTask) -> str:
     )
     limit = ""
     if off.threshold is not None:
-        limit = f'<line class="limit" x1="{100 * off.threshold:g}" x2="{100 * off.threshold:g}" y1="0" y2="100"/>'
+        at = 100 * float(place(np.array([off.threshold]))[0])
+        limit = f'<line class="limit" x1="{at:g}" x2="{at:g}" y1="0" y2="100"/>'
+    ticks = (0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999) if crowded else (0, 0.25, 0.5, 0.75, 1)
+    at_ticks = 100 * place(np.array(ticks))
+    axis = "".join(f'<span style="left:{at:.4g}%">{tick}</span>' for tick, at in zip(ticks, at_ticks, strict=True))
     return (
         '<div class="histogram"><svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
         'aria-label="Histogram of confidence for images of the task and of other classes">'
-        f"{bars}{limit}</svg>"
-        '<div class="axis"><span>0</span><span>0.25</span><span>0.5</span><span>0.75</span><span>1</span></div></div>'
+        f'{bars}{limit}</svg><div class="axis">{axis}</div></div>'
     )
+
+
+def _nines(values: Floats) -> NDArray[np.float64]:
+    """Spread values near 1 over 0..1: each further nine takes a fifth."""
+    return np.clip(-np.log10(np.clip(1 - values, 1e-5, 1)) / 5, 0, 1)
 
 
 def _density(values: Floats, edges: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -172,17 +187,17 @@ def _bar(share: float, tick: float | None = None) -> str:
     return f'<span class="bar"><i style="width:{100 * share:.2f}%"></i>{mark}</span>'
 
 
-def _names(classes: Sequence[str], label: float, top: float, cell: float) -> list[str]:
+def _names(classes: Sequence[str], label: float, top: float, cell: float, turned: bool) -> list[str]:
     parts = []
     for index, name in enumerate(classes):
         short = text(name if len(name) <= 16 else name[:15] + "…")
         at = (index + 0.5) * cell
         parts.append(f'<text class="row" x="{label - 7:g}" y="{top + at + 4:g}">{short}</text>')
-        if len(classes) > 6:
+        if turned:
             turn = f"translate({label + at + 3:g} {top - 6:g}) rotate(-50)"
             parts.append(f'<text class="column turned" transform="{turn}">{short}</text>')
         else:
-            parts.append(f'<text class="column" x="{label + at:g}" y="{top - 8:g}">{short[:8]}</text>')
+            parts.append(f'<text class="column" x="{label + at:g}" y="{top - 8:g}">{short}</text>')
     return parts
 
 

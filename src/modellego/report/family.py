@@ -99,7 +99,8 @@ def facts(model: Brick | Assembled) -> tuple[tuple[str, str], ...]:
     if info.preprocess is not None:
         p = info.preprocess
         colour = "grey" if p.channels == 1 else "RGB" if p.channels == 3 else f"{p.channels} channels"
-        rows.append(("Input", f"{p.height} x {p.width} {colour}, resized by {p.resize}"))
+        fitted = "cropped" if p.resize == "crop" else "squashed"
+        rows.append(("Input", f"{p.height} x {p.width} {colour}; images of other sizes are {fitted}"))
     return tuple(rows)
 
 
