@@ -63,7 +63,7 @@ def demo(out: Path, seed: int = 0, force: bool = False, stages: Stages = silent)
     data = load_data("digits")
     sources = tuple(_train(source, data, seed, stages) for source in SOURCES)
     bricks = tuple(
-        disassemble(whole, data, [str(c) for c in source.wanted], seed=seed, stages=stages)
+        disassemble(whole, data, [source.trained_on.index(d) for d in source.wanted], seed=seed, stages=stages)
         for whole, source in zip(sources, SOURCES, strict=True)
     )
     assembled = assemble(bricks)
