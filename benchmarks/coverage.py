@@ -53,7 +53,7 @@ def all_jobs() -> list[str]:
     import torchvision
 
     families = json.loads(FAMILIES.read_text())
-    by_size = sorted(families.values(), key=lambda f: f["parameters"])
+    by_size = sorted(families.values(), key=lambda f: (f["kind"] != "cnn", f["parameters"]))
     names = [f"timm:{f['model']}" for f in by_size]
     models = torchvision.models
 

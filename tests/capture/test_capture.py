@@ -56,7 +56,7 @@ def test_selector_that_picks_nothing_is_refused() -> None:
 
 def test_head_of_a_convolution_is_refused_with_a_remedy() -> None:
     model = nn.Sequential(nn.Conv2d(3, 5, 1))
-    with pytest.raises(CaptureError, match="2-D logits.*logits="):
+    with pytest.raises(CaptureError, match=r"2-D logits.*logits="):
         capture(model, SHAPE)
     network = capture(model, SHAPE, logits=lambda y: y.mean((2, 3)))
     assert network.num_logits == 5
