@@ -64,7 +64,9 @@ class Bench:
         file = self.shared / "models" / f"{name}.safetensors"
         names = self.data(dataset).classes
         found = load_source(f"zoo:{network}", weights=file, input_size=32, mean=mean, std=std, class_names=names)
-        return whole_brick(found.model, found.preprocess, found.classes, name)
+        whole = whole_brick(found.model, found.preprocess, found.classes, name)
+        whole.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return whole
 
     def scored(self, name: str) -> dict[str, Any]:
         """Score a whole model on the full test set."""
@@ -156,14 +158,14 @@ def main() -> None:
     for name in STATED:
         record.row(f"score {name}", partial(bench.scored, name))
     record.row("assemble base", bench.before)
-    for layout in LAYOUTS:
-        for scale in SCALES:
-            record.row(f"assemble {layout} {scale}", partial(bench.assembled, layout, scale))
     for dataset, classes in TASKS:
         for rule in RULES:
             for refit in (False, True):
                 key = f"disassemble {dataset} {classes} {rule} {'refit' if refit else 'cut alone'}"
                 record.row(key, partial(bench.taken_apart, dataset, classes, rule, refit))
+    for layout in LAYOUTS:
+        for scale in SCALES:
+            record.row(f"assemble {layout} {scale}", partial(bench.assembled, layout, scale))
     record.write()
 
 

@@ -1,6 +1,8 @@
 """The command line: puts the subcommands together, and turns errors into one line and exit code 2."""
 
+import os
 import sys
+import warnings
 
 import typer
 from rich.console import Console
@@ -12,12 +14,12 @@ from modellego.cli.demo import demo
 from modellego.cli.disassemble import disassemble
 from modellego.cli.distill import distill
 from modellego.cli.evaluate import evaluate
+from modellego.cli.failures import TRACEBACK, sentence
 from modellego.cli.finetune import finetune
 from modellego.cli.inspect import inspect
 from modellego.cli.predict import predict
 from modellego.cli.report import report
 from modellego.cli.routes import heatmap, routes
-from modellego.errors import LegoError
 
 app = typer.Typer(
     name="modellego",
@@ -43,12 +45,25 @@ for _command in (
     app.command()(_command)
 
 
-def main() -> None:
-    """Run the command line; a `LegoError` becomes one line on stderr and exit code 2."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; every error becomes one line on stderr and exit code 2."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # of libraries; ours are sentences of their own
     try:
-        app()
-    except LegoError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/]: {escape(' '.join(str(error).split()))}")
-        sys.exit(2)
-    except KeyboardInterrupt:
+        code = app(arguments, prog_name="modellego", standalone_mode=False)
+    except (KeyboardInterrupt, EOFError):
         sys.exit(130)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if type(error).__name__ == "Abort":
+            sys.exit(130)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # type: ignore[attr-defined]
+            sys.exit(2)
+        if os.environ.get(TRACEBACK):
+            raise
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/]: {escape(sentence(error))}", highlight=False)
+        sys.exit(2)
+    sys.exit(code if isinstance(code, int) else 0)

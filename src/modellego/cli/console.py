@@ -20,9 +20,9 @@ def out() -> Console:
 
 @contextmanager
 def progress(title: str, unit: str = "images") -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr while the block runs; yields `update(done, total)`."""
+    """Show a bar on stderr while the block runs, where that is a terminal; yields `update(done, total)`."""
     columns = (TextColumn("{task.description:<14}"), BarColumn(30), MofNCompleteColumn(), TextColumn(unit))
-    with Progress(*columns, TimeRemainingColumn(), console=stderr) as bar:
+    with Progress(*columns, TimeRemainingColumn(), console=stderr, disable=not stderr.is_terminal) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
