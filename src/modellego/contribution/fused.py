@@ -46,14 +46,14 @@ def add_rectified(total: Tensor, sums: Tensor, packed: Tensor, backend: Backend 
     >>> total
     tensor([[6., 0.]], dtype=torch.float64)
     """
-    if backend == "numba" and not _numba_installed():
+    if backend == "numba" and not _numba_works():
         raise MissingExtraError("numba", "fast")
     compiled = backend == "numba" or (
         backend == "auto"
         and sums.shape[2] <= MOST_TAPS
         and total.numel() >= LEAST_WEIGHTS
         and sums.device.type == "cpu"
-        and _numba_installed()
+        and _numba_works()
     )
     if compiled:
         _threaded_loop(total, sums, packed)
@@ -94,8 +94,15 @@ def _torch_loop(total: Tensor, sums: Tensor, packed: Tensor) -> None:
 
 
 @lru_cache(maxsize=1)
-def _numba_installed() -> bool:
-    return importlib.util.find_spec("numba") is not None
+def _numba_works() -> bool:
+    """Whether numba is there and can be loaded (beside some versions of numpy it cannot)."""
+    if importlib.util.find_spec("numba") is None:
+        return False
+    try:
+        import numba  # noqa: F401
+    except Exception:
+        return False
+    return True
 
 
 @lru_cache(maxsize=MOST_TAPS)
@@ -107,7 +114,6 @@ def _compiled_loop(taps: int) -> Callable[..., None]:
     """
     import numba
 
-    @numba.njit(fastmath=True, cache=True, nogil=True)
     def loop(sums: Any, packed: Any, total: Any, first: int, last: int) -> None:  # pragma: no cover - compiled
         samples = sums.shape[0]
         outputs = packed.shape[2]
@@ -151,4 +157,7 @@ def _compiled_loop(taps: int) -> Callable[..., None]:
             for q in range(outputs):
                 total[p, q] += added[q]
 
-    return loop
+    try:
+        return numba.njit(fastmath=True, nogil=True, cache=True)(loop)
+    except RuntimeError:  # no folder to keep it in
+        return numba.njit(fastmath=True, nogil=True)(loop)
