@@ -55,7 +55,7 @@ class Reader:
         if not self._costs or self._since >= max(1, len(self.features) // LOOKS):
             self._costs = self._work_out()
             self._since = 0
-        return self._costs
+        return dict(self._costs)
 
     def _work_out(self) -> dict[int, float]:
         found: dict[int, float] = {}

@@ -1,0 +1,61 @@
+"""The costs of a mask are those of the network that the cut makes of it."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from modellego.capture import capture
+from modellego.channels import analyse
+from modellego.cut import cut, rescue
+from modellego.evaluate import cost
+from modellego.locate import CostModel
+from modellego.zoo import build
+
+
+class Grouped(nn.Module):
+    """Depthwise and grouped convolutions, a norm, a flatten into a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 12, 3, padding=1), nn.BatchNorm2d(12), nn.ReLU(),
+            nn.Conv2d(12, 12, 3, padding=1, groups=12, bias=False), nn.ReLU(),
+            nn.Conv2d(12, 8, 3, stride=2, groups=4), nn.ReLU(), nn.Flatten(), nn.LazyLinear(5),
+        )  # fmt: skip
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.body(x)
+
+
+def networks() -> dict[str, nn.Module]:
+    grouped = Grouped()
+    grouped(torch.zeros(1, 3, 16, 16))
+    return {"resnet20": build("resnet20", 5, width=0.5, input_size=16), "grouped": grouped}
+
+
+@pytest.mark.parametrize("name", ["resnet20", "grouped"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_costs_equal_those_of_the_cut_network(name: str, seed: int) -> None:
+    network = capture(networks()[name].eval(), (3, 16, 16))
+    channels = analyse(network)
+    scores = np.random.default_rng(seed).random(channels.n_sets)
+    keep, _ = rescue(channels, scores > 0.4, scores)
+    small = cost(cut(network, channels, keep, [1, 2, 4]))
+    model = CostModel(network, channels, [1, 2, 4])
+    assert (model.macs(keep), model.params(keep)) == (small.macs, small.parameters)
+
+
+@pytest.mark.parametrize("what", ["macs", "params"])
+def test_saving_is_the_difference(what: str) -> None:
+    network = capture(networks()["resnet20"].eval(), (3, 16, 16))
+    channels = analyse(network)
+    model = CostModel(network, channels, [0, 1])
+    count = getattr(model, what)
+    whole = channels.keep_all()
+    saving = model.saving(whole, what)
+    for s in np.flatnonzero(channels.cuttable)[::17]:
+        without = whole.copy()
+        without[s] = False
+        if s not in (channels.logit_sets if channels.logit_sets is not None else []):
+            assert count(whole) - count(without) == saving[s]
