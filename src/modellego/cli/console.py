@@ -1,6 +1,7 @@
 """What a command says: tables and sentences on stdout, progress on stderr, or one JSON object."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,8 +15,8 @@ stderr = Console(stderr=True)
 
 
 def out() -> Console:
-    """Return a console on today's stdout (tests swap it)."""
-    return Console()
+    """Return a console on today's stdout (tests swap it); where that is no terminal, wide enough for the tables."""
+    return Console() if sys.stdout.isatty() else Console(width=120)
 
 
 @contextmanager
