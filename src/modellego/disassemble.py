@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -132,7 +133,7 @@ def prepare(whole: Brick, data: ImageSet | Data | str | Sequence[str], classes: 
     """Bring model, data and task together, and analyse the model's channels.
 
     Raises:
-        DataError: unknown classes, or a class without images.
+        DataError: unknown classes, a class without images, corrupt test images, or channels that do not fit.
         CutError: no channel may be cut.
     """
     images = data if isinstance(data, ImageSet | Data) else load_data(data)
@@ -140,6 +141,10 @@ def prepare(whole: Brick, data: ImageSet | Data | str | Sequence[str], classes: 
     task = resolve_classes(classes, whole.classes)
     known = images.for_model(whole.classes)
     known.train.need(task)
+    wanted = whole.info.preprocess.channels if whole.info.preprocess else None
+    known.train.subset(known.train.of_class(task[0])[:1]).check(wanted)
+    if known.test is not None:  # it is read last, after all the work: better now than then
+        known.test.subset(np.flatnonzero(np.isin(known.test.labels, task))).check(wanted)
     network = whole.captured()
     channels = analyse(network)
     if not channels.cuttable.any():

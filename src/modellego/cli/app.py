@@ -1,5 +1,6 @@
 """The command line: puts the subcommands together, and turns errors into one line and exit code 2."""
 
+import logging
 import os
 import sys
 import warnings
@@ -49,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error becomes one line on stderr and exit code 2."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # of libraries; ours are sentences of their own
+        logging.disable(logging.ERROR)
     try:
         code = app(arguments, prog_name="modellego", standalone_mode=False)
     except (KeyboardInterrupt, EOFError):

@@ -45,7 +45,8 @@ def assemble(
         if value not in known:
             raise LegoError(f"--{option} is one of {', '.join(known)}, not {value}")
     if (scale != "none" or calibrate != "none") and not data:
-        raise LegoError(f"--scale {scale} --calibrate {calibrate} need images of the bricks' classes: add --data")
+        wanted = f"--scale {scale}" if scale != "none" else f"--calibrate {calibrate}"
+        raise LegoError(f"{wanted} needs images of the bricks' classes: add --data")
     pieces = [load(path) for path in bricks]
     names = _names(bricks)
     images = open_data(data, test_data) if data else None

@@ -19,6 +19,12 @@ def out() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=120)
 
 
+def note(text: str) -> None:
+    """Say on stderr how far things are, where that is a terminal: elsewhere stderr holds errors alone."""
+    if stderr.is_terminal:
+        stderr.print(text)
+
+
 @contextmanager
 def progress(title: str, unit: str = "images") -> Iterator[Callable[[int, int], None]]:
     """Show a bar on stderr while the block runs, where that is a terminal; yields `update(done, total)`."""

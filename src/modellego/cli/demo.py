@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, out, percent, print_json, print_table, progress, stderr
+from modellego.cli.console import amount, note, out, percent, print_json, print_table, progress
 
 
 def demo(
@@ -21,13 +21,16 @@ def demo(
     from modellego.brick import check_target
     from modellego.demo import SOURCES
     from modellego.demo import demo as run
+    from modellego.errors import LegoError
 
+    if output.exists() and not output.is_dir():
+        raise LegoError(f"{output} is a file: name a folder for the bricks with --out")
     files = [output / f"{s.name}.brick" for s in SOURCES] + [output / "digits.brick"]
     for file in files:
         if output.is_dir():
             check_target(file, force)
     if not json:
-        stderr.print("Two classifiers, trained on different digits, become two bricks, become one new classifier.")
+        note("Two classifiers, trained on different digits, become two bricks, become one new classifier.")
     found = run(output, seed, force, progress)
     rows = []
     for source, whole, brick, scores in zip(SOURCES, found.sources, found.bricks, found.scores, strict=True):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, out, percent, print_json, print_table, progress, stderr
+from modellego.cli.console import amount, note, out, percent, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +59,7 @@ def disassemble(
     from modellego.choose import Samples
     from modellego.cli.opening import SourceOptions, open_data, open_model
     from modellego.contribution.relevance import Thresholds
-    from modellego.data import Data, parse_mapping
+    from modellego.data import Data, parse_mapping, resolve_classes
     from modellego.disassemble import disassemble as take_apart
     from modellego.errors import LegoError
     from modellego.inspection import inspection
@@ -82,9 +82,10 @@ def disassemble(
         images.train.for_model(opened.classes, mapping := parse_mapping(map_labels or [])),
         images.test.for_model(opened.classes, mapping) if images.test is not None else None,
     )
+    images.train.need(resolve_classes(classes, opened.classes))
     if not json:
         found = inspection(opened)["networks"][0]
-        stderr.print(
+        note(
             f"captured {found['name']}: {len(opened.classes):,} classes, {amount(found['macs'])} MACs, "
             f"{found['channels']:,} channels in {found['sets']:,} sets"
         )

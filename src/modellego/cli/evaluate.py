@@ -16,8 +16,8 @@ def evaluate(
         str | None, typer.Option(help="The whole source model as a brick's directory: measures base again.")
     ] = None,
     map_labels: o.MapOption = None,
-    latency: Annotated[int, typer.Option(help="Time batches of this many images; 0 for none.")] = 32,
-    runs: Annotated[int, typer.Option(help="Over how many forward passes latency is taken.")] = 10,
+    latency: Annotated[int, typer.Option(min=0, help="Time batches of this many images; 0 for none.")] = 32,
+    runs: Annotated[int, typer.Option(min=1, help="Over how many forward passes latency is taken.")] = 10,
     weights: o.WeightsOption = None,
     input_size: o.InputSizeOption = None,
     channels: o.ChannelsOption = None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, out, percent, print_json, print_table, progress, stderr
+from modellego.cli.console import amount, note, out, percent, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from modellego.finetune import Epoch
@@ -103,7 +103,7 @@ def checkpoint_path(output: Path, named: Path | None, resume: bool, force: bool)
     if not file.parent.is_dir():
         raise LegoError(f"the directory {file.parent} does not exist: make it first")
     if not resume:
-        stderr.print(f"[dim]checkpoint: {file}")
+        note(f"[dim]checkpoint: {file}")
     return file
 
 

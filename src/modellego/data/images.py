@@ -182,6 +182,16 @@ class ImageSet:
             )
         return self._renumbered(number, tuple(classes))
 
+    def check(self, channels: int | None = None) -> None:
+        """Decode every image once; raises `DataError` naming the first that is corrupt or cannot have `channels`."""
+        for index in range(len(self)):
+            found = self.read(index).shape[2]
+            if channels not in {None, found} and {channels, found} != {1, 3}:
+                raise DataError(
+                    f"{self.name(index)} has {found} channels and the network wants {channels}: "
+                    f"only grey (1) and RGB (3) are converted"
+                )
+
     def _renumbered(self, number: NDArray[np.int64], classes: tuple[str, ...]) -> "ImageSet":
         labels = number[self.labels]
         kept = labels >= 0

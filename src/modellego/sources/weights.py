@@ -32,6 +32,8 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # broken files raise nearly anything, and so do pickled models
         reason = str(error).splitlines()[0][:200] if str(error) else "broken file"
+        if "Weights only load failed" in str(error):
+            reason = "a pickled model, or a broken file; no code of it is run"
         raise SourceError(
             f"{path} holds no plain weights ({reason}): save the model's state_dict, best as safetensors"
         ) from error
