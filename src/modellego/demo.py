@@ -12,11 +12,14 @@ from modellego.brick import Assembled, Brick, save
 from modellego.data import Data, load_data
 from modellego.disassemble import disassemble
 from modellego.evaluate import Evaluation, evaluate
+from modellego.locate import Budget
 from modellego.preprocess import Preprocess, apply
 from modellego.progress import Stages, silent
 from modellego.provenance import with_scores
 from modellego.training import train_classifier
 from modellego.whole import whole_brick
+
+MACS = 0.6  # what each brick may cost, as a share of its source
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,15 @@ def demo(out: Path, seed: int = 0, force: bool = False, stages: Stages = silent)
     data = load_data("digits")
     sources = tuple(_train(source, data, seed, stages) for source in SOURCES)
     bricks = tuple(
-        disassemble(whole, data, [source.trained_on.index(d) for d in source.wanted], seed=seed, stages=stages)
+        disassemble(
+            whole,
+            data,
+            [source.trained_on.index(digit) for digit in source.wanted],
+            budget=Budget(macs=MACS),
+            criterion="reconstruction",
+            seed=seed,
+            stages=stages,
+        )
         for whole, source in zip(sources, SOURCES, strict=True)
     )
     assembled = assemble(bricks)
