@@ -1,5 +1,9 @@
 """Capture a classifier: any `nn.Module` that gives 2-D logits becomes a `Network`, or is refused by name."""
 
+import contextlib
+import io
+import os
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -136,13 +140,13 @@ def _describe(output: Any) -> str:
 
 def _export(model: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):  # it prints whole graphs on failure
             warnings.simplefilter("ignore")
             program = torch.export.export(model, (example,), dynamic_shapes=({0: Dim("batch")},), strict=False)
         graph = program.module(check_guards=False)
     except Exception as error:
         raise CaptureError(
-            f"{type(model).__name__} cannot be captured by torch.export ({_first_line(error)}); "
+            f"{type(model).__name__} cannot be captured by torch.export{_user_line(error)} ({_first_line(error)}); "
             "control flow on data must be rewritten with torch.where or fixed for inference"
         ) from error
     assert isinstance(graph, fx.GraphModule)
@@ -164,6 +168,12 @@ def _export(model: nn.Module, example: torch.Tensor) -> fx.GraphModule:
         else:
             renamed[node] = plain.node_copy(node, lambda n: renamed[n])
     return fx.GraphModule(graph, plain)
+
+
+def _user_line(error: BaseException) -> str:
+    """Where in the user's own code an export failed, as far as the error tells."""
+    found = re.search(r'The following call raised this error:\s+File "([^"]+)", line (\d+)', str(error))
+    return f" at {os.path.basename(found[1])}:{found[2]}" if found else ""
 
 
 def _first_line(error: BaseException) -> str:
