@@ -1,5 +1,7 @@
 """Relevance flows back to front as gradients do: a channel is relevant where a relevant reading depends on it."""
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 import torch
@@ -80,6 +82,13 @@ def prepared(model: nn.Module, shape: tuple[int, ...], samples: int = 12) -> tup
     return network, sums, x
 
 
+@lru_cache
+def named(name: str) -> tuple[Network, ClassSums, Tensor]:
+    torch.manual_seed(0)
+    model = Shuffled() if name == "shuffled" else zoo.build(name, 5, input_size=16, width=0.25)
+    return prepared(model, (3, 12, 12) if name == "shuffled" else (3, 16, 16))
+
+
 class Gradients(fx.Interpreter):
     """Cuts the graph at each reading layer, and asks which of its inputs the relevant readings depend on."""
 
@@ -119,9 +128,7 @@ def by_gradients(network: Network, found: Relevance, x: Tensor, logit: int) -> d
 @pytest.mark.parametrize("rule", ["poster", "back_to_front"])
 @pytest.mark.parametrize("name", ["shuffled", "resnet20", "googlenet"])
 def test_outputs_are_relevant_where_relevant_readings_depend_on_them(name: str, rule: str) -> None:
-    torch.manual_seed(0)
-    model = Shuffled() if name == "shuffled" else zoo.build(name, 5, width=0.25)
-    network, sums, x = prepared(model, (3, 12, 12) if name == "shuffled" else (3, 32, 32))
+    network, sums, x = named(name)
     channels = analyse(network)
     found = relevance(plan_flow(network, channels), channels, sums, 2, Thresholds(rule=rule, conv_beta=0.5))
     expected = by_gradients(network, found, x, 2)
