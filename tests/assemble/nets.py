@@ -1,5 +1,7 @@
 """Small random networks of every shape of graph that padding must get right, cut at random."""
 
+import copy
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -7,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from modellego.brick import Brick, BrickInfo, Source
-from modellego.capture import capture
+from modellego.capture import Network, annotate, capture
 from modellego.channels import analyse
 from modellego.cut import cut, rescue
 from modellego.preprocess import Preprocess
@@ -139,6 +141,25 @@ NETS: dict[str, Callable[..., nn.Module]] = {
 }  # fmt: skip
 
 
+@functools.cache
+def _captured(kind: str, width: int, classes: int, channels: int, size: int) -> Network:
+    return capture(NETS[kind](width, classes, channels), (channels, size, size))
+
+
+def _with_weights(network: Network, seed: int, dtype: torch.dtype) -> Network:
+    """Return a copy with weights and running statistics of its own."""
+    generator = torch.Generator().manual_seed(seed)
+    graph = copy.deepcopy(network.graph).to(dtype)
+    with torch.no_grad():
+        for name, tensor in graph.state_dict().items():
+            if name.endswith("running_var"):
+                tensor.uniform_(0.5, 1.5, generator=generator)
+            elif tensor.is_floating_point():
+                fan = max(1, tensor[0].numel()) if tensor.ndim > 1 else 4
+                tensor.normal_(0, fan**-0.5, generator=generator)
+    return annotate(graph, network.input_shape)
+
+
 def random_brick(
     kind: str,
     width: int,
@@ -153,16 +174,7 @@ def random_brick(
     shuffled: bool = False,
 ) -> Brick:
     """Return a brick of a random network, `share` of its channel sets kept, its logits out of order if `shuffled`."""
-    torch.manual_seed(seed)
-    net = NETS[kind](width, classes, channels).to(dtype)
-    for layer in net.modules():
-        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm | nn.InstanceNorm2d):
-            layer.weight.data.uniform_(0.5, 1.5)
-            layer.bias.data.uniform_(-0.5, 0.5)
-        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-            layer.running_mean.uniform_(-0.2, 0.2)
-            layer.running_var.uniform_(0.5, 1.5)
-    network = capture(net, (channels, size, size))
+    network = _with_weights(_captured(kind, width, classes, channels, size), seed, dtype)
     order = np.random.default_rng(seed).permutation(classes).tolist() if shuffled else list(range(classes))
     if share < 1 or shuffled:
         found = analyse(network)
