@@ -145,13 +145,16 @@ def measure(job: str, row: dict[str, Any]) -> None:
     row["cut_s"] = round(time.perf_counter() - start, 3)
     row["memory_mb"] = round((high_water() - before - numel_bytes(small.graph)) / 1e6)
     row["parameters_kept"] = round(sum(p.numel() for p in small.graph.parameters()) / max(row["parameters"], 1), 4)
-    images = torch.rand(2, *network.input_shape, dtype=DTYPE)
+    images = torch.randn(2, *network.input_shape, dtype=DTYPE)
     expected = ref.masked_reference(network, channels, keep, WANTED)(images)
     with torch.no_grad():
         found = small.graph(images)
+    row["spread"] = ref.relative_error(expected[0], expected[1])
     row["error_relative"] = ref.relative_error(found, expected)
     if not row["error_relative"] <= TOLERANCE:
         raise AssertionError(f"relative error {row['error_relative']:.1e} against the masked reference")
+    if not row["spread"] > 1e-6:
+        raise AssertionError("the logits do not depend on the image: nothing was compared")
     del network, channels
     with tempfile.TemporaryDirectory() as folder:
         info = BrickInfo(classes=tuple(map(str, WANTED)), input_shape=small.input_shape)

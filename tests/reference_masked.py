@@ -132,6 +132,8 @@ def randomise(model: nn.Module, seed: int = 0) -> nn.Module:
             if p.ndim <= 1 or p.abs().max() < 1e-3:
                 low = 0.5 if p.ndim <= 1 and not name.endswith("bias") else -0.2
                 p.copy_(torch.rand(p.shape, generator=generator) * (1.0 if low > 0 else 0.4) + low)
+            elif name.endswith("weight") and p.std() > 0:  # so that the signal neither dies nor drowns in biases
+                p.mul_((2 / p[0].numel()) ** 0.5 / p.std())
         for module in model.modules():
             mean = getattr(module, "running_mean", None)
             if isinstance(mean, Tensor):

@@ -239,6 +239,8 @@ EXACT: dict[str, Callable[[], nn.Module]] = {
     "padded_shortcut": lambda: Net(_padded_shortcut, features=12, a=conv(8, 12, stride=2)),
     "several_heads": lambda: Net(_several_heads, features=18, a=conv(8, 12), b=conv(12, 10)),
     "prelu": lambda: Net(lambda m, x: m.b(m.slope(m.a(x))), a=conv(8, 8), b=conv(8, 8), slope=nn.PReLU(8)),
+    "one_scale": lambda: Net(lambda m, x: m.a(x * m.gain + m.offset), a=conv(8, 8), gain=torch.rand(1) + 0.5,
+                             offset=torch.randn(1, 1, 4)),
     "scale_token": lambda: Net(lambda m, x: m.a(x * m.gain + m.offset), a=conv(8, 8), gain=torch.rand(8, 1, 1) + 0.5,
                                offset=torch.randn(1, 8, 1, 1)),
 }  # fmt: skip

@@ -86,12 +86,14 @@ def _close(walk: Walk, output: fx.Node) -> ChannelMap:
 
 def _pin_empty_boxes(cuttable: KeepMask, labels: Ids, walk: Walk) -> None:
     """A tensor all of whose channels are one set cannot lose that set: pin it."""
-    for found in walk.ids.values():
+    for node, found in walk.ids.items():
         for ids in found if isinstance(found, list) else [found]:
             if ids is None or not (ids >= 0).all():
                 continue
             sets = np.unique(look_up(labels, ids))
             if sets.size == 1:
+                if cuttable[sets[0]]:
+                    walk.pinned.setdefault(node.name, "all its channels are tied together")
                 cuttable[sets] = False
 
 

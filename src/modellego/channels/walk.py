@@ -44,17 +44,14 @@ class Walk:
 
     def adopt(self, node: fx.Node, ids: Ids) -> None:
         """Let a constant take the ids of the tensor it meets, where it has a size of its own; ties to a second one."""
-        shape = node.meta["shape"]
-        while ids.ndim > len(shape):
-            ids = self.ties.tie_along(ids, (0,))[0] if ids.shape[0] > 1 else ids[0]
-        ids = align(ids, len(shape))
-        for axis, size in enumerate(shape):
-            if size == 1 and ids.shape[axis] > 1:
-                if varying(ids) != (axis,):
-                    self.pin(node, ids, "meets a constant across several axes")
-                    ids = no_channels(len(shape))
-                    break
-                ids = no_channels(len(shape))
+        shape = tuple(node.meta["shape"])
+        ndim = max(ids.ndim, len(shape))
+        ids, full = align(ids, ndim), (1,) * (ndim - len(shape)) + shape
+        thin = tuple(a for a in varying(ids) if full[a] == 1)
+        if set(varying(ids)) == set(thin):  # one number for all channels
+            ids = no_channels(ndim)
+        ids = self.ties.tie_along(ids, thin) if varying(ids) else ids
+        ids = ids.reshape(ids.shape[ndim - len(shape) :])
         known = self.ids[node]
         if isinstance(known, np.ndarray):
             self.ties.tie(known, ids)
