@@ -35,6 +35,7 @@ def describe(
     how = Cut(criterion=criterion, options=options, kept=int(choice.keep[inner].sum()), total=int(inner.sum()))
     info = BrickInfo(
         classes=tuple(whole.classes[i] for i in task),
+        inputs=whole.info.inputs,
         input_shape=whole.info.input_shape,
         preprocess=whole.info.preprocess,
         sources=lineage(whole.info.sources, whole.classes, task),

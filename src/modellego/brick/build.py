@@ -93,7 +93,7 @@ def expected_of(document: LeafDocument | AssembledDocument, inner: bool = False)
     if inner and document.ties:
         raise FormatError("only the outermost brick may name ties")
     if isinstance(document, LeafDocument):
-        wanted = expected_tensors(document.network)
+        wanted = expected_tensors(document.network, 2 if document.inputs == "graph" else 1)
     else:
         wanted = {}
         for i, child in enumerate(document.bricks):

@@ -112,9 +112,12 @@ def _encode_target(node: fx.Node, name: str) -> str:
     return name if node.op == "placeholder" else str(node.target)
 
 
-def expected_tensors(document: NetworkDocument) -> dict[str, Expected]:
-    """Return every tensor that a network's document asks for by name, without using memory for them."""
-    _check_uses(document)
+def expected_tensors(document: NetworkDocument, inputs: int = 1) -> dict[str, Expected]:
+    """Return every tensor that a network's document asks for by name, without using memory for them.
+
+    The graph must have as many inputs as `inputs` says.
+    """
+    _check_uses(document, inputs)
     wanted: dict[str, Expected] = {}
     for path, layer in document.layers.items():
         for name, tensor in _own_tensors(meta_layer(layer)).items():
@@ -184,11 +187,15 @@ def _container(root: nn.Module, path: str) -> nn.Module:
     return root
 
 
-def _check_uses(document: NetworkDocument) -> None:
+def _check_uses(document: NetworkDocument, inputs: int) -> None:
     """Refuse layers and tensors that no node uses, and a graph that does not begin and end as it must."""
     nodes = document.nodes
-    if nodes[0].op != "placeholder" or any(n.op == "placeholder" for n in nodes[1:]):
-        raise FormatError("the graph must begin with its one placeholder: a brick reads one tensor")
+    if [i for i, n in enumerate(nodes) if n.op == "placeholder"] != list(range(inputs)):
+        raise FormatError(
+            "the graph must begin with its one placeholder: a brick reads one tensor"
+            if inputs == 1
+            else "the graph must begin with its two placeholders: node features and edges"
+        )
     if nodes[-1].op != "output" or any(n.op == "output" for n in nodes[:-1]):
         raise FormatError("the graph must end with its one output")
     called = {n.target for n in nodes if n.op == "call_module"}

@@ -4,19 +4,20 @@ The arithmetic of Python itself (`operator.mul` on a list, powers of powers) and
 pieces could use up memory even without data, so operands are checked before and results after each call.
 """
 
+import math
 from typing import Any
 
 import torch
 from torch import fx, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from modellego.brick.layers import first_line
+from modellego.capture.network import example_inputs, fake_mode
 from modellego.capture.ops import FAMILY, op_name
 from modellego.errors import FormatError
 
 MAX_ELEMENTS = 2**28  # of one tensor at batch 1: 1 GiB of float32
 MAX_PIECES = 65536
-_NUMBERS = (bool, int, float)
+_NUMBERS = (bool, int, float, torch.SymInt)
 
 
 class _Guard(fx.Interpreter):
@@ -67,7 +68,8 @@ def _check_operands(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 def _check_result(result: Any) -> None:
     if isinstance(result, torch.Tensor):
-        if result.numel() > MAX_ELEMENTS:
+        # a size that depends on the data (edges left of a graph) is 1 here, as it is for one node and one edge
+        if math.prod(s if isinstance(s, int) else 1 for s in result.shape) > MAX_ELEMENTS:
             raise FormatError(f"it makes a tensor of shape {list(result.shape)}, larger than {MAX_ELEMENTS} elements")
     elif type(result) is int:
         if abs(result) >= 2**63:
@@ -86,8 +88,9 @@ def dry_run(graph: fx.GraphModule, input_shape: tuple[int, ...], dtype: torch.dt
     guard = _Guard(graph, garbage_collect_values=True)
     guard.extra_traceback = False
     try:
-        with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.no_grad():
-            output = guard.run(mode.from_tensor(torch.empty(1, *input_shape, dtype=dtype)))
+        with fake_mode(graph) as mode, torch.no_grad():
+            examples = example_inputs(graph, input_shape, dtype)
+            output = guard.run(*(mode.from_tensor(t, static_shapes=True) for t in examples))
     except Exception as error:  # whatever torch says of arguments that do not fit
         where = (
             f"node {guard.current.name!r} ({guard.current.op} {guard.current.target})" if guard.current else "the graph"

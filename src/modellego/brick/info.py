@@ -106,8 +106,9 @@ class BrickInfo(Strict):
 
     `input_shape` (channels, height, width, without the batch axis) and `preprocess` belong to a brick of one
     network (`kind="brick"`) and are None in an assembled one, whose bricks have their own. `preprocess` is
-    None too where images go into the network as they are. `scores` maps the name of a measure to a number, or
-    to None where there was nothing to measure it on.
+    None too where images go into the network as they are. `inputs` "graph" means that the network reads a graph: node
+    features `[N, F]` (`input_shape` is `(F,)`) and `edge_index` int64 `[2, E]`, and gives a row a node. `scores` maps
+    the name of a measure to a number, or to None where there was nothing to measure it on.
 
     >>> BrickInfo(classes=("cat", "dog"), input_shape=(3, 32, 32)).kind
     'brick'
@@ -118,6 +119,7 @@ class BrickInfo(Strict):
     classes: Annotated[tuple[Label, ...], Field(min_length=1, max_length=MAX_CLASSES)]
     input_shape: Annotated[tuple[Axis, ...], Field(min_length=1, max_length=4)] | None = None
     preprocess: Annotated[Preprocess, _AsDocument] | None = None
+    inputs: Literal["image", "graph"] = "image"
     outputs: Literal["logits", "features"] = "logits"
     sources: tuple[Source, ...] = ()
     cut: Cut | None = None
@@ -131,6 +133,8 @@ class BrickInfo(Strict):
         if len(set(self.classes)) != len(self.classes):
             twice = next(c for i, c in enumerate(self.classes) if c in self.classes[:i])
             raise ValueError(f"the class {twice!r} is there twice")
+        if self.inputs == "graph" and (self.kind == "assembled" or self.preprocess or len(self.input_shape or ()) != 1):
+            raise ValueError("what reads a graph is a brick of one network with input_shape (features,), no preprocess")
         if self.kind == "assembled":
             if self.input_shape is not None or self.preprocess is not None:
                 raise ValueError(

@@ -10,7 +10,7 @@ from torch import fx, nn
 from modellego.brick.info import BrickInfo, make_info
 from modellego.brick.joint import Joint
 from modellego.brick.reject import predict_reject
-from modellego.capture.network import Network, annotate
+from modellego.capture.network import Network, annotate, reads_graph
 from modellego.errors import AssemblyError, DataError, FormatError
 from modellego.preprocess import apply
 
@@ -51,18 +51,27 @@ class Brick(_Piece):
             raise FormatError("a Brick holds one network: its info must have kind 'brick'; use Assembled for several")
         self.network = network
         self.info = info
+        if reads_graph(network) != (info.inputs == "graph"):
+            raise FormatError("the network's inputs are not those its info names: one image, or a graph's two tensors")
         self.num_outputs = _num_columns(network, info.input_shape)
         if info.outputs == "logits" and self.num_outputs != len(info.classes):
             raise FormatError(f"the network gives {self.num_outputs} logits for {len(info.classes)} classes")
         self.eval()
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, edge_index: torch.Tensor | None = None) -> torch.Tensor:
         """Map images, float `[B, c, h, w]` in [0,1] of any size, to logits (or features) `[B, num_outputs]`.
 
+        A brick whose info says `inputs="graph"` takes node features `[N, F]` and `edge_index` int64 `[2, E]` instead.
+
         Raises:
-            DataError: images that are no floats, or of channels or a shape this brick cannot take.
+            DataError: images that are no floats, or of channels or a shape this brick cannot take; edges missing, or
+                given to a brick that reads images.
         """
-        return cast(torch.Tensor, self.network(self.prepare(images)))
+        if (self.info.inputs == "graph") != (edge_index is not None):
+            takes = "a graph: node features and edge_index" if self.info.inputs == "graph" else "images, and no edges"
+            raise DataError(f"this brick takes {takes}")
+        prepared = self.prepare(images)
+        return cast(torch.Tensor, self.network(prepared) if edge_index is None else self.network(prepared, edge_index))
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
         """Return what the network reads for these images: resized and normalised, in the network's dtype."""
