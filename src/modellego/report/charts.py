@@ -25,7 +25,7 @@ def size_bars(sizes: Sequence[Size]) -> str:
     charts = []
     for title, field, spell in _MEASURES:
         values = [getattr(size, field) for size in sizes]
-        if all(value is None for value in values):
+        if values[-1] is None or (None in values and field == "bytes"):
             continue
         largest = max(value or 0 for value in values) or 1
         known = [value for value in values[:-1] if value is not None]
@@ -64,15 +64,22 @@ def class_bars(data: ReportData) -> str:
 def width_bars(widths: Sequence[Width]) -> str:
     """Return a bar for each layer: its channels before the cut as the track, after the cut as the filled part."""
     widest = max(width.before for width in widths)
-    rows = [
+    charts = []
+    for group in dict.fromkeys(width.group for width in widths):
+        rows = [_width_row(width, widest) for width in widths if width.group == group]
+        head = f"<h3>{text(group)}</h3>" if group else ""
+        charts.append(f'{head}<div class="bars{" many" if len(rows) > 12 else ""}">{"".join(rows)}</div>')
+    return "".join(charts)
+
+
+def _width_row(width: Width, widest: int) -> str:
+    return (
         f'<div class="bar-row" title="{text(width.name)}: {width.after} of {width.before} channels kept">'
         f'<span class="bar-name path"><bdi>{text(width.name)}</bdi></span>'
         f'<span class="bar plain"><i class="track" style="width:{100 * width.before / widest:.2f}%"></i>'
         f'<i style="width:{100 * width.after / widest:.2f}%"></i></span>'
         f'<span class="bar-value">{width.after}<small> of {width.before}</small></span></div>'
-        for width in widths
-    ]
-    return f'<div class="bars{" many" if len(rows) > 12 else ""}">{"".join(rows)}</div>'
+    )
 
 
 def confusion_svg(confusion: NDArray[np.integer], classes: Sequence[str], groups: Sequence[str] = ()) -> str:
@@ -144,9 +151,9 @@ def confusions_list(confusion: NDArray[np.integer], classes: Sequence[str], most
 def histogram(off: OffTask) -> str:
     """Return both confidence histograms over each other, each scaled to its own number of images.
 
-    Where more than half of all images lie above 0.95, the axis is logarithmic in the distance from 1.
+    Where more than half of the task's images lie above 0.95, the axis is logarithmic in the distance from 1.
     """
-    crowded = float(np.median(np.concatenate([off.inside, off.outside]))) > 0.95
+    crowded = float(np.median(off.inside)) > 0.95
     place = _nines if crowded else np.asarray
     edges = np.linspace(0, 1, _BINS + 1)
     inside, outside = (_density(place(values), edges) for values in (off.inside, off.outside))

@@ -67,15 +67,15 @@ def widths(model: Brick | Assembled, sources: Sequence[Brick]) -> tuple[Width, .
     """Compare the output channels of layers that bear the same name in the model and in its source."""
     found = []
     bricks = [part for part in model.modules() if isinstance(part, Brick)]
-    for brick in bricks:
+    for number, brick in enumerate(bricks, 1):
         name = brick.info.sources[0].name if brick.info.sources else ""
         fitting = [s for s in sources if s.info.sources and s.info.sources[0].name == name]
         source = fitting[0] if fitting else sources[0] if len(sources) == 1 and len(bricks) == 1 else None
         if source is None:
             continue
         before, after = _channels(source), _channels(brick)
-        prefix = f"{name}: " if len(bricks) > 1 else ""
-        found += [Width(prefix + path, before[path], count) for path, count in after.items() if path in before]
+        group = f"Brick {number}, of {name}" if len(bricks) > 1 else ""
+        found += [Width(path, before[path], count, group) for path, count in after.items() if path in before]
     return tuple(found)
 
 
@@ -91,6 +91,9 @@ def facts(model: Brick | Assembled) -> tuple[tuple[str, str], ...]:
     if info.refit is not None:
         rows.append(("Refit", _refit_words(info.refit)))
     if isinstance(model, Assembled):
+        for number, child in enumerate(_children(model), 1):
+            how = [words for key, words in facts(child) if key in ("Criterion", "Channel sets kept", "Joint")]
+            rows.append((f"Brick {number}", ", ".join(how) or "uncut"))
         rows.append(("Joint", _joint_words(model)))
     if info.reject is not None:
         rows.append(

@@ -64,11 +64,12 @@ class OffTask:
 
 @dataclass(frozen=True)
 class Width:
-    """Channels of one layer before and after the cut."""
+    """Channels of one layer before and after the cut; `group` names the brick where there are several."""
 
     name: str
     before: int
     after: int
+    group: str = ""
 
 
 @dataclass(frozen=True)

@@ -148,21 +148,30 @@ function tracePath(ctx, shape, x, y, r) {
   } else { ctx.moveTo(x + r, y); ctx.arc(x, y, r, 0, 2 * Math.PI); }
 }
 
+/* Of what many classes share the marks are full, of what two of many share they are paler. */
+function sharedAlpha(users, active) {
+  return active > 2 ? 0.5 + 0.5 * (users - 2) / (active - 2) : 1;
+}
+
 function paintMarks(ctx, model, layer, card, view) {
   const radius = Math.min(card.pitch * 0.4, 8);
   for (const block of card.blocks) {
     for (let at = 0; at < block.length;) {
-      const role = layer.role[block[at]], shape = shapeOf(model, role);
+      const role = layer.role[block[at]], users = layer.users[block[at]], shape = shapeOf(model, role);
       const r = role === UNUSED ? Math.max(1, radius * 0.55) : radius;
       ctx.beginPath(); // one path for all marks of a role
-      for (; at < block.length && layer.role[block[at]] === role; at++) {
+      for (; at < block.length && layer.role[block[at]] === role && layer.users[block[at]] === users; at++) {
         tracePath(ctx, shape, card.px[block[at]], card.py[block[at]], r);
       }
       ctx.lineWidth = 1.5;
       ctx.strokeStyle = view.colours.band; // a rim of the ground sets marks off the edges beneath
       ctx.stroke();
+      ctx.fillStyle = view.colours.band;
+      ctx.fill();
+      ctx.globalAlpha = role === SHARED ? sharedAlpha(users, activeCount(model)) : 1;
       ctx.fillStyle = view.colours[colourOf(model, role)];
       ctx.fill();
+      ctx.globalAlpha = 1;
     }
   }
 }

@@ -30,11 +30,14 @@ function classify(model) {
   const limit = limitOf(model), classes = model.classes.length;
   for (const layer of model.layers) {
     layer.role = new Int16Array(layer.n).fill(UNUSED);
+    layer.users = new Uint16Array(layer.n); // how many of the classes that are on
     layer.counts = { private: new Array(classes).fill(0), shared: 0, unused: 0 };
     for (let q = 0; q < layer.n; q++) {
       let role = UNUSED;
-      for (let c = 0; c < classes && role !== SHARED; c++) {
-        if (model.active[c] && layer.contribution[c * layer.n + q] >= limit) role = role === UNUSED ? c : SHARED;
+      for (let c = 0; c < classes; c++) {
+        if (!model.active[c] || layer.contribution[c * layer.n + q] < limit) continue;
+        role = role === UNUSED ? c : SHARED;
+        layer.users[q]++;
       }
       layer.role[q] = role;
       if (role === SHARED) layer.counts.shared++;
@@ -55,7 +58,7 @@ function blocksOf(model, layer) {
     blocks.get(key).push(q);
   }
   const sorted = [...blocks.entries()].sort((a, b) => a[0] - b[0]).map((entry) => entry[1]);
-  for (const block of sorted) block.sort((a, b) => layer.role[a] - layer.role[b] || a - b);
+  for (const block of sorted) block.sort((a, b) => layer.role[a] - layer.role[b] || layer.users[a] - layer.users[b] || a - b);
   return sorted;
 }
 

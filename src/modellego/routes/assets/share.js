@@ -35,7 +35,7 @@ function drawKey(model, list) {
   const on = model.classes.map((_, c) => c).filter((c) => model.active[c]);
   if (on.length <= PRIVATE_BLOCKS) on.forEach((c) => add(c, 'only ' + model.classes[c]));
   else element('li', '', 'In a class’s colour: only that class', list);
-  if (on.length > 1) add(SHARED, 'shared by several');
+  if (on.length > 1) add(SHARED, on.length > 2 ? 'shared by several, the fuller by the more' : 'shared by both');
   add(UNUSED, 'unused');
   if (model.links.some((link) => model.layers[link.t].column - model.layers[link.s].column > 1)) {
     const item = element('li', '', undefined, list);
