@@ -27,7 +27,7 @@ class CostModel:
     """Costs of a network under keep masks: `macs(keep)` of convolutions and linear layers, `params(keep)`.
 
     Matrix products between feature maps (attention) count as uncut, so that a budget is never overrun. `logits` are
-    the task's; the others count as cut.
+    the task's; the others count as cut where `cut` cuts them.
 
     >>> from modellego.capture import capture
     >>> from modellego.channels import analyse
@@ -50,7 +50,8 @@ class CostModel:
         self._vectors: list[Ids] = []
         self._gone = np.zeros(channels.n_sets, dtype=np.bool_)
         self._last: Ids | None = None
-        if logits is not None and channels.logit_sets is not None:
+        # logits in another order are selected behind the last layer, which `cut` then leaves whole
+        if logits is not None and logits == sorted(logits) and channels.logit_sets is not None:
             self._gone[np.setdiff1d(channels.logit_sets, channels.logit_sets[logits])] = True
         modules = dict(network.graph.named_modules())
         seen: set[str] = set()
