@@ -32,8 +32,8 @@ def assemble(
     from modellego.assemble import assemble as put_together
     from modellego.brick import check_target, load
     from modellego.cli.opening import open_data
-    from modellego.data import parse_mapping
-    from modellego.errors import LegoError
+    from modellego.data import match_labels, parse_mapping
+    from modellego.errors import DataError, LegoError
     from modellego.evaluate import evaluate
 
     check_target(output, force)
@@ -65,11 +65,18 @@ def assemble(
         stages=progress,
     )
     found = None
+    unscored = ""
     if images is not None and images.test is not None:
-        with progress("score") as update:
-            found = evaluate(made, images.test, mapping=parse_mapping(map_labels or []), progress=update)
-        measured = {"accuracy": found.scores.accuracy, "balanced_accuracy": found.scores.balanced_accuracy}
-        made.info = made.info.changed(scores=made.info.scores | measured)
+        mapping = parse_mapping(map_labels or [])
+        try:
+            match_labels(images.test.classes, made.classes, mapping)
+        except DataError as error:  # equal names kept apart: the images cannot tell whose class they show
+            unscored = f"Not scored: {error}."
+        else:
+            with progress("score") as update:
+                found = evaluate(made, images.test, mapping=mapping, progress=update)
+            measured = {"accuracy": found.scores.accuracy, "balanced_accuracy": found.scores.balanced_accuracy}
+            made.info = made.info.changed(scores=made.info.scores | measured)
     made.save(output, force)
     spent = _spent(made)
     if json:
@@ -83,7 +90,7 @@ def assemble(
                 "accuracy": None if found is None else found.scores.accuracy,
                 "balanced_accuracy": None if found is None else found.scores.balanced_accuracy,
                 **spent,
-                "notes": made.info.notes,
+                "notes": " ".join(filter(None, (made.info.notes, unscored))),
             }
         )
         return
@@ -95,6 +102,8 @@ def assemble(
     rows.append([output.name, str(len(made.classes)), percent(accuracy), amount(spent["macs"])])
     print_table(f"{len(pieces)} bricks, {layout}", ["model", "classes", "accuracy", "MACs"], rows)
     out().print(made.info.notes)
+    if unscored:
+        out().print(f"[yellow]{unscored}")
     out().print(f"wrote {output}.  Next: modellego predict {output} IMAGE · modellego report {output} -o report.html")
 
 

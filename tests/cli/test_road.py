@@ -1,0 +1,65 @@
+"""The commands one after the other, as real processes: each prints one JSON object with what the next one needs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modellego.brick import load
+
+Road = dict[str, dict[str, Any]]
+
+
+def test_disassemble_says_what_came_out(road: Road) -> None:
+    found = road["disassemble"]
+    assert found["classes"] == ["cat", "dog"]
+    assert found["base_accuracy"] == found["base_restricted_accuracy"] == found["brick_accuracy"] == 1.0
+    assert found["macs"] < found["macs_base"]
+    assert found["parameters"] < found["parameters_base"]
+    assert found["path"] == "two.brick"
+
+
+def test_the_brick_lies_where_it_says(road: Road, place: Path) -> None:
+    brick = load(place / road["disassemble"]["path"])
+    assert brick.classes == ("cat", "dog")
+    assert {p.name for p in (place / "two.brick").iterdir()} == {"brick.json", "model.safetensors", "README.md"}
+
+
+def test_a_brick_is_disassembled_again(road: Road) -> None:
+    assert road["again"]["classes"] == ["dog"]
+
+
+def test_assemble_keeps_equal_names_apart(road: Road) -> None:
+    assert road["assemble"]["classes"] == ["one/dog", "cat", "two/dog"]
+
+
+def test_images_that_fit_two_classes_are_not_scored(road: Road) -> None:
+    assert road["assemble"]["accuracy"] is None
+    assert "Not scored: the label 'dog' fits" in road["assemble"]["notes"]
+
+
+def test_merged_classes_are_scored(road: Road) -> None:
+    assert road["merged"]["classes"] == ["dog", "cat"]
+    assert road["merged"]["accuracy"] == 1.0
+
+
+def test_evaluate_says_accuracy_and_cost(road: Road) -> None:
+    found = road["evaluate"]
+    assert found["accuracy"] == found["balanced_accuracy"] == 1.0
+    assert found["macs"] == road["disassemble"]["macs"]
+    assert found["parameters"] == road["disassemble"]["parameters"]
+    assert found["classes"] == ["cat", "dog"]
+    assert found["off_task"]["images"] == 4
+
+
+def test_predict_names_each_file(road: Road) -> None:
+    found = road["predict"]["predictions"]
+    assert [Path(p["file"]).name for p in found] == ["0.png", "1.png", "2.png", "3.png"]
+    assert {p["class"] for p in found} == {"cat"}
+    assert sum(t["probability"] for t in found[0]["top"]) == pytest.approx(1)
+
+
+def test_inspect_shows_layers_and_sets(road: Road) -> None:
+    (network,) = road["inspect"]["networks"]
+    assert [row["layer"] for row in network["layers"]] == ["0", "4"]
+    assert network["layers"][0]["may_cut"] == 6
