@@ -36,7 +36,8 @@ class Plain(_Block):
     def __init__(self, w: int, classes: int, channels: int = 3) -> None:
         super().__init__(w, classes, channels)
         self.more = nn.Sequential(
-            nn.Conv2d(w, 2 * w, 3, stride=2, padding=1, bias=False), nn.InstanceNorm2d(2 * w, affine=True), nn.PReLU(2 * w),
+            nn.Conv2d(w, 2 * w, 3, stride=2, padding=1, bias=False), nn.InstanceNorm2d(2 * w, affine=True),
+            nn.PReLU(2 * w),
             nn.Conv2d(2 * w, w, 2, dilation=2), nn.PReLU(), nn.Dropout(0.3),
         )  # fmt: skip
 
@@ -50,7 +51,8 @@ class Flat(nn.Module):
     def __init__(self, w: int, classes: int, channels: int = 3) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, w, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(w * 4, 2 * w), nn.BatchNorm1d(2 * w),
+            nn.Conv2d(channels, w, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(w * 4, 2 * w),
+            nn.BatchNorm1d(2 * w),
             nn.GELU(), nn.Linear(2 * w, classes),
         )  # fmt: skip
 

@@ -22,7 +22,7 @@ IMAGES = torch.rand(3, 3, 7, 9, generator=torch.Generator().manual_seed(0))
 EXACT = {torch.float64: 1e-10, torch.float32: 1e-5}
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=6)
 @given(data=st.data())
 @pytest.mark.parametrize("kind", NETS)
 def test_padded_equals_parallel(kind: str, data: st.DataObject) -> None:
@@ -50,7 +50,7 @@ def test_padded_equals_parallel(kind: str, data: st.DataObject) -> None:
     assert relative(padded(IMAGES), parallel(IMAGES)) < EXACT[dtype]
 
 
-@pytest.mark.parametrize("name", ["lenet5", "vgg16_bn", "resnet20", "googlenet", "resnet50"])
+@pytest.mark.parametrize("name", ["lenet5", "vgg16_bn", "resnet20", "googlenet"])
 def test_zoo_networks(name: str) -> None:
     torch.manual_seed(0)
     bricks = []

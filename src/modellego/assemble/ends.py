@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import fx, nn
 
-from modellego.brick import Joint
+from modellego.brick import Brick, Joint
 from modellego.capture.network import Network, annotate
 from modellego.errors import AssemblyError
 
@@ -21,6 +21,14 @@ def copied_network(network: Network) -> Network:
     2
     """
     return annotate(copy.deepcopy(network.graph), network.input_shape)
+
+
+def bare(brick: Brick) -> Network:
+    """Return a brick's network as it is, its shapes worked out only if they are not there."""
+    output = _output(brick.network).args[0]
+    if isinstance(output, fx.Node) and "shape" in output.meta and brick.info.input_shape is not None:
+        return Network(brick.network, brick.info.input_shape)
+    return brick.captured()
 
 
 def last_linear(graph: fx.GraphModule) -> tuple[fx.Node, nn.Linear] | None:
@@ -88,6 +96,8 @@ def with_joint(network: Network, joint: Joint) -> Network:
     >>> torch.allclose(with_joint(net, joint).graph(x), joint(net.graph(x)))
     True
     """
+    if joint.linear is None and joint.scale is None and joint.shift is None and joint.merge is None:
+        return network
     result = copied_network(without_selection(network))
     graph = result.graph
     output = _output(graph)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modellego.brick import Assembled, Brick
+from modellego.brick import Brick
 from modellego.data import Data, ImageSet, load_data
 from modellego.errors import AssemblyError
 from modellego.evaluate import image_batches
@@ -44,11 +44,3 @@ def own_samples(images: ImageSet, classes: Sequence[str], per_class: int | None,
 def network_inputs(brick: Brick, images: ImageSet, batch_size: int = 100) -> list[Tensor]:
     """Return what a brick's network reads for the images, in batches."""
     return [brick.prepare(batch) for batch, _ in image_batches(brick, images, batch_size)]
-
-
-def labels_of(images: ImageSet) -> Tensor:
-    """Return the images' labels as a tensor, int64 [n]."""
-    return torch.from_numpy(images.labels)
-
-
-__all__ = ["PER_CLASS", "Assembled", "Source", "labels_of", "network_inputs", "own_samples", "train_images"]

@@ -22,9 +22,13 @@ _PASSING = (nn.Dropout, nn.Dropout2d, nn.AlphaDropout, nn.PReLU)
 
 @dataclass(frozen=True)
 class LayerScaling:
-    """What scaling did to one layer: `factors[k]` float64 [channels of brick k], in the bricks' order."""
+    """What scaling did to one layer: `factors[k]` float64 [channels of brick k], in the bricks' order.
+
+    `layer` is whose map was measured in the first brick, `scaled` the layer that took the factors: itself, or a norm.
+    """
 
     layer: str
+    scaled: str
     factors: tuple[Tensor, ...]
 
 
@@ -97,7 +101,7 @@ def scale_layers(
         factors = tuple(torch.where(s > 0, mean / s.clamp(min=torch.finfo(s.dtype).tiny), 1.0) for s in sums)
         for network, path, factor in zip(scaled, targets, factors, strict=True):
             _multiply(network.graph, path, factor)
-        report.append(LayerScaling(str(steps[calls[0]][0].target), factors))
+        report.append(LayerScaling(str(steps[calls[0]][0].target), targets[0], factors))
     return scaled, report
 
 

@@ -1,17 +1,18 @@
 """The verb `assemble`: bricks in, one new classifier out, without training."""
 
-import copy
 from collections.abc import Sequence
 from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor
 
+from modellego.assemble.calibrate import Calibrate, calibrated
 from modellego.assemble.class_names import JoinedClasses, default_names, join_classes
-from modellego.assemble.ends import with_joint, without_selection
+from modellego.assemble.ends import bare, with_joint, without_selection
+from modellego.assemble.heads import VIEWS
 from modellego.assemble.padded import Member, check_padded, pad
 from modellego.assemble.parallel import parallel
-from modellego.assemble.samples import PER_CLASS, Source, labels_of, network_inputs, own_samples, train_images
+from modellego.assemble.samples import PER_CLASS, Source, network_inputs, own_samples, train_images
 from modellego.assemble.scaling import LayerScaling, logit_factors, scale_layers
 from modellego.assemble.topology import match
 from modellego.brick import Assembled, Brick, BrickInfo, Joint
@@ -30,10 +31,12 @@ def assemble(
     *,
     layout: Layout = "parallel",
     scale: Scale = "none",
+    calibrate: Calibrate | None = None,
     data: Source | Sequence[Source] | None = None,
     merge_equal_classes: bool = False,
     names: Sequence[str] | None = None,
     per_class: int | None = PER_CLASS,
+    views: int = VIEWS,
     seed: int = 0,
     stages: Stages = silent,
 ) -> Piece:
@@ -45,25 +48,28 @@ def assemble(
             network, with the same logits to rounding.
         scale: `none`; `logits` divides each class's logit by the mean largest logit of that class's correctly predicted
             samples (the published software); `layers` brings the channels of each layer to one magnitude (the poster).
-        data: images of the bricks' classes for the scaling; of `Data` the train part.
+        calibrate: `none`; `affine` fits a scale and a shift a class; `head` a convex head over all bricks' features,
+            anchored at their own heads. Both are kept only where held-out images say that they help.
+        data: images of the bricks' classes for scaling and calibration; of `Data` the train part.
         merge_equal_classes: make a class that several bricks know one class (log-sum-exp of its logits); else equal
             names get the brick's name and a slash in front.
         names: what the bricks are called, in prefixes and errors; by default a, b, c, ...
-        per_class: how many images a class the scaling takes; None for all.
-        seed: of their choice.
+        per_class: how many images a class scaling and calibration take; None for all.
+        views: how many altered views of each image calibration sees beside it.
+        seed: of the choice of images and views.
         stages: follows the long parts.
 
     Raises:
         AssemblyError: bricks that do not fit the layout or the scaling, naming the first such layers and their shapes.
         DataError: a class without images.
 
-    Source: "Model LEGO" (arXiv 2203.13453v2), alignment padding and parameter scaling.
+    Source: "Model LEGO" (arXiv 2203.13453v2), alignment padding and parameter scaling; `heads` for the calibrations.
 
     >>> from modellego.preprocess import Preprocess
+    >>> from modellego.whole import whole_brick
     >>> def brick(*classes):
     ...     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, len(classes)))
     ...     return whole_brick(net, Preprocess(1, 8, 8), classes)
-    >>> from modellego.whole import whole_brick
     >>> pets, wild = brick("cat", "dog"), brick("fox", "cat")
     >>> assemble([pets, wild]).classes
     ('a/cat', 'dog', 'fox', 'b/cat')
@@ -71,78 +77,91 @@ def assemble(
     ('cat', 'dog', 'fox')
     """
     names = tuple(names) if names is not None else default_names(len(bricks))
-    classes = _check(bricks, names, layout, scale, merge_equal_classes)
-    images = None if scale == "none" else _samples(bricks, classes, data, per_class, seed, scale)
-    notes = [f"Assembled from {', '.join(names)}: layout {layout}, scaling {scale}."]
-    if scale == "layers" and images is not None:
-        with stages("scaling", "bricks"):
-            bricks, done = _layers_scaled(bricks, names, images)
-        notes.append(_told(done))
-    factors = None
-    if scale == "logits" and images is not None:
-        factors = _logit_factors(bricks, classes, images, stages)
-    joint = Joint(scale=factors, merge=classes.groups)
+    method = calibrate or "none"
+    _check_words(layout, scale, method)
+    classes = _check_bricks(bricks, names, layout, scale, merge_equal_classes)
+    bricks = _refuse_early(bricks, names, layout, scale)
+    notes = [f"Assembled from {', '.join(names)}: layout {layout}, scaling {scale}, calibration {method}."]
+    joint = Joint(merge=classes.groups)
+    if scale != "none":
+        train = train_images(data, f"scale={scale!r}")
+        samples = [own_samples(train, own, per_class, seed) for own in classes.own]
+        if scale == "layers":
+            bricks, done = _layers_scaled(bricks, names, samples, stages)
+            notes.append(_told(done))
+        else:
+            joint = Joint(scale=_logit_factors(bricks, classes, samples, stages), merge=classes.groups)
+    if method != "none":
+        images = own_samples(train_images(data, f"calibrate={method!r}"), classes.classes, per_class, seed)
+        found = calibrated(bricks, classes, images, method, views=views, seed=seed, stages=stages)
+        bricks, joint = found.bricks, found.joint
+        notes.append(found.report.sentence())
     return _laid_out(bricks, names, layout, classes.classes, joint, " ".join(notes))
 
 
-def _check(bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str, merge: bool) -> JoinedClasses:
-    """Refuse what cannot be assembled before any work is done."""
-    for value, known, what in ((layout, Layout, "layout"), (scale, Scale, "scale")):
+def _check_words(layout: str, scale: str, method: str) -> None:
+    for value, known, what in ((layout, Layout, "layout"), (scale, Scale, "scale"), (method, Calibrate, "calibrate")):
         if value not in get_args(known):
             raise AssemblyError(f"{what} is one of {', '.join(get_args(known))}, not {value!r}")
+    if scale == "logits" and method != "none":
+        raise AssemblyError(f"scale='logits' and calibrate={method!r} both set the logits' scale: choose one of them")
+
+
+def _check_bricks(bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str, merge: bool) -> JoinedClasses:
     if len(bricks) < 2:
         raise AssemblyError("there is nothing to assemble: give two bricks or more")
     classes = join_classes([b.classes for b in bricks], names, merge)
     for brick, name in zip(bricks, names, strict=True):
         if brick.info.outputs != "logits":
             raise AssemblyError(f"{name} gives features, not logits: assemble bricks that classify")
+        if brick.info.inputs == "graph":
+            raise AssemblyError(f"{name} reads graphs: only bricks that read images are assembled")
         if not isinstance(brick, Brick) and (layout == "padded" or scale == "layers"):
             what = "layout='padded'" if layout == "padded" else "scale='layers'"
             raise AssemblyError(f"{name} is assembled of several networks, and {what} takes bricks of one network each")
-    if layout == "padded":
-        check_padded(_members(cast(Sequence[Brick], bricks), names))
-    elif scale == "layers":
-        match([without_selection(b.captured()) for b in cast(Sequence[Brick], bricks)], names)
     return classes
 
 
+def _refuse_early(bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str) -> Sequence[Piece]:
+    """Refuse topologies that do not fit before images are read; return bricks whose graphs end in their last layer."""
+    if layout != "padded" and scale != "layers":
+        return bricks
+    leaves = [_tidied(cast(Brick, b)) for b in bricks]
+    if layout == "padded":
+        check_padded(_members(leaves, names))
+    else:
+        match([bare(b) for b in leaves], names)
+    return leaves
+
+
+def _tidied(brick: Brick) -> Brick:
+    network = bare(brick)
+    tidy = without_selection(network)
+    return brick if tidy is network else Brick(tidy.graph, brick.info)
+
+
 def _members(bricks: Sequence[Brick], names: Sequence[str]) -> list[Member]:
-    return [
-        Member(name, without_selection(brick.captured()), brick.info.preprocess)
-        for name, brick in zip(names, bricks, strict=True)
-    ]
-
-
-def _samples(
-    bricks: Sequence[Piece],
-    classes: JoinedClasses,
-    data: Source | Sequence[Source] | None,
-    per_class: int | None,
-    seed: int,
-    scale: str,
-) -> list[ImageSet]:
-    train = train_images(data, f"scale={scale!r}")
-    return [own_samples(train, own, per_class, seed) for own in classes.own]
+    return [Member(n, bare(b), b.info.preprocess) for n, b in zip(names, bricks, strict=True)]
 
 
 def _logit_factors(
-    bricks: Sequence[Piece], classes: JoinedClasses, images: Sequence[ImageSet], stages: Stages
+    bricks: Sequence[Piece], classes: JoinedClasses, samples: Sequence[ImageSet], stages: Stages
 ) -> Tensor:
     found = []
-    for brick, own, part in zip(bricks, classes.own, images, strict=True):
+    for brick, own, part in zip(bricks, classes.own, samples, strict=True):
         with stages("scaling", "images") as update:
             logits = logits_of(brick, part, progress=update)
-        found.append(logit_factors(logits, labels_of(part), own).to(logits.dtype))
+        found.append(logit_factors(logits, torch.from_numpy(part.labels), own).to(logits.dtype))
     return torch.cat(found)
 
 
 def _layers_scaled(
-    bricks: Sequence[Piece], names: Sequence[str], images: Sequence[ImageSet]
-) -> tuple[list[Brick], list[LayerScaling]]:
+    bricks: Sequence[Piece], names: Sequence[str], samples: Sequence[ImageSet], stages: Stages
+) -> tuple[list[Piece], list[LayerScaling]]:
     leaves = cast(Sequence[Brick], bricks)
-    networks = [without_selection(b.captured()) for b in leaves]
-    inputs = [network_inputs(b, part) for b, part in zip(leaves, images, strict=True)]
-    scaled, done = scale_layers(networks, inputs, names)
+    with stages("scaling", "bricks"):
+        inputs = [network_inputs(b, part) for b, part in zip(leaves, samples, strict=True)]
+        scaled, done = scale_layers([bare(b) for b in leaves], inputs, names)
     return [Brick(n.graph, b.info) for n, b in zip(scaled, leaves, strict=True)], done
 
 
@@ -157,24 +176,17 @@ def _told(done: Sequence[LayerScaling]) -> str:
 
 
 def _laid_out(
-    bricks: Sequence[Piece],
-    names: Sequence[str],
-    layout: str,
-    classes: Sequence[str],
-    joint: Joint,
-    notes: str,
+    bricks: Sequence[Piece], names: Sequence[str], layout: str, classes: Sequence[str], joint: Joint, notes: str
 ) -> Piece:
     if layout == "parallel":
         return parallel(bricks, classes, joint, notes=notes)
     leaves = cast(Sequence[Brick], bricks)
     network, preprocess = pad(_members(leaves, names))
-    return Brick(
-        with_joint(network, copy.deepcopy(joint)).graph,
-        BrickInfo(
-            classes=tuple(classes),
-            input_shape=network.input_shape,
-            preprocess=preprocess,
-            sources=tuple(source for b in leaves for source in b.info.sources),
-            notes=notes,
-        ),
+    info = BrickInfo(
+        classes=tuple(classes),
+        input_shape=network.input_shape,
+        preprocess=preprocess,
+        sources=tuple(source for b in leaves for source in b.info.sources),
+        notes=notes,
     )
+    return Brick(with_joint(network, joint).graph, info)
