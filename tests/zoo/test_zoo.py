@@ -44,9 +44,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
     assert [n for n, p in model.named_parameters() if p.grad is None] == []
 
 
-@pytest.mark.parametrize(
-    ("name", "count"), [("resnet20", 272_474), ("resnet32", 466_906), ("resnet50", 23_520_842)]
-)
+@pytest.mark.parametrize(("name", "count"), [("resnet20", 272_474), ("resnet32", 466_906), ("resnet50", 23_520_842)])
 def test_parameter_counts_of_the_literature(name: str, count: int) -> None:
     assert parameters(zoo.build(name, 10)) == count
 

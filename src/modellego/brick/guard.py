@@ -62,7 +62,7 @@ def _check_operands(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         return
     if not all(isinstance(a, (*_NUMBERS, torch.Tensor)) for a in args):
         raise FormatError(f"{name} takes numbers and tensors only")
-    if name == "pow" and isinstance(args[-1], _NUMBERS) and abs(args[-1]) > 64:
+    if name == "pow" and isinstance(args[-1], _NUMBERS) and not -64 <= args[-1] <= 64:
         raise FormatError("pow takes exponents up to 64")
 
 
