@@ -77,7 +77,7 @@ def demo(out: Path, seed: int = 0, force: bool = False, stages: Stages = silent)
         )
         for whole, source in zip(sources, SOURCES, strict=True)
     )
-    assembled = assemble(bricks)
+    assembled = assemble(bricks, calibrate="head", data=data, names=[s.name for s in SOURCES], seed=seed, stages=stages)
     assert data.test is not None
     scores = tuple(evaluate(brick, data.test) for brick in bricks)
     with stages("score", "images") as update:
