@@ -125,9 +125,57 @@ def brick_latency(found: dict[str, Any]) -> str:
     return "\n\n".join(["## Latency falls with MACs", origin(found), said, table(header, rows)])
 
 
+def contribution_speed(found: dict[str, Any]) -> str:
+    """Price of the contribution pass."""
+    rows = []
+    for name, case in found["cases"].items():
+        memory = case.get("memory")
+        rows.append(
+            [
+                f"{name} at {case['input_size']}",
+                case["batch"],
+                f"{case['ratio']:.2f}",
+                f"{case['target_ratio']:.2f}",
+                "–" if memory is None else f"{memory['contribution_peak_bytes'] / memory['plain_peak_bytes']:.2f}",
+                "–" if memory is None else ("yes" if memory["within"] else "no"),
+            ]
+        )
+    header = ["network", "batch", "time", "wanted at most", "peak memory", "within plain + 2 x parameters"]
+    text = "Ratios of the contribution pass to a plain forward pass over the same images, within one run; clock and"
+    text += " threads of each case stand in the JSON."
+    return "\n\n".join(["## Price of the contribution pass", text, table(header, rows)])
+
+
+def analysis_speed(found: list[dict[str, Any]]) -> str:
+    """Channel analysis and cut, capture apart."""
+    rows = [[r["model"], r["analysis_cpu_s"], r["analysis_s"], r["analysis_mb"], r["cut_cpu_s"]] for r in found]
+    header = ["torchvision model at 224", "analysis, CPU s", "analysis, s", "analysis, MB", "cut, CPU s"]
+    return "\n\n".join(["## Channel analysis", table(header, rows)])
+
+
+def cora(found: dict[str, Any]) -> str:
+    """A graph network on Cora."""
+    rows = []
+    for run in found["runs"]:
+        for task in run["tasks"]:
+            shares = [task[k] / task[f"{k}_base"] for k in ("macs", "parameters")]
+            keys = ("base_accuracy", "base_restricted_accuracy", "brick_accuracy")
+            rows.append(
+                [f"{run['model']}, {task['task']}", *(percent(task[k]) for k in keys), *(percent(s) for s in shares)]
+            )
+    header = ["model, task", "base", "restricted", "brick", "MACs, %", "parameters, %"]
+    text = (
+        "PyTorch Geometric's own networks, 16 hidden channels, the standard split, at the paper's thresholds; no refit."
+    )
+    return "\n\n".join(["## Graph networks on Cora", text, table(header, rows)])
+
+
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "published": published,
     "brick_latency": brick_latency,
+    "contribution_speed": contribution_speed,
+    "analysis_speed": analysis_speed,
+    "cora": cora,
 }
 
 

@@ -73,7 +73,7 @@ def test_the_source_is_left_as_it_is(net: Brick, digits: Data) -> None:
 
 
 def test_a_brick_is_disassembled_again(net: Brick, digits: Data) -> None:
-    again = disassemble(disassemble(net, digits, "4-8", refit_images=0), digits, ["6", "5"], refit_images=0)
+    again = disassemble(disassemble(net, digits, "4-8", refit_images=0), digits, [2, 1], refit_images=0)
     assert again.classes == ("6", "5")
     assert again.info.sources[0].of == (6, 5)
 

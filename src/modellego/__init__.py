@@ -2,7 +2,7 @@
 
 >>> import modellego as ml
 >>> sorted(ml.__all__)[:3]
-['Assembled', 'Brick', 'CaptureError']
+['Assembled', 'AssemblyError', 'Brick']
 """
 
 from modellego.assemble import assemble

@@ -42,9 +42,9 @@ def cut(network: Network, channels: ChannelMap, keep: KeepMask, logits: Sequence
     """
     wanted = _check_logits(network, logits)
     kept = (np.asarray(keep, dtype=np.bool_) | ~channels.cuttable).copy()
-    in_place = channels.logit_sets is not None and wanted == sorted(wanted)
-    if in_place:
-        assert channels.logit_sets is not None
+    order = wanted  # which of the logits that are left, in the order wanted
+    if channels.logit_sets is not None:
+        order = np.argsort(np.argsort(wanted)).tolist()
         kept[channels.logit_sets] = False
         kept[channels.logit_sets[wanted]] = True
     _check_not_empty(network, channels, kept)
@@ -68,8 +68,9 @@ def cut(network: Network, channels: ChannelMap, keep: KeepMask, logits: Sequence
     for node in network.graph.graph.nodes:
         if node.op == "output":
             result = moved[node.args[0]]
-            if not in_place and wanted != list(range(network.num_logits)):
-                result = _select_logits(graph, root, result, wanted)
+            left = network.num_logits if channels.logit_sets is None else len(wanted)
+            if order != list(range(left)):
+                result = _select_logits(graph, root, result, order)
             graph.output(result)
             continue
         moved[node] = graph.node_copy(node, lambda n: moved[n])

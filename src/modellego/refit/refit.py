@@ -102,7 +102,7 @@ def _kept(channels: ChannelMap, keep: KeepMask, logits: Sequence[int] | None, co
     """Return the sets that `cut` kept (its own reading of mask and logits)."""
     kept = (np.asarray(keep, dtype=np.bool_) | ~channels.cuttable).copy()
     wanted = list(range(count)) if logits is None else [int(i) for i in logits]
-    if channels.logit_sets is not None and wanted == sorted(wanted):
+    if channels.logit_sets is not None:
         kept[channels.logit_sets] = False
         kept[channels.logit_sets[wanted]] = True
     return kept
