@@ -7,6 +7,7 @@ import typer
 
 from modellego.cli import options as o
 from modellego.cli.console import amount, note, out, percent, print_json, print_table, progress
+from modellego.cli.files import bytes_on_disk
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -121,7 +122,7 @@ def disassemble(
         out().print("[yellow]There is no test data, so nothing was scored: name some with --test-data.")
     if brick.info.notes:
         out().print(f"[yellow]{brick.info.notes}")
-    size = sum(f.stat().st_size for f in Path(output).iterdir())
+    size = bytes_on_disk(output) or 0
     out().print(
         f"wrote {output} ({amount(size)}B).  Next: modellego predict {output} IMAGE · "
         f"modellego assemble {output} OTHER.brick -o NEW.brick"

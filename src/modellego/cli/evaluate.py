@@ -1,11 +1,13 @@
 """`modellego evaluate`: score a brick, an assembled model or a whole source model."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from modellego.cli import options as o
 from modellego.cli.console import amount, out, percent, print_json, print_table, progress
+from modellego.cli.files import bytes_on_disk
 
 
 def evaluate(
@@ -45,14 +47,27 @@ def evaluate(
         found = measure(
             opened, images, source=whole, mapping=mapping, latency_batch=latency, latency_runs=runs, progress=update
         )
+    size = bytes_on_disk(Path(model))
     if json:
-        print_json({"path": model, **found.as_json(), "scored_on": "test" if images.test is not None else "train"})
+        scored_on = "test" if images.test is not None else "train"
+        print_json({"path": model, **found.as_json(), "bytes_on_disk": size, "scored_on": scored_on})
         return
     speed = "–" if found.latency is None else f"{1000 * found.latency.median:.1f} ms"
-    header = ["model", "base", "restricted", "accuracy", "balanced", "MACs", "parameters", f"latency ({latency})"]
+    header = [
+        "model",
+        "base",
+        "restricted",
+        "accuracy",
+        "balanced",
+        "MACs",
+        "parameters",
+        "on disk",
+        f"latency ({latency})",
+    ]
     cells = [percent(found.base), percent(found.base_restricted)]
     cells += [percent(found.scores.accuracy), percent(found.scores.balanced_accuracy)]
-    cells += [amount(found.cost.macs), amount(found.cost.parameters), speed]
+    cells += [amount(found.cost.macs), amount(found.cost.parameters)]
+    cells += ["–" if size is None else f"{amount(size)}B", speed]
     title = f"{len(found.classes)} classes, {found.scores.images:,} images"
     print_table(title, header, [[model, *cells]])
     if images.test is None:

@@ -42,3 +42,8 @@ def write_file(path: Path, fill: Callable[[Path], object]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def bytes_on_disk(path: Path) -> int | None:
+    """Return how many bytes the files of a brick's directory hold, or None where there is no directory."""
+    return sum(f.stat().st_size for f in path.iterdir() if f.is_file()) if path.is_dir() else None

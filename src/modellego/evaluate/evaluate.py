@@ -93,8 +93,7 @@ def evaluate(
     images = scoring_images(data)
     on_task = images.for_model(model.classes, mapping)
     logits = logits_of(model, on_task, progress=progress)
-    base = model.info.scores.get("base_accuracy")
-    base_restricted = model.info.scores.get("base_restricted_accuracy")
+    base, base_restricted = (saved_score(model, f"{key}_accuracy") for key in ("base", "base_restricted"))
     if source is not None:
         task = match_labels(model.classes, source.classes)
         if (task < 0).any():
@@ -114,6 +113,18 @@ def evaluate(
         off_task=off_task(model, images, logits, mapping),
         latency=timed,
     )
+
+
+def saved_score(model: Brick | Assembled, key: str) -> float | None:
+    """Return a score saved in a model; an assembled one has the mean over the classes of its bricks."""
+    own = model.info.scores.get(key)
+    if own is not None or isinstance(model, Brick):
+        return own
+    parts = [b for b in model.bricks if isinstance(b, Brick | Assembled)]
+    found = [saved_score(part, key) for part in parts]
+    if not found or any(score is None for score in found):
+        return None
+    return float(np.average([s for s in found if s is not None], weights=[len(p.classes) for p in parts]))
 
 
 def scoring_images(data: ImageSet | Data | str) -> ImageSet:
