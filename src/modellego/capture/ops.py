@@ -59,7 +59,7 @@ MATMUL = "matmul.default bmm.default baddbmm.default scaled_dot_product_attentio
 # New constants of a size that depends on the batch.
 CONSTANT = """
 zeros.default ones.default full.default arange.default arange.start arange.start_step zeros_like.default
-ones_like.default full_like.default new_zeros.default new_ones.default new_full.default empty.memory_format
+ones_like.default full_like.default new_zeros.default new_ones.default new_full.default
 linspace.default scalar_tensor.default eye.default
 """
 # Padding: zeros beside the channels are channels of their own; elsewhere they are positions.

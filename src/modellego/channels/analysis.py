@@ -59,7 +59,8 @@ def _close(walk: Walk, output: fx.Node) -> ChannelMap:
     cuttable[logit_sets[logit_sets >= 0]] = False
     free = bool((logit_sets >= 0).all()) and np.unique(logit_sets).size == logit_sets.size
     pinned_sets = labels[np.concatenate(walk.ties.pins)] if walk.ties.pins else np.zeros(0, dtype=np.int64)
-    inner = [look_up(labels, i) for i in walk.layer_in.values()]
+    # logits that something else reads (a layer, a softmax, attention over them) are picked at the end, not cut
+    inner = [look_up(labels, i) for i in [*walk.layer_in.values(), *walk.reduced]]
     read_again = np.concatenate([*inner, pinned_sets]) if inner else pinned_sets
     free = free and not np.isin(logit_sets, read_again).any()
     _pin_empty_boxes(cuttable, labels, walk)

@@ -160,6 +160,7 @@ def reduction_rule(walk: Walk, node: fx.Node) -> Any:
     for axis in axes:
         if ids.shape[axis] == 1:
             continue
+        walk.reduced.append(ids[ids >= 0])
         if outer:
             ids = walk.collapse(ids, (axis,))
             continue

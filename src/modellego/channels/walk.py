@@ -26,6 +26,7 @@ class Walk:
     layer_in: dict[str, Ids] = field(default_factory=dict)
     layer_out: dict[str, Ids] = field(default_factory=dict)
     groups: list[tuple[Ids, Ids]] = field(default_factory=list)
+    reduced: list[Ids] = field(default_factory=list)
     approximate: dict[str, str] = field(default_factory=dict)
     pinned: dict[str, str] = field(default_factory=dict)
 
