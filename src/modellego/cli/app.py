@@ -18,6 +18,7 @@ from modellego.cli.evaluate import evaluate
 from modellego.cli.failures import TRACEBACK, sentence
 from modellego.cli.finetune import finetune
 from modellego.cli.inspect import inspect
+from modellego.cli.paper import paper
 from modellego.cli.predict import predict
 from modellego.cli.report import report
 from modellego.cli.routes import heatmap, routes
@@ -42,6 +43,7 @@ for _command in (
     curve,
     finetune,
     distill,
+    paper,
 ):
     app.command()(_command)
 

@@ -1,0 +1,32 @@
+"""What a reproduction says in the end: its Markdown page, from its record alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from modellego.paper.registry import Reproduction
+
+
+def origin(document: dict[str, Any]) -> str:
+    """Say in one line how a record was made."""
+    versions = ", ".join(f"{name} {number}" for name, number in document["versions"].items())
+    settings = ", ".join(f"{name} {value}" for name, value in document["settings"].items() if value is not None)
+    minutes = document["wall_seconds"] / 60
+    said = f"{settings}; {versions}; threads: {document.get('threads', 'all')}; {minutes:.0f} minutes in all"
+    return f"`{document['command']}` ({said})."
+
+
+def section(reproduction: Reproduction, document: dict[str, Any]) -> str:
+    """Return what a record shows: what the paper shows, what differs, how it was made, the table."""
+    parts = [f"**The paper** {reproduction.shows}", f"**Here** {reproduction.differs}"]
+    limit = document["settings"].get("limit")
+    if limit:
+        parts.append(f"**A trial run on {limit} images a split: the figures mean nothing.**")
+    return "\n\n".join([*parts, reproduction.table(document["rows"]), origin(document)])
+
+
+def page(reproduction: Reproduction, document: dict[str, Any], pictures: Sequence[Path] = ()) -> str:
+    """Return the whole Markdown page, pictures named by their file beside it."""
+    shown = [f"![{p.stem}]({p.name})" for p in pictures if p.suffix != ".html"]
+    linked = [f"[{p.name}]({p.name})" for p in pictures if p.suffix == ".html"]
+    return "\n\n".join([f"# {reproduction.title}", section(reproduction, document), *shown, *linked]) + "\n"

@@ -1,0 +1,89 @@
+"""Results as one JSON file, written after every row, so that an interrupted run goes on where it was."""
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("modellego", "torch", "numpy", "scipy", "scikit-learn", "numba", "torchvision", "timm", "torch-geometric")
+
+
+class Record:
+    """Rows by key in one JSON file; those of a run with other settings are dropped.
+
+    `document` holds command, settings, versions, threads, wall seconds and rows. `say` is told of each new row.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "a.json"
+    ...     _ = Record(file, {"seed": 0}, say=lambda text: None).row("one", lambda: {"accuracy": 0.5})
+    ...     Record(file, {"seed": 0}).row("one", lambda: {"accuracy": 0.9})["accuracy"]
+    0.5
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        settings: dict[str, Any],
+        command: str | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self.path = path
+        self.say = say or _print
+        found = read(path)
+        same = found.get("settings") == settings
+        self.document: dict[str, Any] = {
+            "command": command or " ".join(["python", *sys.argv]),
+            "settings": settings,
+            "versions": versions(),
+            "threads": os.environ.get("OMP_NUM_THREADS", "all"),
+            "wall_seconds": found.get("wall_seconds", 0.0) if same else 0.0,
+            "rows": found.get("rows", {}) if same else {},
+        }
+
+    def row(self, key: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return a row, worked out now if it is not there yet; its wall time is kept with it."""
+        rows: dict[str, Any] = self.document["rows"]
+        if key not in rows:
+            start = time.perf_counter()
+            found = work()
+            seconds = time.perf_counter() - start
+            rows[key] = {**found, "seconds": round(seconds, 2)}
+            self.document["wall_seconds"] = round(self.document["wall_seconds"] + seconds, 2)
+            self.write()
+            self.say(f"{key}: {json.dumps(rows[key])[:300]}")
+        done: dict[str, Any] = rows[key]
+        return done
+
+    def write(self) -> None:
+        """Write the file, whole or not at all."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        partial.write_text(json.dumps(self.document, indent=1) + "\n")
+        partial.replace(self.path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return a record's document, empty where there is no file."""
+    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of what the figures depend on, those that are installed."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
