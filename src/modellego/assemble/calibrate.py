@@ -62,7 +62,7 @@ def calibrated(
             return Calibration(tuple(bricks), Joint(merge=classes.groups), affine.report)
         joint = Joint(scale=affine.scale.to(dtype), shift=affine.shift.to(dtype), merge=classes.groups)
         return Calibration(tuple(bricks), joint, affine.report)
-    ends = [_end(b) for b in bricks]
+    ends = [ends_in_features(b) for b in bricks]
     readers = tuple(brick for brick, _ in ends)
     anchor = concatenated_head([head for _, head in ends])
     head = fit_head(_rows(readers, images, views, seed, stages), anchor, groups=classes.groups, seed=seed)
@@ -76,7 +76,7 @@ def _identity(brick: Piece) -> tuple[Tensor, Tensor]:
     return torch.eye(brick.num_outputs), torch.zeros(brick.num_outputs)
 
 
-def _end(brick: Piece) -> tuple[Piece, tuple[Tensor, Tensor]]:
+def ends_in_features(brick: Piece) -> tuple[Piece, tuple[Tensor, Tensor]]:
     """Return a brick that gives features, and its own head; one without a last linear layer as it is."""
     if not isinstance(brick, Brick):
         return brick, _identity(brick)

@@ -1,7 +1,6 @@
 """Refit: training-free repair of what a cut broke, layer by layer, in closed form."""
 
 from modellego.refit.refit import refit
-from modellego.refit.rounds import rank_in_rounds
 from modellego.refit.values import RefitOptions, RefitReport, StageError
 
-__all__ = ["RefitOptions", "RefitReport", "StageError", "rank_in_rounds", "refit"]
+__all__ = ["RefitOptions", "RefitReport", "StageError", "refit"]

@@ -1,0 +1,251 @@
+"""Accuracy without training, three calibration seeds: bricks at 0.75 and 0.50 of the MACs, and assembled models.
+
+Run `python benchmarks/accuracy.py [--shared DIR] [--only bricks|assembled|finetuned]` (again, to resume).
+Calibration images are drawn from the train shards, 200 a class of CIFAR-10 and 50 of CIFAR-100; the test split is
+read for the scores alone.
+"""
+
+import argparse
+import time
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modellego.assemble import assemble
+from modellego.assemble.calibrate import ends_in_features
+from modellego.brick import Assembled, Brick
+from modellego.channels import analyse
+from modellego.cut import cut
+from modellego.data import Data, ImageSet, load_data, resolve_classes
+from modellego.disassemble import disassemble
+from modellego.evaluate import cost, logits_of, restricted, score
+from modellego.finetune import Settings, finetune
+from modellego.locate import Budget
+from published import SHARED, TASKS, Bench
+from record import RESULTS, Record
+
+SHARES = (0.75, 0.5)
+SEEDS = (0, 1, 2)
+PER_CLASS = {"cifar10": 200, "cifar100": 50}
+PAIRS = (("0-2", "0-19"), ("3-9", "20-69"), ("0-9", "20-99"))
+# which ResNet the CIFAR-10 and the CIFAR-100 brick comes from, and the share of its MACs (1: uncut)
+VARIANTS = {
+    "ResNet-20": (20, 20, 1.0),
+    "ResNet-20 at 0.75": (20, 20, 0.75),
+    "ResNet-32": (32, 32, 1.0),
+    "ResNet-20 + ResNet-32": (20, 32, 1.0),
+}
+CRITERION = "reconstruction"
+
+
+class Accuracy(Bench):
+    """Bricks and assembled models of the published ResNets, made from few calibration images."""
+
+    def __init__(self, shared: Path) -> None:
+        super().__init__(shared, None, 0)
+        self.columns = cache(self._columns)
+        self.piece = cache(self._piece)
+
+    def brick(self, name: str, classes: str, share: float, seed: int) -> tuple[Brick, dict[str, Any]]:
+        """Cut a brick to a share of the source's MACs and refit it; returns it and what that took."""
+        dataset = name.split("_", maxsplit=1)[0]
+        source, train = self.source(name), self.data(dataset).train
+        wall, spent = time.perf_counter(), time.process_time()
+        made = disassemble(
+            source,
+            Data(train),
+            classes,
+            budget=Budget(macs=share),
+            criterion=CRITERION,
+            refit_images=PER_CLASS[dataset],
+            seed=seed,
+        )
+        took = {"made_wall_s": time.perf_counter() - wall, "made_cpu_s": time.process_time() - spent}
+        return made, {k: round(v, 2) for k, v in took.items()}
+
+    def brick_row(self, dataset: str, classes: str, share: float, seed: int) -> dict[str, Any]:
+        """Score a brick beside its source, whole and restricted to the task."""
+        name = f"{dataset}_resnet20"
+        made, took = self.brick(name, classes, share, seed)
+        found = self.scored(made, dataset)
+        base, inside = self.base(name, classes)
+        macs = cost(made).macs / cost(self.source(name)).macs
+        return {
+            "base": base,
+            "restricted": inside,
+            **found,
+            "macs": macs,
+            "images": self.drawn(dataset, classes),
+            **took,
+        }
+
+    def drawn(self, dataset: str, classes: str) -> int:
+        """Return how many calibration images a task has."""
+        return PER_CLASS[dataset] * len(resolve_classes(classes, self.data(dataset).classes))
+
+    def scored(self, model: Brick | Assembled, dataset: str) -> dict[str, float]:
+        """Score a model on the test images of its own classes."""
+        test = self.test([dataset], model.classes)
+        found = score(logits_of(model, test), test.labels)
+        return {"accuracy": found.accuracy, "balanced_accuracy": found.balanced_accuracy}
+
+    def test(self, datasets: list[str], classes: tuple[str, ...]) -> ImageSet:
+        """Return the test images of some classes, all data sets together."""
+        both = load_data([self.data(d) for d in datasets])
+        assert both.test is not None
+        return both.test.for_model(classes)
+
+    def base(self, name: str, classes: str) -> tuple[float, float]:
+        """Return a source's accuracy on a task's test images with all its logits, and with the task's."""
+        source = self.source(name)
+        task = resolve_classes(classes, source.classes)
+        test = self.test([name.split("_", maxsplit=1)[0]], tuple(source.classes[k] for k in task))
+        return restricted(logits_of(source, test), list(task), test.labels)
+
+    def _piece(self, name: str, classes: str, share: float, seed: int) -> Brick:
+        """Return a brick to assemble; an uncut one keeps all channels and the task's logits."""
+        if share < 1:
+            return self.brick(name, classes, share, seed)[0]
+        source = self.source(name)
+        task = resolve_classes(classes, source.classes)
+        network = source.captured()
+        channels = analyse(network)
+        names = tuple(source.classes[k] for k in task)
+        small = cut(network, channels, channels.keep_all(), task)
+        return Brick(small.graph, source.info.changed(classes=names))
+
+    def pieces(self, pair: tuple[str, str], variant: str, seed: int) -> list[Brick]:
+        """Return the two bricks of a row."""
+        *depths, share = VARIANTS[variant]
+        names = [f"{d}_resnet{n}" for d, n in zip(PER_CLASS, depths, strict=True)]
+        return [self.piece(n, c, share, seed if share < 1 else 0) for n, c in zip(names, pair, strict=True)]
+
+    def base_row(self, pair: tuple[str, str], variant: str) -> dict[str, Any]:
+        """Mean over all classes of the sources' own accuracies: base and base restricted."""
+        base = inside = 0.0
+        total = 0
+        for dataset, depth, classes in zip(PER_CLASS, VARIANTS[variant][:2], pair, strict=True):
+            count = len(resolve_classes(classes, self.data(dataset).classes))
+            found = self.base(f"{dataset}_resnet{depth}", classes)
+            base, inside, total = base + found[0] * count, inside + found[1] * count, total + count
+        return {"base": base / total, "restricted": inside / total, "classes": total}
+
+    def calibration(self, pair: tuple[str, str], seed: int) -> ImageSet:
+        """Draw the calibration images of a row from the train shards, labelled by the assembled model's classes."""
+        random = np.random.default_rng(seed)
+        parts = []
+        for dataset, classes in zip(PER_CLASS, pair, strict=True):
+            train = self.data(dataset).train
+            task = resolve_classes(classes, self.data(dataset).classes)
+            picked = [random.permutation(train.of_class(k))[: PER_CLASS[dataset]] for k in task]
+            parts.append(Data(train.subset(np.sort(np.concatenate(picked)))))
+        return load_data(parts).train
+
+    def assembled(self, pair: tuple[str, str], variant: str, method: str, seed: int) -> Assembled:
+        """Assemble the two bricks of a row."""
+        images = self.calibration(pair, seed) if method != "none" else None
+        bricks = self.pieces(pair, variant, seed)
+        return cast(
+            Assembled,
+            assemble(bricks, calibrate=method, data=images, per_class=None, seed=seed),  # type: ignore[arg-type]
+        )
+
+    def assembled_row(self, pair: tuple[str, str], variant: str, method: str, seed: int) -> dict[str, Any]:
+        """Score an assembled model on the test images of all its classes."""
+        start = time.perf_counter()
+        model = self.assembled(pair, variant, method, seed)
+        took = time.perf_counter() - start
+        test = self.test(list(PER_CLASS), model.classes)
+        share = VARIANTS[variant][2]
+        logits = self.logits(model, test, (pair, variant, seed if share < 1 else 0))
+        found = score(logits, test.labels)
+        notes = model.info.notes
+        return {
+            "accuracy": found.accuracy,
+            "balanced_accuracy": found.balanced_accuracy,
+            "notes": notes,
+            "calibrated_wall_s": round(took, 2),
+        }
+
+    def logits(self, model: Assembled, test: ImageSet, key: tuple[Any, ...]) -> Tensor:
+        """Return an assembled model's logits on the test images, each brick run once for all calibrations of a row."""
+        columns = torch.cat(
+            [self.columns(b.info.outputs, i, key) for i, b in enumerate(cast(list[Brick], model.bricks))], 1
+        )
+        with torch.no_grad():
+            found: Tensor = model.joint(columns)
+        some = test.subset(np.arange(0, len(test), max(1, len(test) // 50)))
+        if not torch.allclose(found[:: max(1, len(test) // 50)], logits_of(model, some), atol=1e-3):
+            raise RuntimeError("the kept columns are not those of the assembled model")
+        return found
+
+    def _columns(self, outputs: str, number: int, key: tuple[Any, ...]) -> Tensor:
+        """Return what a brick of a row gives on the row's test images: its logits, or its features."""
+        pair, variant, seed = key
+        bricks = self.pieces(pair, variant, seed)
+        test = self.test(list(PER_CLASS), tuple(c for b in bricks for c in b.classes))
+        brick = bricks[number]
+        if outputs == "features":
+            brick = cast(Brick, ends_in_features(brick)[0])
+        return logits_of(brick, test)
+
+    def finetuned(self, pair: tuple[str, str], variant: str, epochs: int, seed: int, folder: Path) -> dict[str, Any]:
+        """Score 2: the concatenated model after some epochs on the train shards."""
+        model = self.assembled(pair, variant, "none", seed)
+        train = load_data([Data(self.data(d).train) for d in PER_CLASS])
+        file = folder / "accuracy.finetune.ckpt"
+        settings = replace(Settings(), epochs=epochs, seed=seed)
+        done = finetune(model, train, settings=settings, checkpoint=file, resume=file.exists())
+        file.unlink(missing_ok=True)
+        test = self.test(list(PER_CLASS), done.model.classes)
+        found = score(logits_of(done.model, test), test.labels)
+        curve = [p.accuracy for p in done.curve]
+        return {
+            "accuracy": found.accuracy,
+            "balanced_accuracy": found.balanced_accuracy,
+            "epochs": epochs,
+            "train_images": done.train_images,
+            "held_out_curve": curve,
+        }
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--shared", type=Path, default=SHARED, help="folder with data/ and models/")
+    words.add_argument("--only", choices=("bricks", "assembled", "finetuned"), help="a part of the table")
+    words.add_argument("--out", type=Path, default=RESULTS / "accuracy.json")
+    said = words.parse_args()
+    bench = Accuracy(said.shared)
+    record = Record(said.out, {"criterion": CRITERION, "per_class": PER_CLASS, "seeds": list(SEEDS)})
+    parts = (said.only,) if said.only else ("bricks", "assembled", "finetuned")
+    if "bricks" in parts:
+        for seed in SEEDS:
+            for dataset, classes in TASKS:
+                for share in SHARES:
+                    work = partial(bench.brick_row, dataset, classes, share, seed)
+                    record.row(f"brick {dataset} {classes} {share} seed {seed}", work)
+    if "assembled" in parts:
+        for variant in VARIANTS:
+            for pair in PAIRS:
+                record.row(f"base {pair[0]} + {pair[1]} {variant}", partial(bench.base_row, pair, variant))
+            methods = ("none", "affine", "head") if variant == "ResNet-20" else ("none", "head")
+            for seed in SEEDS:
+                for pair in PAIRS:
+                    for method in methods:
+                        if method == "none" and VARIANTS[variant][2] == 1 and seed:
+                            continue  # nothing is drawn
+                        key = f"assembled {pair[0]} + {pair[1]} {variant} {method} seed {seed}"
+                        record.row(key, partial(bench.assembled_row, pair, variant, method, seed))
+    if "finetuned" in parts:
+        work = partial(bench.finetuned, PAIRS[0], "ResNet-20", 10, 0, said.out.parent)
+        record.row(f"finetuned {PAIRS[0][0]} + {PAIRS[0][1]} ResNet-20 seed 0", work)
+    record.write()
+
+
+if __name__ == "__main__":
+    main()
