@@ -63,8 +63,8 @@ def paper(
             {"name": chosen.name, "path": str(run.path), "files": [str(p) for p in found.files], **found.document}
         )
         return
-    out().print(found.page, markup=False, highlight=False)
-    out().print(f"wrote {', '.join(str(p) for p in found.files)}")
+    typer.echo(found.page)
+    typer.echo(f"wrote {', '.join(map(str, found.files))}")
 
 
 def _list(known: "Mapping[str, Reproduction]", json: bool, required: bool) -> None:

@@ -11,7 +11,7 @@ from modellego.paper.run import Run
 
 Rows = dict[str, Any]
 # in the order of `modellego paper --list`; each names a module here
-NAMES: tuple[str, ...] = ()
+NAMES: tuple[str, ...] = ("graph",)
 
 
 @dataclass(frozen=True)
