@@ -1,11 +1,13 @@
 """Take every classifier of torchvision and one model of every timm family apart, one row a model, into a JSON list.
 
 Run `python benchmarks/coverage.py` (again, to resume; `--failed` repeats what failed; `--only NAME ...`; `--jobs N`
-or `--shard i/n` share the work). Each model runs in a process of its own with a time and a memory limit.
+or `--shard i/n` share the work). Each model runs in a process of its own with a time and a memory limit. The command,
+the versions and the settings are written beside the rows, into `coverage_run.json`.
 """
 
 import argparse
 import fcntl
+import gc
 import importlib.util
 import json
 import multiprocessing
@@ -16,20 +18,31 @@ import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from record import versions
+
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "coverage.json"
+RUN = HERE / "results" / "coverage_run.json"
 FAMILIES = HERE / "timm_families.json"
 WANTED = [5, 0, 3, *range(10, 40)]
-SHARE = 0.5
+SEED = 0
+FORM = 2  # what a row holds; rows of another form are run again
 DTYPE = torch.float64
 TOLERANCE = 1e-8
-LARGE = 200_000_000  # parameters above which a model is captured in float32, then taken to float64
+LARGE = 60_000_000  # parameters above which all but the comparison is done in float32, to stay within memory
+GIANT = 100_000_000  # parameters above which a model of torchvision waits for the smaller ones
+MOST_SECONDS, MOST_MB = 3.0, 1000.0  # of analysis and cut together
 
 
 def declare_torchvision_ops() -> Any:
@@ -50,17 +63,27 @@ def reference() -> Any:
 
 
 def all_jobs() -> list[str]:
+    """Return all models: torchvision's but for its giants, timm's CNN families, the giants, timm's other families."""
     import torchvision
 
-    families = json.loads(FAMILIES.read_text())
-    by_size = sorted(families.values(), key=lambda f: (f["kind"] != "cnn", f["parameters"]))
-    names = [f"timm:{f['model']}" for f in by_size]
     models = torchvision.models
+    sizes = {n: models.get_model_weights(n).DEFAULT.meta["num_params"] for n in models.list_models(module=models)}
+    ordered = sorted(sizes, key=lambda n: int(sizes[n]))
+    families = sorted(json.loads(FAMILIES.read_text()).values(), key=lambda f: int(f["parameters"]))
+    return [
+        *(f"torchvision:{n}" for n in ordered if sizes[n] <= GIANT),
+        *(f"timm:{f['model']}" for f in families if f["kind"] == "cnn"),
+        *(f"torchvision:{n}" for n in ordered if sizes[n] > GIANT),
+        *(f"timm:{f['model']}" for f in families if f["kind"] != "cnn"),
+    ]
 
-    def size(name: str) -> int:
-        return int(models.get_model_weights(name).DEFAULT.meta["num_params"])
 
-    return names + [f"torchvision:{n}" for n in sorted(models.list_models(module=models), key=size)]
+@cache
+def kind_of(job: str) -> str:
+    """Return `torchvision`, or the kind of a timm family: `cnn`, `hybrid`, `transformer`, `mlp`."""
+    library, _, name = job.partition(":")
+    kinds = {f["model"]: str(f["kind"]) for f in json.loads(FAMILIES.read_text()).values()}
+    return library if library == "torchvision" else kinds[name]
 
 
 def build(job: str) -> tuple[nn.Module, list[tuple[int, ...]]]:
@@ -91,109 +114,201 @@ def high_water(reset: bool = False) -> int:
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
 
 
+def numel(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
 def numel_bytes(module: nn.Module) -> int:
     return sum(t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers()))
 
 
-def measure(job: str, row: dict[str, Any]) -> None:
-    """Fill the row of one model step by step, so that what was known before a failure stays."""
+@dataclass
+class Row:
+    """One model's row, filled stage by stage: what was known before a failure stays, and `stage` says where it was."""
+
+    values: dict[str, Any]
+    report: Callable[[dict[str, Any]], None]
+    stage: str = "build"
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Record a stage's processor seconds: other work on the machine does not count."""
+        self.stage = stage
+        self.report({**self.values, "error": f"{stage}: "})
+        start = time.process_time()
+        yield
+        self.values[f"{stage}_s"] = round(time.process_time() - start, 3)
+
+
+@contextmanager
+def peak(extra: list[int]) -> Iterator[None]:
+    """Put by how many bytes resident memory rose at most into `extra`."""
+    gc.collect()
+    high_water(reset=True)
+    before = high_water()
+    yield
+    extra.append(high_water() - before)
+
+
+def measure(job: str, row: Row) -> None:
+    """Take one model apart and compare it with its masked source."""
     from modellego.brick import Brick, BrickInfo, load, save
-    from modellego.capture import capture
-    from modellego.capture.network import annotate
-    from modellego.capture.ops import op_name
     from modellego.channels import analyse
     from modellego.cut import cut
 
-    ref = reference()
-    torch.manual_seed(0)
+    ref, out = reference(), row.values
+    torch.manual_seed(SEED)
+    network = captured(job, row)
+    shape = network.input_shape
+    seen: list[int] = []
+    with peak(seen), row.timed("analysis"):
+        channels = analyse(network)
+    note(out, network, channels)
+    keep = halves(network, channels, row)
+    with peak(seen), row.timed("cut"):
+        small = cut(network, channels, keep, WANTED)
+    out["memory_mb"] = round(max(seen[0], seen[1] - numel_bytes(small.graph)) / 1e6)
+    out["within_limits"] = out["analysis_s"] + out["cut_s"] < MOST_SECONDS and out["memory_mb"] < MOST_MB
+    out["parameters_kept"] = round(numel(small.graph) / max(out["parameters"], 1), 4)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.brick"
+        with row.timed("save"):
+            save(Brick(small.graph, BrickInfo(classes=tuple(map(str, WANTED)), input_shape=shape)), path)
+        images = torch.randn(2, *shape, dtype=DTYPE)
+        row.stage = "forward"
+        with torch.no_grad():
+            found = small.graph.to(DTYPE)(images)
+        del small
+        with row.timed("load"):
+            brick = load(path)
+    row.stage = "forward of the loaded brick"
+    with torch.no_grad():
+        again = brick.to(DTYPE)(images)
+    del brick
+    out["reload_ok"] = bool(ref.relative_error(again, found) < 1e-12)
+    if not out["reload_ok"]:
+        raise AssertionError("the reloaded brick computes something else")
+    row.stage = "comparison"
+    network.graph.to(DTYPE)
+    expected = ref.masked_reference(network, channels, keep, WANTED)(images)
+    out["spread"] = ref.relative_error(expected[0], expected[1])
+    out["error_relative"] = ref.relative_error(found, expected)
+    if not out["error_relative"] <= TOLERANCE:
+        raise AssertionError(f"relative error {out['error_relative']:.1e} against the masked reference")
+    if not out["spread"] > 1e-6:
+        raise AssertionError("the logits do not depend on the image: nothing was compared")
+
+
+def captured(job: str, row: Row) -> Any:
+    """Build a model with random weights and capture it at the smallest size it runs at."""
+    from modellego.capture import capture
+
+    out = row.values
     model, shapes = build(job)
-    row["parameters"] = sum(p.numel() for p in model.parameters())
-    large = row["parameters"] > LARGE
-    ref.randomise(model)
+    out["parameters"] = numel(model)
+    reference().randomise(model)
+    large = out["parameters"] > LARGE
+    out["dtype"] = "float32, compared in float64" if large else "float64"
     if not large:
         model = model.to(DTYPE)
     for i, shape in enumerate(shapes):
-        row["input"] = list(shape)
-        start = time.perf_counter()
+        out["input"] = list(shape)
         try:
-            network = capture(model, shape)
-            break
+            with row.timed("capture"):
+                return capture(model, shape)
         except Exception as error:
             if i + 1 == len(shapes) or "does not run on an input" not in str(error):
                 raise
-    row["capture_s"] = round(time.perf_counter() - start, 2)
-    del model
-    if large:
-        network = annotate(network.graph.to(DTYPE), network.input_shape)
+    raise AssertionError("no input size to try")
+
+
+def note(out: dict[str, Any], network: Any, channels: Any) -> None:
+    """Write down what the analysis found."""
+    from modellego.capture.ops import op_name
+
     ops = {op_name(n.target) for n in network.graph.graph.nodes if n.op == "call_function"}
-    layers = {type(m).__name__ for m in network.graph.modules() if not list(m.children())}
-    row["ops"] = sorted(o.removeprefix("aten.") for o in ops if o) + sorted(layers)
-    high_water(reset=True)
-    before = high_water()
-    start = time.perf_counter()
-    channels = analyse(network)
-    row["analysis_s"] = round(time.perf_counter() - start, 3)
+    layers = {type(m).__name__ for m in network.graph.modules() if m is not network.graph and not list(m.children())}
+    out["ops"] = sorted(o.removeprefix("aten.") for o in ops if o) + sorted(layers - {"Module"})
     summary = channels.summary()
-    row["sets"], row["cuttable_sets"] = summary["sets"], summary["cuttable_sets"]
-    row["share"] = round(summary["cuttable_channels"] / max(summary["channels"], 1), 4)
-    row["exact"] = not channels.approximate
-    row["by_definition"] = sorted(set(channels.approximate.values()))
-    row["whole"] = {r: list(channels.pinned.values()).count(r) for r in sorted(set(channels.pinned.values()))}
-    keep = ref.random_keep(channels, SHARE)
-    start = time.perf_counter()
-    small = cut(network, channels, keep, WANTED)
-    row["cut_s"] = round(time.perf_counter() - start, 3)
-    row["memory_mb"] = round((high_water() - before - numel_bytes(small.graph)) / 1e6)
-    row["parameters_kept"] = round(sum(p.numel() for p in small.graph.parameters()) / max(row["parameters"], 1), 4)
-    images = torch.randn(2, *network.input_shape, dtype=DTYPE)
-    expected = ref.masked_reference(network, channels, keep, WANTED)(images)
-    with torch.no_grad():
-        found = small.graph(images)
-    row["spread"] = ref.relative_error(expected[0], expected[1])
-    row["error_relative"] = ref.relative_error(found, expected)
-    if not row["error_relative"] <= TOLERANCE:
-        raise AssertionError(f"relative error {row['error_relative']:.1e} against the masked reference")
-    if not row["spread"] > 1e-6:
-        raise AssertionError("the logits do not depend on the image: nothing was compared")
-    del network, channels
-    with tempfile.TemporaryDirectory() as folder:
-        info = BrickInfo(classes=tuple(map(str, WANTED)), input_shape=small.input_shape)
-        save(Brick(small.graph, info), Path(folder) / "x.brick")
-        del small
-        with torch.no_grad():
-            again = load(Path(folder) / "x.brick")(images)
-    row["reload_ok"] = bool(ref.relative_error(again, found) < 1e-12)
-    if not row["reload_ok"]:
-        raise AssertionError("the reloaded brick computes something else")
+    out["sets"], out["cuttable_sets"] = summary["sets"], summary["cuttable_sets"]
+    out["share"] = round(summary["cuttable_channels"] / max(summary["channels"], 1), 4)
+    out["exact"] = not channels.approximate
+    out["by_definition"] = sorted(set(channels.approximate.values()))
+    out["whole"] = {r: list(channels.pinned.values()).count(r) for r in sorted(set(channels.pinned.values()))}
+
+
+def halves(network: Any, channels: Any, row: Row) -> Any:
+    """Keep the half of every tensor's cuttable sets that contributes most to two classes, two images each."""
+    from modellego.contribution.relevance import plan_flow, relevance, set_scores
+    from modellego.contribution.stream import class_sums
+    from modellego.cut import rescue
+    from modellego.locate.costs import CostModel
+    from modellego.locate.curve import families
+
+    dtype = next(p.dtype for p in network.graph.parameters() if p.is_floating_point())
+    samples = [(c, [torch.randn(2, *network.input_shape, dtype=dtype)]) for c in WANTED[:2]]
+    scores = np.zeros(channels.n_sets)
+    with row.timed("contribution"):
+        flow = plan_flow(network, channels)
+        for label, sums in class_sums(network, samples, channel_map=channels):
+            found = relevance(flow, channels, sums, label)
+            scores = np.maximum(scores, set_scores(channels, found))
+    if not (np.isfinite(scores).all() and 0.5 < scores.max() <= 1.0):
+        raise AssertionError(f"relative contributions between {scores.min():.3g} and {scores.max():.3g}")
+    with row.timed("locate"):
+        keep = channels.keep_all()
+        alone = []
+        for family in families(channels):
+            order = family[np.argsort(scores[family], kind="stable")]
+            keep[order[: len(order) // 2]] = False
+            alone += [] if len(order) > 1 else order.tolist()
+        alone.sort(key=lambda s: scores[s])
+        keep[alone[: len(alone) // 2]] = False
+        keep, _ = rescue(channels, keep, scores)
+        costs = CostModel(network, channels, WANTED)
+        out = row.values
+        out["sets_kept"] = round(float(keep[channels.cuttable].mean()), 4) if channels.cuttable.any() else 1.0
+        out["macs_kept"] = round(costs.macs(keep) / max(costs.macs(channels.keep_all()), 1), 4)
+    return keep
 
 
 def child(job: str, pipe: Any, limit_gib: float) -> None:
+    """Fill a model's row and report it: at the start of every stage, as if it failed there, and at the end."""
     resource.setrlimit(resource.RLIMIT_DATA, (int(limit_gib * 2**30),) * 2)
     warnings.filterwarnings("ignore")
-    row: dict[str, Any] = {"model": job}
+    start = time.perf_counter()
+    row = Row({"model": job, "kind": kind_of(job), "form": FORM, "seed": SEED}, pipe.send)
     try:
         measure(job, row)
     except BaseException as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        row["error"] = f"{type(error).__name__}: {str(error).strip()[:400]}"
-        row["error_at"] = f"{Path(where.filename).name}:{where.lineno}"
-    pipe.send(row)
+        row.values["error"] = f"{row.stage}: {type(error).__name__}: {str(error).strip()[:400]}"
+        row.values["error_at"] = f"{Path(where.filename).name}:{where.lineno}"
+    row.values["wall_s"] = round(time.perf_counter() - start, 1)
+    pipe.send({**row.values, "done": True})
 
 
 def run_one(job: str, timeout: float, limit_gib: float) -> dict[str, Any]:
+    """Return a model's row, worked out in a process of its own."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=child, args=(job, theirs, limit_gib))
     process.start()
     theirs.close()
-    try:
-        row: dict[str, Any] = (
-            ours.recv() if ours.poll(timeout) else {"model": job, "error": f"took more than {timeout:.0f} s"}
-        )
-    except EOFError:
-        row = {"model": job, "error": "the process died (out of memory?)"}
+    end = time.monotonic() + timeout
+    row: dict[str, Any] = {"model": job, "kind": kind_of(job), "form": FORM, "error": "build: "}
+    while "done" not in row:
+        if not ours.poll(max(0.0, end - time.monotonic())):
+            row["error"] += f"took more than {timeout:.0f} s in all"
+            break
+        try:
+            row = ours.recv()
+        except EOFError:
+            row["error"] += "the process died (out of memory?)"
+            break
     process.kill()
     process.join()
+    row.pop("done", None)
     return row
 
 
@@ -212,6 +327,20 @@ def update(row: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
     return rows
 
 
+def load_all() -> None:
+    """Load, once for all children, what torch.export and numba need, and the package's code as it is now."""
+    import modellego.brick
+    import modellego.channels
+    import modellego.cut
+    import modellego.locate.curve  # noqa: F401
+    from modellego.capture import capture
+    from modellego.contribution.stream import class_sums
+
+    model = nn.Sequential(nn.Conv2d(3, 256, 3), nn.Conv2d(256, 64, 3), nn.Flatten(), nn.Linear(64 * 16, 2))
+    for dtype in (torch.float32, DTYPE):
+        list(class_sums(capture(model.to(dtype), (3, 8, 8)), [(0, [torch.rand(1, 3, 8, 8, dtype=dtype)])]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shard", default="0/1", help="i/n: every n-th model from the i-th")
@@ -219,31 +348,38 @@ def main() -> None:
     parser.add_argument("--failed", action="store_true", help="run again what failed")
     parser.add_argument("--again", action="store_true", help="run again what is there already")
     parser.add_argument("--only", nargs="*", help="models (parts of their names)")
-    parser.add_argument("--timeout", type=float, default=600)
+    parser.add_argument(
+        "--kind", nargs="*", help="only models of these kinds (torchvision, cnn, ...)"
+    )
+    parser.add_argument("--timeout", type=float, default=1200)
     parser.add_argument("--memory", type=float, default=12, help="GiB a process")
     options = parser.parse_args()
     torch.set_num_threads(1)
     keep_alive = declare_torchvision_ops()
     import timm  # noqa: F401
 
-    from modellego.capture import capture
-
-    capture(nn.Linear(2, 2), (2,))  # loads what torch.export needs, once for all children
+    load_all()
+    write_run()
     jobs = all_jobs()
     if options.only:
         jobs = [j for j in jobs if any(o in j for o in options.only)]
+    if options.kind:
+        jobs = [j for j in jobs if kind_of(j) in options.kind]
     index, count = (int(v) for v in options.shard.split("/"))
     jobs = jobs[index::count]
     rows = update()
     if options.failed:
         jobs = [j for j in jobs if "error" in rows.get(j, {})]
     elif not options.again:
-        jobs = [j for j in jobs if j not in rows]
+        jobs = [j for j in jobs if rows.get(j, {}).get("form") != FORM]
 
     def work(job: str) -> None:
+        if not (options.again or options.failed) and update().get(job, {}).get("form") == FORM:
+            return  # another process was faster
         row = run_one(job, options.timeout, options.memory)
         update(row)
-        print(job, row.get("error", f"ok {row.get('error_relative', 0):.0e}"), flush=True)
+        found = row.get("error", f"ok {row.get('error_relative', 0):.0e}")
+        print(job, row.get("wall_s"), row.get("analysis_s"), row.get("cut_s"), row.get("memory_mb"), found, flush=True)
 
     if options.jobs > 1:
         from multiprocessing.pool import ThreadPool
@@ -256,6 +392,20 @@ def main() -> None:
     failed = [m for m, r in rows.items() if "error" in r]
     print(f"{len(rows)} models, {len(failed)} failed: {', '.join(failed)}")
     del keep_alive
+
+
+def write_run() -> None:
+    """Write down how the rows are made."""
+    run = {
+        "command": " ".join(["python", *sys.argv]),
+        "versions": versions(),
+        "seed": SEED,
+        "threads": torch.get_num_threads(),
+        "tolerance": TOLERANCE,
+        "limits": {"seconds": MOST_SECONDS, "megabytes": MOST_MB},
+        "seconds": "of the processor, one thread; wall_s is by the clock",
+    }
+    RUN.write_text(json.dumps(run, indent=1) + "\n")
 
 
 if __name__ == "__main__":
