@@ -9,6 +9,7 @@ import argparse
 import time
 from dataclasses import replace
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -173,26 +174,28 @@ class Accuracy(Bench):
         }
 
     def logits(self, model: Assembled, test: ImageSet, key: tuple[Any, ...]) -> Tensor:
-        """Return an assembled model's logits on the test images, each brick run once for all calibrations of a row."""
-        columns = torch.cat(
-            [self.columns(b.info.outputs, i, key) for i, b in enumerate(cast(list[Brick], model.bricks))], 1
-        )
+        """Return an assembled model's logits on the test images; each brick runs once for all calibrations of a row."""
+        columns = [
+            features if brick.info.outputs == "features" else features @ weight.T + bias
+            for (features, weight, bias), brick in zip(self.columns(*key), model.bricks, strict=True)
+        ]
         with torch.no_grad():
-            found: Tensor = model.joint(columns)
-        some = test.subset(np.arange(0, len(test), max(1, len(test) // 50)))
-        if not torch.allclose(found[:: max(1, len(test) // 50)], logits_of(model, some), atol=1e-3):
+            found: Tensor = model.joint(torch.cat(columns, 1))
+        every = max(1, len(test) // 50)
+        some = test.subset(np.arange(0, len(test), every))
+        if not torch.allclose(found[::every], logits_of(model, some), atol=1e-3):
             raise RuntimeError("the kept columns are not those of the assembled model")
         return found
 
-    def _columns(self, outputs: str, number: int, key: tuple[Any, ...]) -> Tensor:
-        """Return what a brick of a row gives on the row's test images: its logits, or its features."""
-        pair, variant, seed = key
+    def _columns(self, pair: tuple[str, str], variant: str, seed: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Return for each brick of a row its features on the row's test images, and its own head."""
         bricks = self.pieces(pair, variant, seed)
         test = self.test(list(PER_CLASS), tuple(c for b in bricks for c in b.classes))
-        brick = bricks[number]
-        if outputs == "features":
-            brick = cast(Brick, ends_in_features(brick)[0])
-        return logits_of(brick, test)
+        found = []
+        for brick in bricks:
+            reader, (weight, bias) = ends_in_features(brick)
+            found.append((logits_of(cast(Brick, reader), test), weight, bias))
+        return found
 
     def finetuned(self, pair: tuple[str, str], variant: str, epochs: int, seed: int, folder: Path) -> dict[str, Any]:
         """Score 2: the concatenated model after some epochs on the train shards."""
@@ -214,6 +217,18 @@ class Accuracy(Bench):
         }
 
 
+def assembled_rows(bench: Accuracy, record: Record) -> None:
+    """Work out the second table, the first seed of all rows first."""
+    for variant, pair in product(VARIANTS, PAIRS):
+        record.row(f"base {pair[0]} + {pair[1]} {variant}", partial(bench.base_row, pair, variant))
+    for seed, variant, pair in product(SEEDS, VARIANTS, PAIRS):
+        drawn = VARIANTS[variant][2] < 1  # an uncut, concatenated model is the same for all seeds
+        methods = [*(["none"] if drawn or seed == 0 else []), *(["affine", "prior"] if seed == 0 else []), "head"]
+        for method in methods:
+            key = f"assembled {pair[0]} + {pair[1]} {variant} {method} seed {seed}"
+            record.row(key, partial(bench.assembled_row, pair, variant, method, seed))
+
+
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--shared", type=Path, default=SHARED, help="folder with data/ and models/")
@@ -230,17 +245,7 @@ def main() -> None:
                     work = partial(bench.brick_row, dataset, classes, share, seed)
                     record.row(f"brick {dataset} {classes} {share} seed {seed}", work)
     if "assembled" in parts:
-        for variant in VARIANTS:
-            for pair in PAIRS:
-                record.row(f"base {pair[0]} + {pair[1]} {variant}", partial(bench.base_row, pair, variant))
-            methods = ("none", "affine", "head") if variant == "ResNet-20" else ("none", "head")
-            for seed in SEEDS:
-                for pair in PAIRS:
-                    for method in methods:
-                        if method == "none" and VARIANTS[variant][2] == 1 and seed:
-                            continue  # nothing is drawn
-                        key = f"assembled {pair[0]} + {pair[1]} {variant} {method} seed {seed}"
-                        record.row(key, partial(bench.assembled_row, pair, variant, method, seed))
+        assembled_rows(bench, record)
     if "finetuned" in parts:
         work = partial(bench.finetuned, PAIRS[0], "ResNet-20", 10, 0, said.out.parent)
         record.row(f"finetuned {PAIRS[0][0]} + {PAIRS[0][1]} ResNet-20 seed 0", work)

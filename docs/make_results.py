@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import accuracy_section
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results.md"
 HEAD = """# Results
@@ -172,6 +174,7 @@ def cora(found: dict[str, Any]) -> str:
 
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "published": published,
+    "accuracy": lambda found: accuracy_section.section(found, table, origin),
     "brick_latency": brick_latency,
     "contribution_speed": contribution_speed,
     "analysis_speed": analysis_speed,

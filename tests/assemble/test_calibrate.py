@@ -54,7 +54,7 @@ def test_calibration_makes_logits_comparable(method: str) -> None:
     assert accuracy(assemble(bricks(), calibrate=method, data=digits(), per_class=10, views=1)) > plain + 0.1
 
 
-@pytest.mark.parametrize("method", ["affine", "head"])
+@pytest.mark.parametrize("method", ["affine", "head", "prior"])
 def test_both_layouts_give_the_same_logits(method: str, tmp_path: object) -> None:
     padded, parallel = (
         assemble(bricks(), layout=x, calibrate=method, data=digits(), per_class=10, views=1)
@@ -104,3 +104,19 @@ def test_two_ways_of_scaling_logits_are_refused() -> None:
 def test_calibration_needs_data() -> None:
     with pytest.raises(AssemblyError, match="calibrate='head' needs sample images"):
         assemble(bricks(), calibrate="head")
+
+
+def test_prior_needs_no_labels() -> None:
+    images = digits().train.images(range(600))
+    plain = accuracy(assemble(bricks()))
+    assert accuracy(assemble(bricks(), calibrate="prior", unlabelled=images)) > plain + 0.1
+
+
+def test_prior_takes_as_many_labelled_images_of_each_class() -> None:
+    made = assemble(bricks(), calibrate="prior", data=digits(), per_class=10)
+    assert "on 100 images" in made.info.notes
+
+
+def test_images_without_labels_are_refused_where_labels_are_read() -> None:
+    with pytest.raises(AssemblyError, match="prior"):
+        assemble(bricks(), calibrate="head", data=digits(), unlabelled=torch.zeros(1, 1, 8, 8))

@@ -1,6 +1,6 @@
 """Calibration: the bricks' columns on sample images, handed to `heads`, and what comes back as steps of a joint."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -11,13 +11,12 @@ from modellego.assemble.class_names import JoinedClasses
 from modellego.assemble.ends import as_features, bare, last_linear, without_selection
 from modellego.assemble.heads import (
     VIEWS,
-    Anchor,
-    Report,
     Rows,
     altered_views,
     concatenated_head,
     fit_affine,
     fit_head,
+    fit_prior,
     make_rows,
 )
 from modellego.brick import Assembled, Brick, Joint
@@ -26,50 +25,77 @@ from modellego.evaluate import image_batches
 from modellego.progress import Stages, silent
 
 Piece = Brick | Assembled
-Calibrate = Literal["none", "affine", "head"]
+Calibrate = Literal["none", "affine", "head", "prior"]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a calibration made: the bricks it reads (features where a common head is to come), the joint, a report."""
+    """What a calibration made: the bricks it reads (features where a common head is to come), the joint, a sentence."""
 
     bricks: tuple[Piece, ...]
     joint: Joint
-    report: Report
+    told: str
 
 
 def calibrated(
     bricks: Sequence[Piece],
     classes: JoinedClasses,
     images: ImageSet,
-    method: Literal["affine", "head"],
+    method: Literal["affine", "head", "prior"],
     *,
     views: int = VIEWS,
     seed: int = 0,
     stages: Stages = silent,
 ) -> Calibration:
-    """Make the bricks' logits comparable: one scale and shift a class, or a convex head over all bricks' features.
+    """Make the bricks' logits comparable: a scale and shift a class, a convex head over all features, or shifts alone.
 
     `images` are labelled by the assembled model's classes. Features are what a brick's last linear layer reads; a brick
     that does not end in one takes part with its logits. Where nothing beats plain concatenation on held-out images,
-    the concatenation is kept.
+    the concatenation is kept. `prior` takes no notice of the labels, and so cannot tell.
     """
+    if method == "prior":
+        return calibrated_without_labels(bricks, classes, _batches(bricks, images), len(images), stages)
     dtype = next((p.dtype for b in bricks for p in b.parameters()), torch.float32)
     if method == "affine":
         anchor = concatenated_head([_identity(b) for b in bricks])
         affine = fit_affine(_rows(bricks, images, views, seed, stages), anchor, groups=classes.groups, seed=seed)
         if affine.report.kept_concatenation:
-            return Calibration(tuple(bricks), Joint(merge=classes.groups), affine.report)
+            return Calibration(tuple(bricks), Joint(merge=classes.groups), affine.report.sentence())
         joint = Joint(scale=affine.scale.to(dtype), shift=affine.shift.to(dtype), merge=classes.groups)
-        return Calibration(tuple(bricks), joint, affine.report)
+        return Calibration(tuple(bricks), joint, affine.report.sentence())
     ends = [ends_in_features(b) for b in bricks]
     readers = tuple(brick for brick, _ in ends)
     anchor = concatenated_head([head for _, head in ends])
     head = fit_head(_rows(readers, images, views, seed, stages), anchor, groups=classes.groups, seed=seed)
     if head.report.kept_concatenation:
-        return Calibration(tuple(bricks), Joint(merge=classes.groups), head.report)
+        return Calibration(tuple(bricks), Joint(merge=classes.groups), head.report.sentence())
     linear = _linear(head.weight.to(dtype), head.bias.to(dtype))
-    return Calibration(readers, Joint(linear=linear, merge=classes.groups), head.report)
+    return Calibration(readers, Joint(linear=linear, merge=classes.groups), head.report.sentence())
+
+
+@torch.no_grad()
+def calibrated_without_labels(
+    bricks: Sequence[Piece], classes: JoinedClasses, batches: Iterable[Tensor], count: int, stages: Stages = silent
+) -> Calibration:
+    """Shift each class's logit so that `count` images, all classes about equally often among them, are shared out so.
+
+    `batches` are images in [0,1]. Nothing tells without labels whether that helps.
+    """
+    columns = []
+    for brick in bricks:
+        brick.eval()
+    with stages("calibration", "images") as update:
+        for batch in batches:
+            columns.append(torch.cat([brick(batch) for brick in bricks], 1))
+            update(sum(map(len, columns)), count)
+    logits = torch.cat(columns)
+    groups = None if classes.groups is None else [list(g) for g in classes.groups]
+    shift = fit_prior(logits, groups=groups)
+    told = (
+        f"Calibrated without labels on {count:,} images, taken to show all classes equally often: logits shifted by "
+        f"{float(shift.min()):+.2f} to {float(shift.max()):+.2f}."
+    )
+    return Calibration(tuple(bricks), Joint(shift=shift, merge=classes.groups), told)
 
 
 def _identity(brick: Piece) -> tuple[Tensor, Tensor]:
@@ -116,6 +142,3 @@ def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
         layer = nn.Linear(weight.shape[1], weight.shape[0])
     layer.weight, layer.bias = nn.Parameter(weight.contiguous()), nn.Parameter(bias)
     return layer
-
-
-__all__ = ["Anchor", "Calibrate", "Calibration", "calibrated"]

@@ -1,12 +1,12 @@
 """The verb `assemble`: bricks in, one new classifier out, without training."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor
 
-from modellego.assemble.calibrate import Calibrate, calibrated
+from modellego.assemble.calibrate import Calibrate, calibrated, calibrated_without_labels
 from modellego.assemble.class_names import JoinedClasses, default_names, join_classes
 from modellego.assemble.ends import bare, with_joint, without_selection
 from modellego.assemble.heads import VIEWS
@@ -37,6 +37,7 @@ def assemble(
     names: Sequence[str] | None = None,
     per_class: int | None = PER_CLASS,
     views: int = VIEWS,
+    unlabelled: Tensor | None = None,
     seed: int = 0,
     stages: Stages = silent,
 ) -> Piece:
@@ -49,13 +50,15 @@ def assemble(
         scale: `none`; `logits` divides each class's logit by the mean largest logit of that class's correctly predicted
             samples (the published software); `layers` brings the channels of each layer to one magnitude (the poster).
         calibrate: `none`; `affine` fits a scale and a shift a class; `head` a convex head over all bricks' features,
-            anchored at their own heads. Both are kept only where held-out images say that they help.
+            anchored at their own heads. Both are kept only where held-out images say that they help. `prior` needs no
+            labels: a shift a class, so that all classes are predicted equally often on images that show them so.
         data: images of the bricks' classes for scaling and calibration; of `Data` the train part.
         merge_equal_classes: make a class that several bricks know one class (log-sum-exp of its logits); else equal
             names get the brick's name and a slash in front.
         names: what the bricks are called, in prefixes and errors; by default a, b, c, ...
         per_class: how many images a class scaling and calibration take; None for all.
         views: how many altered views of each image calibration sees beside it.
+        unlabelled: images for `prior` instead of `data`, float `[N, c, h, w]` in [0,1].
         seed: of the choice of images and views.
         stages: follows the long parts.
 
@@ -79,6 +82,8 @@ def assemble(
     names = tuple(names) if names is not None else default_names(len(bricks))
     method = calibrate or "none"
     _check_words(layout, scale, method)
+    if unlabelled is not None and method != "prior":
+        raise AssemblyError(f"images without labels serve calibrate='prior', not {method!r}")
     classes = _check_bricks(bricks, names, layout, scale, merge_equal_classes)
     bricks = _refuse_early(bricks, names, layout, scale)
     notes = [f"Assembled from {', '.join(names)}: layout {layout}, scaling {scale}, calibration {method}."]
@@ -92,10 +97,14 @@ def assemble(
         else:
             joint = Joint(scale=_logit_factors(bricks, classes, samples, stages), merge=classes.groups)
     if method != "none":
-        images = own_samples(train_images(data, f"calibrate={method!r}"), classes.classes, per_class, seed)
-        found = calibrated(bricks, classes, images, method, views=views, seed=seed, stages=stages)
+        if unlabelled is not None:
+            batches: Iterable[Tensor] = unlabelled.split(100)  # type: ignore[no-untyped-call]
+            found = calibrated_without_labels(bricks, classes, batches, len(unlabelled), stages)
+        else:
+            images = own_samples(train_images(data, f"calibrate={method!r}"), classes.classes, per_class, seed)
+            found = calibrated(bricks, classes, images, method, views=views, seed=seed, stages=stages)
         bricks, joint = found.bricks, found.joint
-        notes.append(found.report.sentence())
+        notes.append(found.told)
     return _laid_out(bricks, names, layout, classes.classes, joint, " ".join(notes))
 
 

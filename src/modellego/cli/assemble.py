@@ -16,11 +16,16 @@ def assemble(
         str, typer.Option(help="parallel: any bricks side by side; padded: one block-diagonal network.")
     ] = "parallel",
     scale: Annotated[str, typer.Option(help="Parameter scaling: none, logits or layers.")] = "none",
-    calibrate: Annotated[str, typer.Option(help="Make the heads comparable: none, affine or head.")] = "none",
+    calibrate: Annotated[
+        str, typer.Option(help="Comparable heads: none, affine, head, or prior (no labels).")
+    ] = "none",
     merge_equal_classes: Annotated[
         bool, typer.Option("--merge-equal-classes", help="Make classes of equal name one class.")
     ] = False,
     per_class: Annotated[int | None, typer.Option(min=1, help="Images a class for scaling and calibration.")] = None,
+    unlabelled: Annotated[
+        list[Path] | None, typer.Option(help="For --calibrate prior: image files or folders, all classes alike often.")
+    ] = None,
     data: o.OptionalData = None,
     test_data: o.TestDataOption = None,
     map_labels: o.MapOption = None,
@@ -31,7 +36,7 @@ def assemble(
     """Put bricks together to one classifier that tells all their classes apart, without training."""
     from modellego.assemble import assemble as put_together
     from modellego.brick import check_target, load
-    from modellego.cli.opening import open_data
+    from modellego.cli.opening import open_data, open_unlabelled
     from modellego.data import match_labels, parse_mapping
     from modellego.errors import DataError, LegoError
     from modellego.evaluate import evaluate
@@ -40,11 +45,13 @@ def assemble(
     for option, value, known in (
         ("layout", layout, ("parallel", "padded")),
         ("scale", scale, ("none", "logits", "layers")),
-        ("calibrate", calibrate, ("none", "affine", "head")),
+        ("calibrate", calibrate, ("none", "affine", "head", "prior")),
     ):
         if value not in known:
             raise LegoError(f"--{option} is one of {', '.join(known)}, not {value}")
-    if (scale != "none" or calibrate != "none") and not data:
+    if unlabelled and calibrate != "prior":
+        raise LegoError(f"--unlabelled goes with --calibrate prior, not {calibrate}")
+    if (scale != "none" or (calibrate != "none" and not unlabelled)) and not data:
         wanted = f"--scale {scale}" if scale != "none" else f"--calibrate {calibrate}"
         raise LegoError(f"{wanted} needs images of the bricks' classes: add --data")
     pieces = [load(path) for path in bricks]
@@ -53,6 +60,8 @@ def assemble(
     given: dict[str, Any] = {} if per_class is None else {"per_class": per_class}
     if calibrate != "none":
         given["calibrate"] = calibrate
+    if unlabelled:
+        given["unlabelled"] = open_unlabelled(unlabelled, *pieces)
     made = put_together(
         pieces,
         layout=layout,  # type: ignore[arg-type]

@@ -1,18 +1,13 @@
 """`modellego disassemble`: cut a brick for a few classes out of a classifier."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from modellego.cli import options as o
 from modellego.cli.console import amount, note, out, percent, print_json, print_table, progress
 from modellego.cli.files import bytes_on_disk
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from modellego.brick import Brick
 
 
 def disassemble(
@@ -58,7 +53,7 @@ def disassemble(
     """Cut a brick for a few classes out of a classifier, and repair the cut without training."""
     from modellego.brick import Brick, check_target
     from modellego.choose import Samples
-    from modellego.cli.opening import SourceOptions, open_data, open_model
+    from modellego.cli.opening import SourceOptions, open_data, open_model, open_unlabelled
     from modellego.contribution.relevance import Thresholds
     from modellego.data import Data, parse_mapping, resolve_classes
     from modellego.disassemble import disassemble as take_apart
@@ -99,7 +94,7 @@ def disassemble(
         thresholds=Thresholds(conv_alpha, conv_beta, linear_alpha, linear_beta, rule),  # type: ignore[arg-type]
         samples=Samples(samples, share),
         refit_images=refit_images if refit else 0,
-        refit_data=_images(refit_data, opened) if refit_data and refit else None,
+        refit_data=open_unlabelled(refit_data, opened) if refit_data and refit else None,
         seed=seed,
         stages=progress,
     )
@@ -127,15 +122,3 @@ def disassemble(
         f"wrote {output} ({amount(size)}B).  Next: modellego predict {output} IMAGE · "
         f"modellego assemble {output} OTHER.brick -o NEW.brick"
     )
-
-
-def _images(paths: list[Path], brick: "Brick") -> "Tensor":
-    """Read image files at the brick's own input size, float32 `[N, c, h, w]` in [0,1]."""
-    import torch
-
-    from modellego.data import image_files, load_image
-    from modellego.preprocess import resized, with_channels
-
-    channels, *size = brick.info.input_shape or (3, 32, 32)
-    files = image_files(paths)
-    return torch.stack([resized(with_channels(load_image(f), channels), (size[0], size[1]), "crop") for f in files])

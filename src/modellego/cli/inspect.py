@@ -45,6 +45,9 @@ def _print_network(part: dict[str, Any]) -> None:
         f"{part['cuttable_sets']:,} of which may be cut"
     )
     print_table(title, ["layer", "type", "in", "out", "may be cut", "MACs"], rows)
+    if part["refit"]:
+        errors = [[" + ".join(s["layers"]), f"{s['before']:.2%}", f"{s['after']:.2%}"] for s in part["refit"]]
+        print_table("refit: relative squared error to the uncut model", ["layers", "before", "after"], errors)
     for reason, nodes in part["kept_whole"].items():
         out().print(f"kept whole: {', '.join(nodes[:4])}{' ...' if len(nodes) > 4 else ''}: {reason}")
     for reason, nodes in part["by_definition"].items():

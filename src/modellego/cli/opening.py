@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from modellego.brick import Assembled, Brick, is_brick, load
-from modellego.data import Data, load_data
+from modellego.data import Data, image_files, load_data, load_image
 from modellego.errors import LegoError
+from modellego.preprocess import resized, with_channels
 from modellego.sources import load_source
 from modellego.whole import whole_brick
 
@@ -54,3 +58,12 @@ def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> B
 def open_data(data: list[str], test_data: list[str] | None) -> Data:
     """Read the data named on the command line."""
     return load_data(data, test_data or None)
+
+
+def open_unlabelled(paths: list[Path], *bricks: Brick | Assembled) -> Tensor:
+    """Read image files and folders of them at the bricks' largest input size, float32 `[N, c, h, w]` in [0,1]."""
+    shapes = [b.info.input_shape or (3, 32, 32) for brick in bricks for b in brick.modules() if isinstance(b, Brick)]
+    channels, height, width = (max(sizes) for sizes in zip(*shapes, strict=True))
+    files = image_files(paths)
+    images = (with_channels(load_image(f), channels) for f in files)
+    return torch.stack([resized(image, (height, width), "crop") for image in images])

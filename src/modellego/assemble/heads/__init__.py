@@ -2,6 +2,7 @@
 
 from modellego.assemble.heads.affine import fit_affine
 from modellego.assemble.heads.convex import Penalty
+from modellego.assemble.heads.prior import fit_prior
 from modellego.assemble.heads.reject import choose_threshold, kept_share
 from modellego.assemble.heads.select import fit_head
 from modellego.assemble.heads.values import Affine, Anchor, Head, Report, Rows, concatenated_head, make_rows
@@ -20,6 +21,7 @@ __all__ = [
     "concatenated_head",
     "fit_affine",
     "fit_head",
+    "fit_prior",
     "kept_share",
     "make_rows",
 ]

@@ -1,0 +1,100 @@
+"""The section of docs/results.md on accuracy without training, from benchmarks/results/accuracy.json."""
+
+from collections.abc import Callable, Sequence
+from statistics import mean
+from typing import Any
+
+Rows = dict[str, dict[str, Any]]
+Table = Callable[[Sequence[str], Sequence[Sequence[object]]], str]
+
+# what the project set out to reach, per cent: (task, at 0.75, at 0.5) and (pair, with a calibrated head)
+WANTED_BRICKS = {
+    "cifar10 0-2": (98.0, 97.0),
+    "cifar10 3-9": (93.0, 89.0),
+    "cifar100 0-19": (82.0, 74.0),
+    "cifar100 20-69": (73.0, 62.0),
+}
+WANTED_ASSEMBLED = {"0-2 + 0-19": 84.5, "3-9 + 20-69": 76.0, "0-9 + 20-99": 71.0}
+METHODS = ("none", "prior", "affine", "head")
+
+
+def bricks_table(rows: Rows, table: Table) -> str:
+    """Bricks at two budgets: mean over the seeds, the spread behind it, and what was wanted."""
+    lines = []
+    for task, wanted in WANTED_BRICKS.items():
+        first = next((r for k, r in rows.items() if k.startswith(f"brick {task} ")), None)
+        if first is None:
+            continue
+        line: list[object] = [task, f"{100 * first['base']:.2f}", f"{100 * first['restricted']:.2f}"]
+        for share, goal in zip((0.75, 0.5), wanted, strict=True):
+            found = [r for k, r in rows.items() if k.startswith(f"brick {task} {share} ")]
+            line += [_spread([r["accuracy"] for r in found]), f"{goal:g}"]
+            line += [f"{100 * mean(r['macs'] for r in found):.1f} %"] if found else ["–"]
+        seconds = [r["made_wall_s"] for k, r in rows.items() if k.startswith(f"brick {task} ")]
+        lines.append([*line, first["images"], f"{min(seconds):.0f} to {max(seconds):.0f}"])
+    header = ["task", "base", "restricted", "at <= 0.75 of the MACs", "wanted", "MACs"]
+    header += ["at <= 0.50", "wanted", "MACs", "images", "seconds"]
+    return table(header, lines)
+
+
+def assembled_table(rows: Rows, variants: Sequence[str], table: Table) -> str:
+    """Assembled models: class-balanced accuracy by calibration, mean over the seeds and spread."""
+    lines = []
+    for variant in variants:
+        for pair, goal in WANTED_ASSEMBLED.items():
+            base, key = rows.get(f"base {pair} {variant}"), f"assembled {pair} {variant}"
+            cells = [
+                [
+                    r["balanced_accuracy"]
+                    for k, r in rows.items()
+                    if k.startswith(f"assembled {pair} {variant} {m} seed")
+                ]
+                for m in METHODS
+            ]
+            if base is None or not any(cells):
+                continue
+            before = f"{100 * base['base']:.2f} / {100 * base['restricted']:.2f}"
+            lines.append([f"C10 {pair.replace('+', '+ C100')}, {variant}", before, *map(_spread, cells)])
+            lines[-1].append({"ResNet-20": f"{goal:g}", "ResNet-20 at 0.75": f"{goal - 2:g}"}.get(variant, "–"))
+    header = ["classes, bricks", "base / restricted", "concatenated", "prior (no labels)", "affine", "head", "wanted"]
+    return table(header, lines)
+
+
+def _spread(values: Sequence[float]) -> str:
+    """Write the mean of fractions as per cent, and how far they spread.
+
+    >>> _spread([0.9, 0.91, 0.92]), _spread([0.5]), _spread([])
+    ('91.00 (90.00 to 92.00)', '50.00', '–')
+    """
+    if not values:
+        return "–"
+    middle = f"{100 * mean(values):.2f}"
+    return middle if len(values) == 1 else f"{middle} ({100 * min(values):.2f} to {100 * max(values):.2f})"
+
+
+def section(found: dict[str, Any], table: Table, origin: Callable[[dict[str, Any]], str]) -> str:
+    """Return the whole section."""
+    rows: Rows = found["rows"]
+    variants = list(dict.fromkeys(k.split(" ", 4)[4] for k in rows if k.startswith("base ")))
+    parts = [
+        "## Accuracy without training",
+        origin(found),
+        "### Bricks of the published ResNet-20s",
+        "Criterion *reconstruction*, refit, no gradient step; calibration images from the train shard, 200 a class of "
+        "CIFAR-10, 50 of CIFAR-100. Mean of three calibration seeds, least and most in brackets; *seconds*: choosing, "
+        "refitting and measuring one brick, one thread, other work running beside it.",
+        bricks_table(rows, table),
+        "### Assembled models",
+        "Class-balanced accuracy over all classes of both bricks. *Base* and *restricted* are the means over the "
+        "classes of the sources' own accuracies. The head and its penalties are chosen by cross-validation on the "
+        "calibration images. Where three seeds were run, least and most stand in brackets.",
+        assembled_table(rows, variants, table),
+    ]
+    tuned = {k: r for k, r in rows.items() if k.startswith("finetuned ")}
+    for key, r in tuned.items():
+        parts.append(
+            f"Score 2 (`modellego finetune`), {key.removeprefix('finetuned ')}: {100 * r['balanced_accuracy']:.2f} "
+            f"class-balanced ({100 * r['accuracy']:.2f} plain) after {r['epochs']} epochs on "
+            f"{r['train_images']:,} images."
+        )
+    return "\n\n".join(parts)
