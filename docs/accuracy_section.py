@@ -44,12 +44,7 @@ def assembled_table(rows: Rows, variants: Sequence[str], table: Table) -> str:
         for pair, goal in WANTED_ASSEMBLED.items():
             base, key = rows.get(f"base {pair} {variant}"), f"assembled {pair} {variant}"
             cells = [
-                [
-                    r["balanced_accuracy"]
-                    for k, r in rows.items()
-                    if k.startswith(f"assembled {pair} {variant} {m} seed")
-                ]
-                for m in METHODS
+                [r["balanced_accuracy"] for k, r in rows.items() if k.startswith(f"{key} {m} seed")] for m in METHODS
             ]
             if base is None or not any(cells):
                 continue
