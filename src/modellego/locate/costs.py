@@ -98,7 +98,12 @@ class CostModel:
         return sum(_total(p, alive) for p in self._weights) + sum(int(_on(v, alive).sum()) for v in self._vectors)
 
     def saving(self, keep: KeepMask, what: str = "macs") -> Floats:
-        """Return what each set, removed alone, would save, float64 `[n_sets]`, given what is kept now."""
+        """Return what each set, removed alone, would save, float64 `[n_sets]`, given what is kept now.
+
+        `what` is "macs", "params", or "sets": each counts as one.
+        """
+        if what == "sets":
+            return np.ones(self.channels.n_sets)
         alive = self.alive(keep)
         total = np.zeros(self.channels.n_sets)
         for p in self._macs if what == "macs" else self._weights:

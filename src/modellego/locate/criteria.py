@@ -17,6 +17,7 @@ from modellego.errors import CutError
 from modellego.locate.costs import CostModel
 from modellego.locate.curve import Curve, rank_by_scores
 from modellego.locate.eliminate import eliminate, gather_readers
+from modellego.locate.ranks import IMAGES, average_ranks
 from modellego.locate.sensitivity import Recorder
 
 Floats = NDArray[np.float64]
@@ -60,7 +61,7 @@ def names() -> tuple[str, ...]:
     """Return the names of all criteria, the default first.
 
     >>> names()
-    ('contribution', 'reconstruction', 'taylor', 'activation', 'l1', 'fpgm', 'random')
+    ('contribution', 'reconstruction', 'taylor', 'activation', 'l1', 'fpgm', 'hrank', 'random')
     """
     return (next(iter(SCORES)), *sorted(DYNAMIC), *list(SCORES)[1:])
 
@@ -68,7 +69,7 @@ def names() -> tuple[str, ...]:
 def rank(name: str, request: Request, whole: tuple[int, int], per: str = "macs") -> Curve:
     """Rank all channel sets by a criterion, per MAC or parameter saved (`per` "macs" or "params"): all budgets at once.
 
-    `whole` holds the MACs and parameters of the uncut source that shares are counted from.
+    `per` "sets" ranks by the bare score, as pruning libraries do. `whole` holds the MACs and parameters of the uncut source that shares are counted from.
     Raises `CutError` for a name that is not known, or a criterion that needs labels where there are none.
     """
     name = ALIASES.get(name, name)
@@ -178,6 +179,18 @@ def l1(request: Request) -> Floats:
 def fpgm(request: Request) -> Floats:
     """Summed distance of a filter to the layer's others, over the layer's mean (He et al. 2019, arXiv 1811.00250)."""
     return _of_filters(request, lambda w: torch.cdist(w[None], w[None])[0].sum(1))
+
+
+@criterion("hrank")
+def hrank(request: Request) -> Floats:
+    """Average rank of a channel's feature map, over the tensor's mean (Lin et al. 2020, arXiv 2002.10179).
+
+    On at most 500 images, the paper's number, drawn from those given; maps as they are read, after norm and activation.
+    """
+    generator = torch.Generator().manual_seed(request.seed)
+    images = request.images[torch.randperm(len(request.images), generator=generator)[:IMAGES]]
+    ranks = average_ranks(request.network, request.channels, images)
+    return _mean_of_relative(list(ranks.values()), [request.channels.ids[n] for n in ranks])
 
 
 @criterion("random")
