@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import note, out, print_json, print_table, progress
+from modellego.cli.console import note, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from modellego.paper import Reproduction
@@ -24,7 +24,8 @@ def paper(
     output: Annotated[Path, typer.Option("--out", "-o", help="Folder for all that is written.")] = Path("paper"),
     network: Annotated[str | None, typer.Option(help="Source model, by its zoo name: vgg16, resnet50, ...")] = None,
     width: Annotated[float, typer.Option(help="Width of a source model trained here.")] = 1.0,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs, where something is trained.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of training a source model.")] = None,
+    finetune: Annotated[int, typer.Option(min=0, help="Epochs of fine-tuning what is assembled (score 2).")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Images a split, to try it out.")] = None,
     seed: o.SeedOption = 0,
     force: o.ForceFlag = False,
@@ -50,6 +51,7 @@ def paper(
         network,
         width,
         epochs,
+        finetune,
         limit,
         " ".join(["modellego", *sys.argv[1:]]),
         note,

@@ -6,6 +6,8 @@ from typing import Any
 
 from modellego.paper.registry import Reproduction
 
+MEANINGFUL = 1000  # images a split
+
 
 def origin(document: dict[str, Any]) -> str:
     """Say in one line how a record was made."""
@@ -21,7 +23,8 @@ def section(reproduction: Reproduction, document: dict[str, Any]) -> str:
     parts = [f"**The paper** {reproduction.shows}", f"**Here** {reproduction.differs}"]
     limit = document["settings"].get("limit")
     if limit:
-        parts.append(f"**A trial run on {limit} images a split: the figures mean nothing.**")
+        said = "too few for the figures to mean anything" if limit < MEANINGFUL else "no more were decoded or scored"
+        parts.append(f"**Run on {limit:,} images a split, spread over all classes: {said}.**")
     return "\n\n".join([*parts, reproduction.table(document["rows"]), origin(document)])
 
 

@@ -11,7 +11,16 @@ from modellego.paper.run import Run
 
 Rows = dict[str, Any]
 # in the order of `modellego paper --list`; each names a module here
-NAMES: tuple[str, ...] = ("graph",)
+NAMES: tuple[str, ...] = (
+    "disassemble",
+    "assemble",
+    "ablation",
+    "curves",
+    "routes",
+    "heatmaps",
+    "graph",
+    "appendix",
+)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from modellego.paper.record import Record
-from modellego.paper.sources import Sources
+from modellego.paper.sources import PREPROCESS, Sources
+from modellego.paper.subject import Subject
+from modellego.paper.train import Recipe, trained
 from modellego.progress import Stages, silent
+
+PUBLISHED = (None, "resnet20", "resnet32")
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class Run:
         seed: of everything random.
         network: the source model's zoo name; None for the reproduction's own.
         width: of a source model trained here, as a multiple of its full width.
-        epochs: of training, where the reproduction trains; None for its own.
+        epochs: of training a source model here; None for the recipe's own.
+        finetune: epochs of fine-tuning of what was assembled ("score 2"); 0 for none.
         limit: images a split, to try it out; None for all.
         command: what the record says was called.
         say: is told of each new row.
@@ -36,6 +41,7 @@ class Run:
     network: str | None = None
     width: float = 1.0
     epochs: int | None = None
+    finetune: int = 0
     limit: int | None = None
     command: str | None = None
     say: Callable[[str], None] | None = None
@@ -45,7 +51,8 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """Return what figures depend on; rows of other settings are not taken up again."""
         keys = ("seed", "network", "width", "epochs", "limit")
-        return {key: getattr(self, key) for key in keys}
+        found = {key: getattr(self, key) for key in keys}
+        return found | ({"finetune": self.finetune} if self.finetune else {})
 
     @property
     def path(self) -> Path:
@@ -61,6 +68,35 @@ class Run:
     def sources(self) -> Sources:
         """Return the data sets and the published models, each opened once."""
         return Sources(self.data, self.limit)
+
+    def subject(self, dataset: str, recipe: Recipe | None = None) -> Subject:
+        """Return a source model with its data: published, or trained here by a recipe (see `own_recipe`)."""
+        known = self.__dict__.setdefault("_subjects", {})
+        key = dataset, recipe
+        if key not in known:
+            known[key] = self._subject(dataset, recipe or self.own_recipe)
+        found: Subject = known[key]
+        return found
+
+    @property
+    def own_recipe(self) -> Recipe | None:
+        """Return how the source model is trained here, None for a published one.
+
+        Published ResNets are taken at full width, unless epochs are asked for.
+        """
+        if self.network in PUBLISHED and self.width == 1 and self.epochs is None:
+            return None
+        return Recipe(self.network or "resnet20", self.width, self.epochs or 200)
+
+    def _subject(self, dataset: str, recipe: Recipe | None) -> Subject:
+        data, folder = self.sources.data(dataset), self.out / "sources"
+        if recipe is None:
+            name = f"{dataset}_{self.network or 'resnet20'}"
+            whole = self.sources.published(name)
+        else:
+            name = recipe.file(dataset, self.seed, len(data.train))
+            whole = trained(recipe, dataset, data, PREPROCESS[dataset], folder, self.seed, self.stages)
+        return Subject(name, whole, data, folder, self.seed, self.stages)
 
     def row(self, key: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return a row of the record, worked out by `work` if it is not there yet, and written at once."""

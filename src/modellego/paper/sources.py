@@ -9,12 +9,15 @@ import torch
 from modellego.brick import Brick
 from modellego.data import Data, ImageSet, load_data
 from modellego.errors import DataError
+from modellego.preprocess import Preprocess
 from modellego.sources import load_source
 from modellego.whole import whole_brick
 
-NORMS = {
-    "cifar10": ("0.4914,0.4822,0.4465", "0.2023,0.1994,0.2010"),
-    "cifar100": ("0.5070,0.4865,0.4409", "0.2673,0.2564,0.2761"),
+PREPROCESS = {
+    "cifar10": Preprocess(3, 32, 32, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+    "cifar100": Preprocess(3, 32, 32, (0.5070, 0.4865, 0.4409), (0.2673, 0.2564, 0.2761)),
+    "mnist": Preprocess(1, 28, 28, (0.1307,), (0.3081,)),
+    "fashion-mnist": Preprocess(1, 28, 28, (0.2860,), (0.3530,)),
 }
 HUBS = {
     "cifar10": "uoft-cs/cifar10",
@@ -69,22 +72,25 @@ class Sources:
         whole = load_data(str(self.place(name)))
         if whole.test is None:
             raise DataError(f"{name} in {self.folder} has no test part to score on: add it")
-        return Data(self.some(whole.train), self.some(whole.test))
-
-    def some(self, images: ImageSet) -> ImageSet:
-        """Return the first images of every class, about `limit` in all."""
-        if self.limit is None:
-            return images
-        each = max(1, self.limit // len(images.classes))
-        return images.subset(np.sort(np.concatenate([images.of_class(k)[:each] for k in range(len(images.classes))])))
+        return Data(some(whole.train, self.limit), some(whole.test, self.limit))
 
     def _published(self, name: str) -> Brick:
         """Load a published CIFAR ResNet (`cifar10_resnet20`) the way a user does, whole."""
         dataset, network = name.split("_")
-        mean, std = NORMS[dataset]
+        norm = PREPROCESS[dataset]
         names = self.data(dataset).classes
         file = self.model(name)
-        found = load_source(f"zoo:{network}", weights=str(file), input_size=32, mean=mean, std=std, class_names=names)
+        found = load_source(
+            f"zoo:{network}", weights=str(file), input_size=32, mean=norm.mean, std=norm.std, class_names=names
+        )
         whole = whole_brick(found.model, found.preprocess, found.classes, name)
         whole.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return whole
+
+
+def some(images: ImageSet, limit: int | None) -> ImageSet:
+    """Return the first images of every class, about `limit` in all; all without a limit."""
+    if limit is None or limit >= len(images):
+        return images
+    each = max(1, limit // len(images.classes))
+    return images.subset(np.sort(np.concatenate([images.of_class(k)[:each] for k in range(len(images.classes))])))

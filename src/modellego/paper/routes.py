@@ -1,0 +1,88 @@
+"""Decision routes of "dog" and "automobile" through a LeNet-5 and a ResNet-20, as pages and pictures."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modellego.errors import MissingExtraError
+from modellego.paper.markdown import table
+from modellego.paper.registry import Reproduction
+from modellego.paper.run import Run
+from modellego.paper.train import Recipe
+from modellego.routes import RouteGraph, render_html, roles, routes, save_picture
+
+Row = dict[str, Any]
+CLASSES = "dog,automobile"
+THRESHOLD = 0.2
+EPOCHS = 10
+
+
+def run(run: Run) -> None:
+    """Follow both classes through both networks; the files are written beside the record."""
+    lenet = Recipe("lenet5", 1.0, run.epochs or EPOCHS, 0.02, 128)
+    run.row("lenet5", partial(_followed, run, "lenet5", lenet))
+    run.row(run.network or "resnet20", partial(_followed, run, run.network or "resnet20", None))
+
+
+def _followed(run: Run, name: str, recipe: Recipe | None) -> Row:
+    subject = run.subject("cifar10", recipe)
+    (graph,) = routes(subject.whole, subject.data, CLASSES, threshold=THRESHOLD, title=f"Decision routes, {name}")
+    page = run.out / f"routes-{name}.html"
+    page.write_text(render_html(graph), encoding="utf-8")
+    for ending in (".png", ".svg"):
+        try:
+            save_picture(graph, page.with_suffix(ending))
+        except MissingExtraError as error:
+            run.record.say(f"no picture: {error}")
+    task = [subject.whole.classes.index(c) for c in graph.classes]
+    base = subject.base(range(len(subject.whole.classes)))
+    return {"accuracy": base["base"], "classes": [subject.whole.classes[k] for k in task], "layers": _layers(graph)}
+
+
+def _layers(graph: RouteGraph) -> list[Row]:
+    found = []
+    for number, layer in enumerate(graph.layers):
+        if layer.channels and layer.kind not in ("input", "logits"):
+            role = roles(graph, number, THRESHOLD)
+            private = [int(np.sum(role == k)) for k in range(len(graph.classes))]
+            shared, unused = int(np.sum(role == -1)), int(np.sum(role == -2))
+            found.append(
+                {
+                    "layer": layer.name,
+                    "channels": layer.channels,
+                    "private": private,
+                    "shared": shared,
+                    "unused": unused,
+                }
+            )
+    return found
+
+
+def tables(rows: dict[str, Row]) -> str:
+    """Return a table a network: channels private to each class, shared and unused, by layer."""
+    parts = []
+    for name, row in rows.items():
+        lines = [[v["layer"], v["channels"], *v["private"], v["shared"], v["unused"]] for v in row["layers"]]
+        header = ["layer", "channels", *(f"{c} alone" for c in row["classes"]), "shared", "unused"]
+        parts += [f"**{name}** (accuracy on all ten classes {100 * row['accuracy']:.2f} %):", table(header, lines)]
+    return "\n\n".join(parts)
+
+
+def plot(rows: dict[str, Row], folder: Path) -> list[Path]:
+    """Return the files that were written with the rows."""
+    files = [folder / f"routes-{name}{ending}" for name in rows for ending in (".png", ".svg", ".html")]
+    return [f for f in files if f.is_file()]
+
+
+REPRODUCTION = Reproduction(
+    name="routes",
+    title="Decision routes",
+    shows='draws the routes of "dog" and "automobile" through a LeNet-5, channels of one class apart from shared ones.',
+    differs=f"a LeNet-5 trained on CIFAR-10 by the command in {EPOCHS} epochs, and a published ResNet-20; a channel "
+    f"counts from a relative contribution of {THRESHOLD} on, which the page's slider changes.",
+    run=run,
+    table=tables,
+    plot=plot,
+)

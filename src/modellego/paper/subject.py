@@ -1,0 +1,157 @@
+"""A source model under study, whole, with its data: base scores, surest images, and tasks taken apart.
+
+What takes a pass over a whole part of the data (the true classes' probabilities, the logits of the test images) is
+worked out once and kept on disk beside the trained models.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modellego.brick import Brick
+from modellego.choose import Choice, draw_calibration, network_input
+from modellego.contribution.relevance import Thresholds, plan_flow, relevance, relevant_sets, set_scores
+from modellego.contribution.samples import select_samples
+from modellego.contribution.stream import ClassSums, class_sums
+from modellego.cut import cut, rescue
+from modellego.data import Data, ImageSet
+from modellego.disassemble import Job, prepare, repair
+from modellego.evaluate import cost, logits_of, restricted, score
+from modellego.paper.sources import some
+from modellego.progress import Stages, silent
+from modellego.provenance import describe
+
+Row = dict[str, Any]
+SAMPLES = {10: 50, 100: 5}  # images a class that contributions come from, by number of classes: the paper's 1 %
+REFIT_IMAGES = 2000  # in all, but no more than 200 a class
+BATCH = 100
+
+
+class Subject:
+    """A source, whole, and its data by its own classes.
+
+    `name` tells what is kept in `folder` from that of other sources and data.
+    """
+
+    def __init__(
+        self, name: str, whole: Brick, data: Data, folder: Path, seed: int = 0, stages: Stages = silent
+    ) -> None:
+        assert data.test is not None
+        self.name, self.whole, self.seed, self.stages = name, whole, seed, stages
+        self.data = data.for_model(whole.classes)
+        assert self.data.test is not None
+        self.train: ImageSet = self.data.train
+        self.test: ImageSet = self.data.test
+        self.folder = folder
+
+    @cached_property
+    def test_logits(self) -> Tensor:
+        """Return the source's logits of its test part, float32 `[N, C]`."""
+        return torch.from_numpy(self._kept("test", self.test))
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Return the softmax probability of the true class of all training images, `[N]`."""
+        logits = torch.from_numpy(self._kept("train", self.train)).double()
+        true = torch.from_numpy(self.train.labels)[:, None]
+        found: NDArray[np.float64] = logits.softmax(1).gather(1, true)[:, 0].numpy()
+        return found
+
+    def base(self, task: Sequence[int]) -> Row:
+        """Return the source's accuracy on a task's test images, with all its logits and with the task's."""
+        found = self.test.select(task)
+        (places,) = np.nonzero(np.isin(self.test.labels, task))
+        base, inside = restricted(self.test_logits[places], list(task), found.labels)
+        spent = cost(self.whole)
+        size = {"macs_base": spent.macs, "parameters_base": spent.parameters}
+        return {"images": len(places), "base": base, "restricted": inside, **size}
+
+    def score(self, brick: Brick, task: Sequence[int], limit: int | None = None) -> Row:
+        """Return a brick's accuracy on its task's test images (the first `limit`, classes alike), and its cost."""
+        return {"accuracy": accuracy(brick, some(self.test.select(task), limit), self.stages), **size(brick)}
+
+    def apart(self, classes: str, per_class: int | None = None) -> "Apart":
+        """Begin to take a task apart: its samples run through the network once."""
+        per_class = per_class or SAMPLES.get(len(self.whole.classes), 50)
+        return Apart(self, prepare(self.whole, Data(self.train), classes), per_class)
+
+    def _kept(self, part: str, images: ImageSet) -> NDArray[np.float32]:
+        """Return the source's logits of a part of the data, from disk if they are there."""
+        file = self.folder / f"{self.name}-{part}-{len(images)}.npy"
+        if file.is_file():
+            known: NDArray[np.float32] = np.load(file, allow_pickle=False)
+            return known
+        with self.stages(f"{part} images", "images") as update:
+            found = logits_of(self.whole, images, progress=update).float().numpy()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = file.with_suffix(".partial.npy")
+        np.save(partial, found)
+        partial.replace(file)
+        return found
+
+
+class Apart:
+    """One task of a source on its way to be taken apart, at any thresholds, from one contribution pass."""
+
+    def __init__(self, subject: Subject, job: Job, per_class: int) -> None:
+        self.subject, self.job, self.per_class = subject, job, per_class
+        self.task = job.task
+        self.flow = plan_flow(job.network, job.channels)
+
+    @cached_property
+    def sums(self) -> tuple[tuple[int, ClassSums], ...]:
+        """Return each class's summed contributions."""
+        train = self.subject.train
+        chosen = select_samples(self.subject.probabilities, train.labels, self.task, per_class=self.per_class)
+        samples = (
+            (label, network_input(self.subject.whole, train.subset(places)).split(BATCH))  # type: ignore[no-untyped-call]
+            for label, places in chosen.items()
+        )
+        with self.subject.stages("contribution", "classes"):
+            return tuple(class_sums(self.job.network, samples, channel_map=self.job.channels))
+
+    def choice(self, thresholds: Thresholds) -> Choice:
+        """Return what any class of the task finds relevant (see `modellego.choose.by_thresholds`)."""
+        channels = self.job.channels
+        keep, scores = np.zeros(channels.n_sets, dtype=np.bool_), np.zeros(channels.n_sets)
+        for label, sums in self.sums:
+            found = relevance(self.flow, channels, sums, label, thresholds)
+            keep |= relevant_sets(channels, found)
+            scores = np.maximum(scores, set_scores(channels, found))
+        kept, rescued = rescue(channels, keep, scores)
+        return Choice(kept, tuple(rescued))
+
+    def brick(self, thresholds: Thresholds | None = None, refit: bool = False) -> Brick:
+        """Return the brick at some thresholds (by default the paper's), cut alone or repaired in closed form."""
+        chosen = thresholds or Thresholds()
+        choice = self.choice(chosen)
+        job = self.job
+        small = cut(job.network, job.channels, choice.keep, job.task)
+        report = repair(job, choice, small, self.inputs, stages=self.subject.stages) if refit else None
+        options = {"samples": {"per_class": self.per_class}, "thresholds": vars(chosen), "seed": self.subject.seed}
+        return describe(self.subject.whole, small, job.task, job.channels, choice, "contribution", options, report)
+
+    @cached_property
+    def inputs(self) -> Tensor:
+        """Return the images that a refit sees, as network input."""
+        each = min(200, max(1, REFIT_IMAGES // len(self.task)))
+        return draw_calibration(self.subject.whole, self.subject.train, self.task, each, self.subject.seed).inputs
+
+
+def size(brick: Brick) -> Row:
+    """Return what a brick costs, and how much of its source was kept."""
+    spent = cost(brick)
+    kept = {} if brick.info.cut is None else {"kept_sets": brick.info.cut.kept, "sets": brick.info.cut.total}
+    return {"macs": spent.macs, "parameters": spent.parameters, **kept}
+
+
+def accuracy(brick: Brick, images: ImageSet, stages: Stages = silent) -> float:
+    """Return the plain accuracy on images labelled by the brick's classes."""
+    with stages("score", "images") as update:
+        return score(logits_of(brick, images, progress=update), images.labels).accuracy
