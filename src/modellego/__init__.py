@@ -10,7 +10,7 @@ from modellego.brick import Assembled, Brick, load
 from modellego.choose import Samples
 from modellego.contribution.relevance import Thresholds
 from modellego.disassemble import disassemble
-from modellego.errors import AssemblyError, CaptureError, CutError, DataError, FormatError, LegoError
+from modellego.errors import AssemblyError, CaptureError, CutError, DataError, FormatError, LegoError, SourceError
 from modellego.evaluate import Evaluation, evaluate
 from modellego.locate import Budget
 from modellego.preprocess import Preprocess
@@ -30,6 +30,7 @@ __all__ = [
     "LegoError",
     "Preprocess",
     "Samples",
+    "SourceError",
     "Thresholds",
     "assemble",
     "disassemble",

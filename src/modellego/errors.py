@@ -9,6 +9,10 @@ class CaptureError(LegoError):
     """The model cannot be captured: it is no classifier, or it uses an op that is not on the closed list."""
 
 
+class SourceError(LegoError):
+    """A source model cannot be had: unknown name, missing file, weights that do not fit."""
+
+
 class DataError(LegoError):
     """The data cannot be used: unknown classes, a class without images, corrupt images, wrong channels."""
 

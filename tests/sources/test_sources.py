@@ -13,9 +13,9 @@ from torch import nn
 
 from modellego import zoo
 from modellego.data import load_data
-from modellego.errors import MissingExtraError
+from modellego.errors import MissingExtraError, SourceError
 from modellego.preprocess import apply
-from modellego.sources import SourceError, load_source, parse_size, read_class_names, read_weights
+from modellego.sources import load_source, parse_size, read_class_names, read_weights
 
 Saver = Callable[..., Path]
 

@@ -7,7 +7,7 @@ from modellego.brick.build import build_brick, encode_brick, expected_of
 from modellego.brick.card import model_card
 from modellego.brick.document import MAX_BYTES, dump_document, parse_document, read_json
 from modellego.brick.folder import foreign_files, write_folder
-from modellego.brick.model import Assembled, Brick
+from modellego.brick.model import Assembled, Brick, Piece
 from modellego.brick.weights import dump_weights, read_plain_file, read_weights
 from modellego.errors import FormatError
 
@@ -33,6 +33,9 @@ def save(brick: Brick | Assembled, path: str | Path, force: bool = False) -> Pat
     files = {DOCUMENT: text.encode(), WEIGHTS: weights, CARD: model_card(brick, len(weights)).encode()}
     write_folder(target, files, replace=force)
     return target
+
+
+Piece.save = save  # type: ignore[assignment]  # a function of a class is a method of its objects
 
 
 def load(path: str | Path) -> Brick | Assembled:

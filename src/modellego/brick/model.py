@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, Protocol, cast
 
 import torch
 from torch import fx, nn
@@ -15,10 +15,23 @@ from modellego.errors import AssemblyError, DataError, FormatError
 from modellego.preprocess import apply
 
 
-class _Piece(nn.Module):
-    """What a brick and an assembled brick have in common."""
+class Saver(Protocol):
+    """The method `save` of bricks."""
+
+    def __call__(self, path: str | Path, force: bool = False) -> Path:
+        """Write the brick to a directory; see `modellego.brick.save`."""
+        ...
+
+
+class Piece(nn.Module):
+    """What a brick and an assembled brick have in common.
+
+    `save` is a function of `modellego.brick.disk`, which makes it a method here: what is written is built again first,
+    so the disk knows the bricks, and the bricks know nothing of the disk.
+    """
 
     info: BrickInfo
+    save: ClassVar[Saver]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -29,14 +42,8 @@ class _Piece(nn.Module):
         """Return which rows of this brick's logits `[B, C]` its reject rule turns away, bool `[B]`."""
         return predict_reject(logits, self.info.reject)
 
-    def save(self, path: str | Path, force: bool = False) -> Path:
-        """Write the brick to a directory; see `modellego.brick.save`."""
-        from modellego.brick.disk import save
 
-        return save(cast(Any, self), path, force)
-
-
-class Brick(_Piece):
+class Brick(Piece):
     """A classifier of one network: `network(apply(info.preprocess, images))`.
 
     `network` is the captured graph, `info` what the brick says about itself. It starts in eval mode.
@@ -92,7 +99,7 @@ class Brick(_Piece):
         return annotate(self.network, cast(tuple[int, ...], self.info.input_shape))
 
 
-class Assembled(_Piece):
+class Assembled(Piece):
     """Bricks side by side on the same images, and a joint that makes their outputs one row of logits.
 
     Raises:

@@ -6,14 +6,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from modellego.errors import LegoError
+from modellego.errors import SourceError
 
 Numbers = str | float | Sequence[float]
 Size = str | int | Sequence[int]
-
-
-class SourceError(LegoError):
-    """A source model cannot be had: unknown name, missing file, weights that do not fit."""
 
 
 def parse_size(size: Size | None) -> tuple[int, int] | None:

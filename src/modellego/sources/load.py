@@ -8,8 +8,9 @@ from pathlib import Path
 
 from torch import nn
 
+from modellego.errors import SourceError
 from modellego.preprocess import Preprocess
-from modellego.sources.given import Numbers, Size, SourceError, parse_numbers, parse_size, read_class_names
+from modellego.sources.given import Numbers, Size, parse_numbers, parse_size, read_class_names
 from modellego.sources.makers import Wishes, from_file, from_timm, from_torchvision, from_zoo
 
 

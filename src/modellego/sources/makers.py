@@ -12,8 +12,7 @@ from torch import nn
 
 from modellego import zoo
 from modellego.data.classes import near
-from modellego.errors import LegoError, MissingExtraError
-from modellego.sources.given import SourceError
+from modellego.errors import LegoError, MissingExtraError, SourceError
 from modellego.sources.weights import Shapes, fill, meta_shapes, misfit, read_weights, shapes_of
 
 UNTRAINED = "random"  # as `weights`: leave the network untrained

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modellego.sources.given import SourceError
+from modellego.errors import SourceError
 
 Shapes = Mapping[str, torch.Size]
 
