@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 from tests.assemble.nets import relative
@@ -120,3 +121,10 @@ def test_prior_takes_as_many_labelled_images_of_each_class() -> None:
 def test_images_without_labels_are_refused_where_labels_are_read() -> None:
     with pytest.raises(AssemblyError, match="prior"):
         assemble(bricks(), calibrate="head", data=digits(), unlabelled=torch.zeros(1, 1, 8, 8))
+
+
+def test_prior_takes_no_more_of_a_class_than_of_the_rarest() -> None:
+    train = digits().train
+    few = np.concatenate([train.of_class(k)[: 5 if k == 3 else 20] for k in range(10)])
+    made = assemble(bricks(), calibrate="prior", data=train.subset(np.sort(few)), per_class=None)
+    assert "on 50 images" in made.info.notes

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +55,8 @@ def calibrated(
     the concatenation is kept. `prior` takes no notice of the labels, and so cannot tell.
     """
     if method == "prior":
-        return calibrated_without_labels(bricks, classes, _batches(bricks, images), len(images), stages)
+        shown = _as_often(images)
+        return calibrated_without_labels(bricks, classes, _batches(bricks, shown), len(shown), stages)
     dtype = next((p.dtype for b in bricks for p in b.parameters()), torch.float32)
     if method == "affine":
         anchor = concatenated_head([_identity(b) for b in bricks])
@@ -135,6 +137,13 @@ def _rows(bricks: Sequence[Piece], images: ImageSet, views: int, seed: int, stag
 def _batches(bricks: Sequence[Piece], images: ImageSet) -> Iterator[Tensor]:
     together = nn.ModuleList(bricks)
     return (batch for batch, _ in image_batches(cast(Assembled, together), images))
+
+
+def _as_often(images: ImageSet) -> ImageSet:
+    """Return as many images of each class as there are of the rarest."""
+    places = [images.of_class(k) for k in range(len(images.classes))]
+    least = min(map(len, places))
+    return images.subset(np.sort(np.concatenate([p[:least] for p in places])))
 
 
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:

@@ -40,6 +40,24 @@ def own_samples(images: ImageSet, classes: Sequence[str], per_class: int | None,
     return known.subset(np.sort(np.concatenate(picked)))
 
 
+def other_samples(
+    images: ImageSet, classes: Sequence[str], per_class: int, taken: int | None, seed: int = 0
+) -> ImageSet:
+    """Draw up to `per_class` images of each class behind the `taken` that `own_samples` draws with the same seed.
+
+    A class with no image left gives those it has.
+
+    Raises:
+        DataError: a class has no images, or a label fits two classes.
+    """
+    known = images.for_model(classes)
+    known.need(range(len(classes)))
+    random = np.random.default_rng(seed)
+    orders = [random.permutation(known.of_class(label)) for label in range(len(classes))]
+    picked = [(order if taken is None or taken >= len(order) else order[taken:])[:per_class] for order in orders]
+    return known.subset(np.sort(np.concatenate(picked)))
+
+
 @torch.no_grad()
 def network_inputs(brick: Brick, images: ImageSet, batch_size: int = 100) -> list[Tensor]:
     """Return what a brick's network reads for the images, in batches."""

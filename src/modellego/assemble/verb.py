@@ -12,10 +12,12 @@ from modellego.assemble.ends import bare, with_joint, without_selection
 from modellego.assemble.heads import VIEWS
 from modellego.assemble.padded import Member, check_padded, pad
 from modellego.assemble.parallel import parallel
-from modellego.assemble.samples import PER_CLASS, Source, network_inputs, own_samples, train_images
+from modellego.assemble.reject import HELD, STATISTIC, check_rule, with_reject_rule
+from modellego.assemble.samples import PER_CLASS, Source, network_inputs, other_samples, own_samples, train_images
 from modellego.assemble.scaling import LayerScaling, logit_factors, scale_layers
 from modellego.assemble.topology import match
 from modellego.brick import Assembled, Brick, BrickInfo, Joint
+from modellego.brick.reject import Statistic
 from modellego.data import ImageSet
 from modellego.errors import AssemblyError
 from modellego.evaluate import logits_of
@@ -38,6 +40,8 @@ def assemble(
     per_class: int | None = PER_CLASS,
     views: int = VIEWS,
     unlabelled: Tensor | None = None,
+    reject: float | None = None,
+    reject_by: Statistic = STATISTIC,
     seed: int = 0,
     stages: Stages = silent,
 ) -> Piece:
@@ -59,6 +63,9 @@ def assemble(
         per_class: how many images a class scaling and calibration take; None for all.
         views: how many altered views of each image calibration sees beside it.
         unlabelled: images for `prior` instead of `data`, float `[N, c, h, w]` in [0,1].
+        reject: the share of images of its own classes that the model still answers, such as 0.95; of the rest it says
+            "none of these". The threshold is taken from images of `data` beyond those of scaling and calibration.
+        reject_by: the statistic: `energy`, `max_logit`, `max_probability` or `margin`.
         seed: of the choice of images and views.
         stages: follows the long parts.
 
@@ -84,6 +91,8 @@ def assemble(
     _check_words(layout, scale, method)
     if unlabelled is not None and method != "prior":
         raise AssemblyError(f"images without labels serve calibrate='prior', not {method!r}")
+    check_rule(reject, reject_by)
+    known = None if reject is None else train_images(data, f"reject={reject:g}")
     classes = _check_bricks(bricks, names, layout, scale, merge_equal_classes)
     bricks = _refuse_early(bricks, names, layout, scale)
     notes = [f"Assembled from {', '.join(names)}: layout {layout}, scaling {scale}, calibration {method}."]
@@ -105,7 +114,12 @@ def assemble(
             found = calibrated(bricks, classes, images, method, views=views, seed=seed, stages=stages)
         bricks, joint = found.bricks, found.joint
         notes.append(found.told)
-    return _laid_out(bricks, names, layout, classes.classes, joint, " ".join(notes))
+    made = _laid_out(bricks, names, layout, classes.classes, joint, " ".join(notes))
+    if reject is None or known is None:
+        return made
+    taken = 0 if scale == "none" and method == "none" else per_class
+    held = other_samples(known, made.classes, HELD, taken, seed)
+    return with_reject_rule(made, held, reject, reject_by, seed=seed, stages=stages)
 
 
 def _check_words(layout: str, scale: str, method: str) -> None:
