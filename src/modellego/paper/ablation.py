@@ -82,9 +82,9 @@ REPRODUCTION = Reproduction(
     title="Ablation of assembling",
     shows="compares base, padding, and padding with parameter scaling; its figures are not at hand.",
     differs="the sources are published ResNet-20s unless `--network` names one; equally many test images of every "
-    "class are scored; scaling and calibration see 20 training images a class; scaling *layers* is the poster's, *logits* "
-    "the published software's; calibration (a scale and a shift a class, or a common head, kept only where held-out "
-    "images say that it helps) and refit are ours. *By source*: accuracy on the classes of each brick.",
+    "class are scored; scaling and calibration see 20 training images a class; scaling *layers* is the poster's, "
+    "*logits* the published software's; calibration (a scale and a shift a class, or a common head, kept only where "
+    "held-out images say that it helps) and refit are ours. *By source*: accuracy on the classes of each brick.",
     run=run,
     table=tables,
     plot=plot,

@@ -64,10 +64,10 @@ REPRODUCTION = Reproduction(
     shows="assembles components of CIFAR-10 and CIFAR-100 models and scores them as they are (score 1) and after ten "
     "epochs of fine-tuning (score 2); base is the mean over classes of the sources' own accuracies.",
     differs="the sources are published ResNet-20s unless `--network` names one; equally many test images of every "
-    "class are scored; score 2 wants `--finetune 10`; *restricted* is the mean of the uncut sources with the task's logits "
-    "alone: no assembled model can be expected above it, as there is one decision more to take; *refit* and *common "
-    "head* are ours, and take no gradient step through the bricks. The base of the paper's that breaks its own rule is "
-    "left out.",
+    "class are scored; score 2 wants `--finetune 10`; *restricted* is the mean of the uncut sources with the task's "
+    "logits alone: no assembled model can be expected above it, as there is one decision more to take; *refit* and "
+    "*common head* are ours, without a gradient step through the bricks. The paper's base that breaks its own "
+    "rule is left out.",
     run=run,
     table=tables,
 )

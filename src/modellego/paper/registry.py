@@ -18,6 +18,8 @@ NAMES: tuple[str, ...] = (
     "curves",
     "routes",
     "heatmaps",
+    "compression",
+    "distillation",
     "graph",
     "appendix",
 )

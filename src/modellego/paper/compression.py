@@ -1,0 +1,200 @@
+"""Compression: all classes of CIFAR-10 cut to given MACs by contribution and by what other papers prune by."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modellego.brick import Brick, load, save
+from modellego.data import ImageSet
+from modellego.finetune import Settings, finetune
+from modellego.paper import plots
+from modellego.paper.cutting import Cutter, Method
+from modellego.paper.markdown import millions, percent, table
+from modellego.paper.registry import Reproduction
+from modellego.paper.run import Run
+
+Row = dict[str, Any]
+NETWORKS = ("resnet20", "resnet32")
+SHARES = (0.75, 0.5)
+SEEDS = (0, 1, 2)  # of the random criterion
+METHODS = (
+    Method("contribution", "sets"),
+    Method("contribution"),
+    Method("reconstruction"),
+    *(Method(name, "sets") for name in ("fpgm", "hrank", "l1")),
+    *(Method("random", "sets", seed) for seed in SEEDS),
+)
+CALIBRATION = 200  # images a class, for the criteria and the refit
+TUNING = 500  # images a class, the same for all
+STARTS = ("cut", "refit")
+COLUMNS = {"cut": "cut alone", "refit": "refit", "tuned cut": "cut, tuned", "tuned refit": "refit, tuned"}
+
+
+def run(run: Run) -> None:
+    """Cut and refit by every method first, then fine-tune what came out; one network after the other."""
+    for network in (run.network,) if run.network else NETWORKS:
+        begin = cache(partial(_Network, run, network))
+        run.row(f"{network} base", lambda begin=begin: begin().base())  # type: ignore[misc]
+        cells = [(share, method) for share in SHARES for method in METHODS]
+        for share, method in cells:
+            key = f"{network} {share:g} {method.name}"
+            run.row(key, lambda b=begin, s=share, m=method: b().repaired(s, m))  # type: ignore[misc]
+        for share, method in cells:
+            for start in STARTS if method.seed == SEEDS[0] else ():
+                key = f"{network} {share:g} {method.name} tuned {start}"
+                run.row(key, lambda b=begin, s=share, m=method, f=start: b().tuned(s, m, f))  # type: ignore[misc]
+
+
+class _Network:
+    """One source with its calibration images, and the bricks made of it so far, on disk."""
+
+    def __init__(self, run: Run, network: str) -> None:
+        self.subject = replace(run, network=network).subject("cifar10")
+        subject, self.folder = self.subject, run.out / "compression"
+        self.task = range(len(subject.whole.classes))
+        self.settings = Settings(epochs=run.finetune or 1, lr=0.01, held_out=0.0, precision="float32", seed=run.seed)
+        self.cutter = Cutter(
+            subject.whole,
+            subject.data,
+            f"0-{len(self.task) - 1}",
+            CALIBRATION,
+            run.seed,
+            lambda: subject.probabilities,
+            run.stages,
+        )
+        self.stages = run.stages
+
+    def base(self) -> Row:
+        """Return the uncut source's accuracy and cost."""
+        return self.subject.base(self.task)
+
+    def repaired(self, share: float, method: Method) -> Row:
+        """Score a cut, alone and with the refit."""
+        alone, repaired = (self._brick(share, method, start) for start in STARTS)
+        row = self.cutter.row(alone)
+        return {**row, "cut": row.pop("accuracy"), "refit": self.cutter.row(repaired)["accuracy"]}
+
+    def tuned(self, share: float, method: Method, start: str) -> Row:
+        """Score a brick after a short fine-tuning, on the same images in the same order for all."""
+        brick = self._brick(share, method, start)
+        done = finetune(brick, self.images, settings=self.settings, stages=self.stages)
+        assert isinstance(done.model, Brick)
+        return {**self.cutter.row(done.model), "images": done.train_images, "epochs": self.settings.epochs}
+
+    @property
+    def images(self) -> ImageSet:
+        """Return the training images of the fine-tuning."""
+        train, random = self.subject.train, np.random.default_rng(self.settings.seed)
+        chosen = [random.permutation(train.of_class(k))[:TUNING] for k in self.task]
+        return train.subset(np.sort(np.concatenate(chosen)))
+
+    def _brick(self, share: float, method: Method, start: str) -> Brick:
+        """Return a brick, from disk where an earlier row or run has made it."""
+        kept = f"{self.subject.name}-s{self.cutter.seed}-n{len(self.subject.train)}"
+        path = self.folder / f"{kept}-{share:g}-{method.name.replace(' ', '-')}-{start}.brick"
+        if path.is_dir():
+            found = load(path)
+            assert isinstance(found, Brick)
+            return found
+        made = self.cutter.cut(method, share, refit=start == "refit")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save(made, path)
+        return made
+
+
+def cells(rows: dict[str, Row], network: str, share: float) -> dict[str, Row]:
+    """Return each method's figures at one budget, the random ones' mean with their number and spread."""
+    found: dict[str, Row] = {}
+    for name in dict.fromkeys("random" if m.criterion == "random" else m.name for m in METHODS):
+        members = [m.name for m in METHODS if m.name == name or m.criterion == name == "random"]
+        own = [rows[key] for key in (f"{network} {share:g} {m}" for m in members) if key in rows]
+        if not own:
+            continue
+        cell: Row = {k: float(np.mean([r[k] for r in own])) for k in ("macs", "parameters", *STARTS)}
+        cell["seeds"], cell["spread"] = len(own), {k: _spread([r[k] for r in own]) for k in STARTS}
+        for start in STARTS:
+            tuned = rows.get(f"{network} {share:g} {members[0]} tuned {start}")
+            cell[f"tuned {start}"] = tuned["accuracy"] if tuned else None
+        found[name] = cell
+    return found
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    return float(np.ptp(values)) / 2 if len(values) > 1 else None
+
+
+def best(found: dict[str, Row], column: str) -> list[str]:
+    """Return who is best in a column, all that share the place; none where fewer than two were worked out."""
+    values = {name: cell[column] for name, cell in found.items() if cell.get(column) is not None}
+    top = max(values.values(), default=0.0)
+    return [name for name, value in values.items() if value == top] if len(values) > 1 else []
+
+
+def tables(rows: dict[str, Row]) -> str:
+    """Return a table a network and budget, and who is best in each column."""
+    parts = []
+    for network in dict.fromkeys(key.split()[0] for key in rows):
+        base = rows[f"{network} base"]
+        for share in SHARES:
+            found = cells(rows, network, share)
+            if not found:
+                continue
+            lines = [
+                [
+                    f"{name} ({cell['seeds']} seeds)" if cell["seeds"] > 1 else name,
+                    percent(cell["macs"]),
+                    percent(cell["parameters"]),
+                    *(_shown(cell, column) for column in COLUMNS),
+                ]
+                for name, cell in found.items()
+            ]
+            head = f"**{network} at {100 * share:g} % of its {millions(base['macs_base'])} MACs**; "
+            parts.append(head + f"uncut: {percent(base['base'])} on {base['images']} test images.")
+            parts.append(table(["criterion", "MACs, %", "parameters, %", *COLUMNS.values()], lines))
+            said = [f"{words}: {' and '.join(best(found, column))}" for column, words in COLUMNS.items()]
+            parts.append("Best " + "; ".join(s for s in said if not s.endswith(": ")) + ".")
+    return "\n\n".join(parts)
+
+
+def _shown(cell: Row, column: str) -> str:
+    spread = cell["spread"].get(column)
+    return percent(cell[column]) + (f" ± {100 * spread:.2f}" if spread is not None else "")
+
+
+def plot(rows: dict[str, Row], folder: Path) -> list[Path]:
+    """Draw accuracy by what was done after the cut, a line a criterion, a panel a network and budget."""
+    networks = list(dict.fromkeys(key.split()[0] for key in rows))
+    figure, axes = plots.subplots(len(networks), len(SHARES), (10, 3.6 * len(networks)))
+    for line, network in zip(axes, networks, strict=True):
+        for place, share in zip(line, SHARES, strict=True):
+            for number, (name, cell) in enumerate(cells(rows, network, share).items()):
+                points = [(i, 100 * cell[c]) for i, c in enumerate(COLUMNS) if cell.get(c) is not None]
+                colour = plots.COLOURS[number] if number < len(plots.COLOURS) else "grey"
+                place.plot(*zip(*points, strict=True), "o-", color=colour, label=name, lw=1.2, ms=4)
+            place.axhline(100 * rows[f"{network} base"]["base"], color="black", lw=1, ls="--", label="uncut")
+            place.set_xticks(range(len(COLUMNS)), list(COLUMNS.values()))
+            place.set(ylabel="accuracy, %", title=f"{network}, {100 * share:g} % of the MACs")
+    axes[0][0].legend(fontsize=7)
+    return list(plots.save(figure, folder / "compression"))
+
+
+REPRODUCTION = Reproduction(
+    name="compression",
+    title="Compression of a whole classifier",
+    shows="cuts all of CIFAR-10's classes to fewer MACs, against FPGM and HRank; its figures are not at hand.",
+    differs="published CIFAR-10 ResNets are cut along one ranking of all channel sets, to at most the MACs named (a "
+    "stream's channel costs up to 2 %, so some stay below), and scored as they are, after the closed-form refit, and "
+    f"after one epoch of fine-tuning ({TUNING} images a class, SGD at learning rate 0.01, the same images and seed for "
+    f"all). {CALIBRATION} images a class of the train part serve the criteria and the refit. L1, FPGM and HRank, which "
+    "in their papers prune each layer by a rate set by hand, compare between layers as pruning libraries do: divided by "
+    "the layer's mean, and averaged over the layers that a set ties together. Contribution is a share of its reader's "
+    "largest as it is; *per MAC* divides by the MACs that go with a set; reconstruction is the loss after a refit per "
+    "MAC; random draws from 0 to 1. Reproduced criteria are checked against their papers' formulas in tests/locate.",
+    run=run,
+    table=tables,
+    plot=plot,
+)

@@ -1,0 +1,151 @@
+"""One task of a source, cut to budgets by one criterion after the other: all else the same for each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, fx
+
+from modellego.brick import Brick
+from modellego.choose import Choice, Samples, draw_calibration, network_input, rank_sets, sample_images
+from modellego.contribution.relevance import Thresholds
+from modellego.contribution.samples import select_samples
+from modellego.cut import cut
+from modellego.data import Data
+from modellego.disassemble import prepare, repair
+from modellego.evaluate import cost
+from modellego.locate import Curve
+from modellego.progress import Stages, silent
+from modellego.provenance import describe
+
+BATCH = 250
+
+
+@dataclass(frozen=True)
+class Method:
+    """A criterion and how its scores of unlike layers and sets compare.
+
+    `per` "macs": a set's score is divided by the MACs that go with it; "sets": it stands alone. `seed` is the
+    criterion's own, which matters to `random`.
+    """
+
+    criterion: str
+    per: str = "macs"
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Return what tables call it.
+
+        >>> Method("l1", "sets").name, Method("contribution").name, Method("random", "sets", 2).name
+        ('l1', 'contribution per MAC', 'random 2')
+        """
+        number = f" {self.seed}" if self.criterion == "random" else ""
+        return self.criterion + number + (" per MAC" if self.per == "macs" else "")
+
+
+class Cutter:
+    """A task of a source with its calibration images, drawn from the train part, and its test images.
+
+    `per_class` calibration images a class serve the criteria and the refit; contributions come from the surest images
+    instead, as everywhere (`probabilities()` of the true class for all training images, where they are kept).
+    """
+
+    def __init__(
+        self,
+        whole: Brick,
+        data: Data,
+        classes: str,
+        per_class: int,
+        seed: int = 0,
+        probabilities: Callable[[], NDArray[np.float64]] | None = None,
+        stages: Stages = silent,
+    ) -> None:
+        self.whole, self.seed, self.stages, self.probabilities = whole, seed, stages, probabilities
+        self.job = prepare(whole, data, classes)
+        self.drawn = draw_calibration(whole, self.job.data.train, self.job.task, per_class, seed, held=0)
+        self.spent = cost(whole)
+        self._curves: dict[Method, Curve] = {}
+
+    @cached_property
+    def surest(self) -> tuple[Tensor, Tensor]:
+        """Return the images that contributions come from, as network input, and their labels."""
+        train, task, samples = self.job.data.train, self.job.task, Samples()
+        if self.probabilities is None:
+            chosen = sample_images(self.whole, train, task, samples, self.stages)
+        else:
+            chosen = select_samples(self.probabilities(), train.labels, task, per_class=samples.per_class)
+        part = train.subset(np.concatenate(list(chosen.values())))
+        return network_input(self.whole, part), torch.from_numpy(part.labels)
+
+    @cached_property
+    def test(self) -> tuple[list[Tensor], Tensor]:
+        """Return the task's test images as batches of network input, and their places in the task."""
+        assert self.job.data.test is not None
+        part = self.job.data.test.select(self.job.task)
+        inputs = network_input(self.whole, part).contiguous(memory_format=torch.channels_last)
+        return list(inputs.split(BATCH)), torch.from_numpy(part.labels)  # type: ignore[no-untyped-call]
+
+    def curve(self, method: Method) -> Curve:
+        """Return the method's ranking, worked out once."""
+        if method not in self._curves:
+            images = self.surest if method.criterion == "contribution" else (self.drawn.inputs, self.drawn.labels)
+            with self.stages(f"rank by {method.name}", "passes"):
+                self._curves[method] = rank_sets(
+                    self.whole,
+                    self.job.network,
+                    self.job.channels,
+                    self.job.task,
+                    method.criterion,
+                    *images,
+                    Thresholds(),
+                    seed=method.seed,
+                    per=method.per,
+                )
+        return self._curves[method]
+
+    def cut(self, method: Method, macs: float, refit: bool = False) -> Brick:
+        """Return the task cut to a share of the source's MACs, as it is or repaired in closed form."""
+        job = self.job
+        choice = Choice(self.curve(method).at(macs=macs))
+        small = cut(job.network, job.channels, choice.keep, job.task)
+        report = repair(job, choice, small, self.drawn.inputs, stages=self.stages) if refit else None
+        options: dict[str, Any] = {"macs": macs, "per": method.per, "seed": method.seed}
+        return describe(self.whole, small, job.task, job.channels, choice, method.criterion, options, report)
+
+    def row(self, brick: Brick) -> dict[str, Any]:
+        """Return a brick's accuracy on the task's test images, and what it costs beside its source."""
+        spent = cost(brick)
+        return {
+            "accuracy": self.accuracy(brick.network),
+            "macs": spent.macs / self.spent.macs,
+            "parameters": spent.parameters / self.spent.parameters,
+        }
+
+    def base(self) -> dict[str, Any]:
+        """Return the uncut source's accuracy on the task, with all its logits and with the task's."""
+        return {
+            "base": self.accuracy(self.job.network.graph, range(len(self.whole.classes))),
+            "restricted": self.accuracy(self.job.network.graph, self.job.task),
+            "images": len(self.test[1]),
+            "macs": self.spent.macs,
+        }
+
+    @torch.no_grad()
+    def accuracy(self, graph: fx.GraphModule | torch.nn.Module, logits: Sequence[int] | None = None) -> float:
+        """Return the share of right answers on the task's test images.
+
+        `logits` says which of the network's compete; its columns are the task's classes where it is None.
+        """
+        batches, labels = self.test
+        graph.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        found = torch.cat([graph(batch) for batch in batches])
+        if logits is None:
+            return float((found.argmax(1) == labels).double().mean())
+        chosen = torch.tensor(list(logits))
+        true = torch.tensor(self.job.task)[labels]
+        return float((chosen[found[:, chosen].argmax(1)] == true).double().mean())
