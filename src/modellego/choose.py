@@ -16,6 +16,7 @@ from modellego.contribution.samples import PER_CLASS, select_samples, true_class
 from modellego.contribution.stream import class_sums
 from modellego.cut import cut, rescue
 from modellego.data import ImageSet
+from modellego.errors import DataError
 from modellego.evaluate import cost, image_batches, latency
 from modellego.locate import Budget, Curve, Request, rank
 from modellego.progress import Stages, silent
@@ -27,10 +28,20 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Samples:
-    """Which training images of a class contributions are taken from: the surest `per_class`, or a `share` of them."""
+    """Which training images of a class contributions are taken from: the surest `per_class`, or a `share` of them.
+
+    Raises:
+        DataError: a share or a number that none is.
+    """
 
     per_class: int = PER_CLASS
     share: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.share is not None and not 0 < self.share <= 1:
+            raise DataError(f"the share of sample images is {self.share:g}: it must be above 0 and at most 1")
+        if self.per_class < 1:
+            raise DataError(f"{self.per_class} sample images a class were asked for: it must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -82,10 +93,18 @@ def network_input(whole: Brick, images: ImageSet) -> Tensor:
     return torch.cat([whole.prepare(batch) for batch, _ in image_batches(whole, images)])
 
 
-def draw_calibration(
-    whole: Brick, train: ImageSet, task: Sequence[int], per_class: int, seed: int, held: int = 50
-) -> Calibration:
-    """Draw up to `per_class` images of each class at random, and up to `held` others to measure on.
+def draw_calibration(whole: Brick, train: ImageSet, task: Sequence[int], per_class: int, seed: int) -> Calibration:
+    """Read the images of `draw_images` as the network's input."""
+    parts = draw_images(train, task, per_class, seed)
+    inputs = [network_input(whole, p) if len(p) else torch.empty(0, *(whole.info.input_shape or ())) for p in parts]
+    labels = [torch.from_numpy(p.labels) for p in parts]
+    return Calibration(inputs[0], labels[0], inputs[1], labels[1])
+
+
+def draw_images(
+    train: ImageSet, task: Sequence[int], per_class: int, seed: int, held: int = 50
+) -> tuple[ImageSet, ImageSet]:
+    """Draw up to `per_class` images of each class at random to fit on, and up to `held` others to measure on.
 
     A class with too few images for both gives a fifth of them to measuring.
     """
@@ -97,10 +116,7 @@ def draw_calibration(
         count = min(per_class, len(order) - min(held, len(order) // 5))
         fit.append(order[:count])
         measure.append(order[count : count + held])
-    parts = [train.subset(np.sort(np.concatenate(p))) for p in (fit, measure)]
-    inputs = [network_input(whole, p) if len(p) else torch.empty(0, *(whole.info.input_shape or ())) for p in parts]
-    labels = [torch.from_numpy(p.labels) for p in parts]
-    return Calibration(inputs[0], labels[0], inputs[1], labels[1])
+    return train.subset(np.sort(np.concatenate(fit))), train.subset(np.sort(np.concatenate(measure)))
 
 
 def by_thresholds(

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from modellego.assemble.reject import STATISTIC, add_reject_rule, check_rule
 from modellego.brick import Assembled, Brick
+from modellego.brick.reject import Statistic
 from modellego.capture.network import Network
 from modellego.channels import ChannelMap, analyse
 from modellego.choose import (
@@ -18,6 +20,7 @@ from modellego.choose import (
     by_budget,
     by_thresholds,
     draw_calibration,
+    draw_images,
     network_input,
     rank_sets,
     sample_images,
@@ -62,6 +65,8 @@ def disassemble(
     refit_images: int = REFIT_IMAGES,
     refit_data: Tensor | None = None,
     refit_options: RefitOptions | None = None,
+    reject: float | None = None,
+    reject_by: Statistic = STATISTIC,
     seed: int = 0,
     stages: Stages = silent,
 ) -> Brick:
@@ -81,6 +86,9 @@ def disassemble(
         refit_images: images a class for the refit; 0 leaves the cut as it is.
         refit_data: images to refit on instead, float `[N, c, h, w]` in [0,1]; labels are not needed.
         refit_options: see `RefitOptions`.
+        reject: the share of images of the task that the brick still answers, such as 0.95; of the rest it says "none of
+            these". The threshold is taken from images of the train part that the refit does not see.
+        reject_by: the statistic: `energy`, `max_logit`, `max_probability` or `margin`.
         seed: of the choice of refit images.
         stages: follows the long parts.
 
@@ -98,6 +106,7 @@ def disassemble(
     >>> brick.classes
     ('0', '1', '2')
     """
+    check_rule(reject, reject_by)
     job = prepare(as_brick(model, preprocess, class_names, name), data, classes)
     thresholds, samples = thresholds or Thresholds(), samples or Samples()
     budgeted = budget is not None and budget.given
@@ -126,6 +135,10 @@ def disassemble(
         options | {"seed": seed},
         report,
     )
+    if reject is not None:
+        fitted, held = draw_images(job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
+        own = (held if len(held) else fitted).select(job.task)
+        add_reject_rule(brick, own, reject, reject_by, seed=seed, stages=stages)
     return with_scores(brick, job.whole, job.task, job.data.test, stages)
 
 

@@ -126,6 +126,9 @@ def road(place: Path) -> dict[str, dict[str, Any]]:
         "assemble": ("assemble", *pair, "-o", "new.brick"),
         "merged": ("assemble", *pair, "--merge-equal-classes", "-o", "merged.brick"),
         "evaluate": ("evaluate", "two.brick", "--data", "pets", "--json"),
+        "wary": ("disassemble", *model, "--classes", "cat,dog", "--reject", "-o", "wary.brick"),
+        "wary evaluate": ("evaluate", "wary.brick", "--data", "pets", "--json"),
+        "wary predict": ("predict", "wary.brick", "pets/test/fox", "--json"),
         "predict": ("predict", "two.brick", "pets/test/cat", "--json"),
         "inspect": ("inspect", "nets.py:good", "--input-size", "8", "--json"),
     }

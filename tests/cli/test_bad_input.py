@@ -63,6 +63,27 @@ CASES = {
         "disassemble nets.py:good --data corrupt --classes cat,dog -o x.brick",
         "2.png cannot be decoded",
     ),
+    "a corrupt train image": (
+        "disassemble nets.py:good --data corrupt/test --classes cat,dog -o x.brick",
+        "2.png cannot be decoded",
+    ),
+    "a share that is none": (
+        "disassemble nets.py:Odd --data pets --classes cat --share 0 -o x.brick",
+        "share of sample images is 0",
+    ),
+    "a reject share that is none": (
+        "disassemble nets.py:Odd --data pets --classes cat --reject --reject-keep 95 -o x.brick",
+        "above 0 and at most 1",
+    ),
+    "a statistic that is none": (
+        "disassemble nets.py:Odd --data pets --classes cat --reject --reject-by luck -o x.brick",
+        "energy, max_logit, max_probability, margin",
+    ),
+    "a reject share alone": (
+        "disassemble nets.py:Odd --data pets --classes cat --reject-keep 0.9 -o x.brick",
+        "goes with --reject",
+    ),
+    "rejecting without data": ("assemble ok.brick ok.brick --reject -o x.brick", "add --data"),
     "a corrupt image": ("predict ok.brick corrupt/test/dog", "2.png cannot be decoded"),
     "no image": ("predict ok.brick none.png", "there is no image none.png"),
     "no data": (

@@ -59,6 +59,14 @@ def test_predict_names_each_file(road: Road) -> None:
     assert sum(t["probability"] for t in found[0]["top"]) == pytest.approx(1)
 
 
+def test_a_wary_brick_says_none_of_these(road: Road) -> None:
+    found = road["wary evaluate"]
+    assert found["reject"]["statistic"] == "energy"
+    assert found["off_task"]["rejected_off"] == found["off_task"]["auroc_reject"] == 1.0
+    assert {p["class"] for p in road["wary predict"]["predictions"]} == {None}
+    assert all(0 < p["probability"] <= 1 and p["rejected"] for p in road["wary predict"]["predictions"])
+
+
 def test_inspect_shows_layers_and_sets(road: Road) -> None:
     (network,) = road["inspect"]["networks"]
     assert [row["layer"] for row in network["layers"]] == ["0", "4"]

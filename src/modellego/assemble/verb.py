@@ -12,7 +12,7 @@ from modellego.assemble.ends import bare, with_joint, without_selection
 from modellego.assemble.heads import VIEWS
 from modellego.assemble.padded import Member, check_padded, pad
 from modellego.assemble.parallel import parallel
-from modellego.assemble.reject import HELD, STATISTIC, check_rule, with_reject_rule
+from modellego.assemble.reject import HELD, STATISTIC, add_reject_rule, check_rule
 from modellego.assemble.samples import PER_CLASS, Source, network_inputs, other_samples, own_samples, train_images
 from modellego.assemble.scaling import LayerScaling, logit_factors, scale_layers
 from modellego.assemble.topology import match
@@ -115,11 +115,11 @@ def assemble(
         bricks, joint = found.bricks, found.joint
         notes.append(found.told)
     made = _laid_out(bricks, names, layout, classes.classes, joint, " ".join(notes))
-    if reject is None or known is None:
-        return made
-    taken = 0 if scale == "none" and method == "none" else per_class
-    held = other_samples(known, made.classes, HELD, taken, seed)
-    return with_reject_rule(made, held, reject, reject_by, seed=seed, stages=stages)
+    if reject is not None and known is not None:
+        taken = 0 if scale == "none" and method == "none" else per_class
+        held = other_samples(known, made.classes, HELD, taken, seed)
+        add_reject_rule(made, held, reject, reject_by, seed=seed, stages=stages)
+    return made
 
 
 def _check_words(layout: str, scale: str, method: str) -> None:

@@ -26,6 +26,9 @@ def assemble(
     unlabelled: Annotated[
         list[Path] | None, typer.Option(help="For --calibrate prior: image files or folders, all classes alike often.")
     ] = None,
+    reject: o.RejectFlag = False,
+    reject_keep: o.RejectKeepOption = None,
+    reject_by: o.RejectByOption = None,
     data: o.OptionalData = None,
     test_data: o.TestDataOption = None,
     map_labels: o.MapOption = None,
@@ -54,6 +57,9 @@ def assemble(
     if (scale != "none" or (calibrate != "none" and not unlabelled)) and not data:
         wanted = f"--scale {scale}" if scale != "none" else f"--calibrate {calibrate}"
         raise LegoError(f"{wanted} needs images of the bricks' classes: add --data")
+    if reject and not data:
+        raise LegoError("--reject needs images of the bricks' classes: add --data")
+    rule_asked = o.reject_rule(reject, reject_keep, reject_by)
     pieces = [load(path) for path in bricks]
     names = _names(bricks)
     images = open_data(data, test_data) if data else None
@@ -70,6 +76,7 @@ def assemble(
         merge_equal_classes=merge_equal_classes,
         names=names,
         **given,
+        **rule_asked,
         seed=seed,
         stages=progress,
     )

@@ -39,6 +39,9 @@ def disassemble(
     refit_data: Annotated[
         list[Path] | None, typer.Option(help="Refit on these image files or folders instead; no labels needed.")
     ] = None,
+    reject: o.RejectFlag = False,
+    reject_keep: o.RejectKeepOption = None,
+    reject_by: o.RejectByOption = None,
     weights: o.WeightsOption = None,
     input_size: o.InputSizeOption = None,
     channels: o.ChannelsOption = None,
@@ -62,7 +65,8 @@ def disassemble(
     from modellego.locate import Budget, names
 
     check_target(output, force)
-    budget = Budget(macs, params, latency, max_drop, round_to)
+    rule_asked = o.reject_rule(reject, reject_keep, reject_by)
+    budget, surest = Budget(macs, params, latency, max_drop, round_to), Samples(samples, share)
     if criterion not in (*names(), "obs"):
         raise LegoError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
     if not budget.given and (round_to > 1 or criterion != "contribution"):
@@ -92,9 +96,10 @@ def disassemble(
         budget=budget,
         criterion=criterion,
         thresholds=Thresholds(conv_alpha, conv_beta, linear_alpha, linear_beta, rule),  # type: ignore[arg-type]
-        samples=Samples(samples, share),
+        samples=surest,
         refit_images=refit_images if refit else 0,
         refit_data=open_unlabelled(refit_data, opened) if refit_data and refit else None,
+        **rule_asked,
         seed=seed,
         stages=progress,
     )

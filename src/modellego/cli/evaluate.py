@@ -74,6 +74,12 @@ def evaluate(
         out().print("[yellow]There is no test data: this is scored on the data given, which may have been chosen from.")
     if found.cost.not_counted:
         out().print(f"[dim]not counted as MACs: {', '.join(found.cost.not_counted)}")
+    if found.reject is not None:
+        rule = found.reject
+        out().print(
+            f'says "none of these" where its {rule.statistic} is below {rule.threshold:.4g}: {percent(rule.rejected)} '
+            f"of its own images; right: {percent(rule.accuracy)} of all, {percent(rule.accuracy_answered)} of the rest"
+        )
     if found.off_task is not None and found.off_task.auroc is not None:
         off = found.off_task
         line = (
@@ -81,5 +87,4 @@ def evaluate(
         )
         if off.auroc_reject is not None:
             line += f", {off.auroc_reject:.3f} by its reject rule, which turns away {percent(off.rejected_off)} of them"
-            line += f" and {percent(off.rejected_on)} of its own"
         out().print(line)

@@ -1,7 +1,7 @@
 """The options that several commands share, declared once."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,3 +39,35 @@ LogitsOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of everything random.")]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="Where to write.")]
+RejectFlag = Annotated[
+    bool, typer.Option("--reject", help='Let the model say "none of these" of images it is not sure of.')
+]
+RejectKeepOption = Annotated[
+    float | None, typer.Option("--reject-keep", help="With --reject: share of its own images still answered (0.95).")
+]
+RejectByOption = Annotated[
+    str | None,
+    typer.Option("--reject-by", help="With --reject: energy, max_logit, max_probability or margin (energy)."),
+]
+
+
+def reject_rule(reject: bool, keep: float | None, by: str | None) -> dict[str, Any]:
+    """Return what the three reject options ask for, as arguments of the verbs; empty without `--reject`.
+
+    Raises:
+        LegoError: an option that goes with `--reject` stands alone, or says what there is not.
+
+    >>> reject_rule(True, None, None)
+    {'reject': 0.95, 'reject_by': 'energy'}
+    """
+    from modellego.assemble.reject import KEEP, STATISTIC, check_rule
+    from modellego.errors import LegoError
+
+    if not reject:
+        for option, given in (("keep", keep), ("by", by)):
+            if given is not None:
+                raise LegoError(f"--reject-{option} goes with --reject: add it")
+        return {}
+    share, statistic = KEEP if keep is None else keep, by or STATISTIC
+    check_rule(share, statistic)
+    return {"reject": share, "reject_by": statistic}

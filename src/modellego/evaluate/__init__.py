@@ -1,7 +1,7 @@
 """Evaluate: accuracy beside base and base restricted, cost, latency, behaviour off the task."""
 
 from modellego.evaluate.cost import Cost, cost, network_macs, node_macs
-from modellego.evaluate.evaluate import Evaluation, OffTask, evaluate, off_task, scoring_images
+from modellego.evaluate.evaluate import Evaluation, OffTask, Rejection, evaluate, off_task, rejection, scoring_images
 from modellego.evaluate.latency import Latency, latency
 from modellego.evaluate.predict import Prediction, image_batches, logits_of, predict
 from modellego.evaluate.scores import Scores, auroc, largest_probability, restricted, score
@@ -12,6 +12,7 @@ __all__ = [
     "Latency",
     "OffTask",
     "Prediction",
+    "Rejection",
     "Scores",
     "auroc",
     "cost",
@@ -24,6 +25,7 @@ __all__ = [
     "node_macs",
     "off_task",
     "predict",
+    "rejection",
     "restricted",
     "score",
     "scoring_images",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from modellego.brick import Assembled, Brick
 from modellego.brick.reject import confidence
@@ -33,6 +34,21 @@ class OffTask:
 
 
 @dataclass(frozen=True)
+class Rejection:
+    """What a model's reject rule does on its task; fractions of the images of its own classes.
+
+    `rejected` is the share turned away, `accuracy` what is answered and right, `accuracy_answered` what is right of
+    all that is answered (None where nothing is).
+    """
+
+    statistic: str
+    threshold: float
+    rejected: float
+    accuracy: float
+    accuracy_answered: float | None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """All that `evaluate` measured; fractions, not per cent. `base` and `base_restricted` are the sources' own."""
 
@@ -41,6 +57,7 @@ class Evaluation:
     cost: Cost
     base: float | None = None
     base_restricted: float | None = None
+    reject: Rejection | None = None
     off_task: OffTask | None = None
     latency: Latency | None = None
 
@@ -61,6 +78,7 @@ class Evaluation:
             "parameters": self.cost.parameters,
             "bytes": self.cost.bytes,
         }
+        found["reject"] = None if self.reject is None else vars(self.reject)
         found["off_task"] = None if self.off_task is None else vars(self.off_task)
         found["latency"] = None if self.latency is None else vars(self.latency)
         return found
@@ -110,6 +128,7 @@ def evaluate(
         cost=cost(model),
         base=base,
         base_restricted=base_restricted,
+        reject=rejection(model, logits, on_task.labels),
         off_task=off_task(model, images, logits, mapping),
         latency=timed,
     )
@@ -134,6 +153,17 @@ def scoring_images(data: ImageSet | Data | str) -> ImageSet:
     if isinstance(data, Data):
         return data.test if data.test is not None else data.train
     return data
+
+
+def rejection(model: Brick | Assembled, logits: torch.Tensor, labels: NDArray[np.int64]) -> Rejection | None:
+    """Say what a model's reject rule makes of on-task logits `[N, C]` with labels int64 `[N]`; None without a rule."""
+    rule = model.info.reject
+    if rule is None:
+        return None
+    rejected = model.predict_reject(logits).cpu().numpy()
+    right = (logits.argmax(1).cpu().numpy() == labels) & ~rejected
+    answered = None if rejected.all() else float(right.sum() / (~rejected).sum())
+    return Rejection(rule.statistic, rule.threshold, float(rejected.mean()), float(right.mean()), answered)
 
 
 def off_task(
