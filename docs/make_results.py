@@ -182,6 +182,22 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
 }
 
 
+def reproduced() -> list[str]:
+    """What the paper shows, run again: one section a reproduction that has a record, its pictures below."""
+    from modellego.paper import reproductions
+    from modellego.paper.page import section
+
+    folder, parts = ROOT / "benchmarks" / "results" / "paper", []
+    for name, reproduction in reproductions().items():
+        file = folder / f"{name}.json"
+        if file.is_file():
+            pictures = sorted(p.name for p in folder.glob("*.png") if reproduction.draws(p))
+            shown = [f"![{p.removesuffix('.png')}](../benchmarks/results/paper/{p})" for p in pictures]
+            text = section(reproduction, json.loads(file.read_text()))
+            parts.append("\n\n".join([f"## {reproduction.title}", text, *shown]) + "\n")
+    return parts
+
+
 def page() -> str:
     """Return the whole page."""
     parts = [HEAD]
@@ -189,6 +205,7 @@ def page() -> str:
         file = ROOT / "benchmarks" / "results" / f"{name}.json"
         if file.is_file():
             parts.append(section(json.loads(file.read_text())) + "\n")
+    parts += reproduced()
     return "\n".join(parts)
 
 

@@ -34,7 +34,7 @@ def test_json_and_resume(made_up: Path, tmp_path: Path, capsys: pytest.CaptureFi
     arguments = ("heatmaps", "--data", made_up, "--out", tmp_path / "out", *SMALL)
     first = process(*arguments)
     assert first["settings"]["limit"] == 60
-    assert {Path(f).name for f in first["files"]} >= {"heatmaps.json", "heatmaps.md", "heatmap-cifar10-fc3.png"}
+    assert {Path(f).name for f in first["files"]} >= {"heatmaps.json", "heatmaps.md", "heatmaps-cifar10-fc3.png"}
     main(["paper", *map(str, arguments)])
     assert json.loads(capsys.readouterr().out)["rows"] == first["rows"]
 

@@ -27,6 +27,10 @@ def paper(
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of training a source model.")] = None,
     finetune: Annotated[int, typer.Option(min=0, help="Epochs of fine-tuning what is assembled (score 2).")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Images a split, to try it out.")] = None,
+    candidates: Annotated[
+        int | None, typer.Option(min=1, help="Choose samples among this many times as many images, not all.")
+    ] = None,
+    scored: Annotated[int | None, typer.Option(min=1, help="Test images of a set that are scored; else all.")] = None,
     seed: o.SeedOption = 0,
     force: o.ForceFlag = False,
     json: o.JsonFlag = False,
@@ -53,6 +57,8 @@ def paper(
         epochs,
         finetune,
         limit,
+        candidates,
+        scored,
         " ".join(["modellego", *sys.argv[1:]]),
         note,
         progress,

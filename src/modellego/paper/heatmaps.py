@@ -70,7 +70,7 @@ def tables(rows: dict[str, Row]) -> str:
 
 def plot(rows: dict[str, Row], folder: Path) -> list[Path]:
     """Draw every map."""
-    return [f for key, row in rows.items() for f in draw(row, folder / f"heatmap-{key.split()[0]}-{row['layer']}")]
+    return [f for key, row in rows.items() for f in draw(row, folder / f"heatmaps-{key.split()[0]}-{row['layer']}")]
 
 
 REPRODUCTION = Reproduction(

@@ -21,15 +21,29 @@ def origin(document: dict[str, Any]) -> str:
 def section(reproduction: Reproduction, document: dict[str, Any]) -> str:
     """Return what a record shows: what the paper shows, what differs, how it was made, the table."""
     parts = [f"**The paper** {reproduction.shows}", f"**Here** {reproduction.differs}"]
-    limit = document["settings"].get("limit")
-    if limit:
-        said = "too few for the figures to mean anything" if limit < MEANINGFUL else "no more were decoded or scored"
-        parts.append(f"**Run on {limit:,} images a split, spread over all classes: {said}.**")
+    parts += [f"**{said}**" for said in quicker(document["settings"])]
     return "\n\n".join([*parts, reproduction.table(document["rows"]), origin(document)])
+
+
+def quicker(settings: dict[str, Any]) -> list[str]:
+    """Say by how much a run was made quicker than the whole one.
+
+    >>> quicker({"seed": 0, "scored": 4000})
+    ['Scored on 4,000 test images of each data set, spread over its classes.']
+    """
+    said = []
+    if limit := settings.get("limit"):
+        mean = ": too few for the figures to mean anything" if limit < MEANINGFUL else ""
+        said.append(f"Run on {limit:,} images a split, spread over all classes{mean}.")
+    if scored := settings.get("scored"):
+        said.append(f"Scored on {scored:,} test images of each data set, spread over its classes.")
+    if candidates := settings.get("candidates"):
+        said.append(f"Samples were chosen among {candidates} times as many training images, not among all.")
+    return said
 
 
 def page(reproduction: Reproduction, document: dict[str, Any], pictures: Sequence[Path] = ()) -> str:
     """Return the whole Markdown page, pictures named by their file beside it."""
-    shown = [f"![{p.stem}]({p.name})" for p in pictures if p.suffix != ".html"]
-    linked = [f"[{p.name}]({p.name})" for p in pictures if p.suffix == ".html"]
+    shown = [f"![{p.stem}]({p.name})" for p in pictures if p.suffix == ".png"]
+    linked = [f"[{p.name}]({p.name})" for p in pictures if p.suffix != ".png"]
     return "\n\n".join([f"# {reproduction.title}", section(reproduction, document), *shown, *linked]) + "\n"

@@ -41,6 +41,10 @@ class Reproduction:
     table: Callable[[Rows], str]
     plot: Callable[[Rows, Path], list[Path]] | None = None
 
+    def draws(self, picture: Path) -> bool:
+        """Say by its name whether a picture is this reproduction's: `NAME.png`, `NAME-anything.png`."""
+        return picture.stem == self.name or picture.stem.startswith(f"{self.name}-")
+
 
 def reproductions() -> dict[str, Reproduction]:
     """Return all reproductions by name.

@@ -6,8 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from modellego.data import Data
 from modellego.paper.record import Record
-from modellego.paper.sources import PREPROCESS, Sources
+from modellego.paper.sources import PREPROCESS, Sources, some
 from modellego.paper.subject import Subject
 from modellego.paper.train import Recipe, trained
 from modellego.progress import Stages, silent
@@ -29,6 +30,8 @@ class Run:
         epochs: of training a source model here; None for the recipe's own.
         finetune: epochs of fine-tuning of what was assembled ("score 2"); 0 for none.
         limit: images a split, to try it out; None for all.
+        candidates: how many times as many training images samples are chosen from as are taken; None for all.
+        scored: test images of each data set that are scored, classes alike; None for all.
         command: what the record says was called.
         say: is told of each new row.
         stages: follows the long parts.
@@ -43,6 +46,8 @@ class Run:
     epochs: int | None = None
     finetune: int = 0
     limit: int | None = None
+    candidates: int | None = None
+    scored: int | None = None
     command: str | None = None
     say: Callable[[str], None] | None = None
     stages: Stages = silent
@@ -52,7 +57,8 @@ class Run:
         """Return what figures depend on; rows of other settings are not taken up again."""
         keys = ("seed", "network", "width", "epochs", "limit")
         found = {key: getattr(self, key) for key in keys}
-        return found | ({"finetune": self.finetune} if self.finetune else {})
+        more = {key: getattr(self, key) for key in ("finetune", "candidates", "scored")}
+        return found | {key: value for key, value in more.items() if value}
 
     @property
     def path(self) -> Path:
@@ -96,7 +102,9 @@ class Run:
         else:
             name = recipe.file(dataset, self.seed, len(data.train))
             whole = trained(recipe, dataset, data, PREPROCESS[dataset], folder, self.seed, self.stages)
-        return Subject(name, whole, data, folder, self.seed, self.stages)
+        assert data.test is not None
+        data = Data(data.train, some(data.test, self.scored))
+        return Subject(name, whole, data, folder, self.seed, self.stages, self.candidates)
 
     def row(self, key: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return a row of the record, worked out by `work` if it is not there yet, and written at once."""

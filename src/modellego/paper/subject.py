@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modellego.brick import Brick
+from modellego.brick import Assembled, Brick
 from modellego.choose import Choice, draw_calibration, network_input
 from modellego.contribution.relevance import Thresholds, plan_flow, relevance, relevant_sets, set_scores
 from modellego.contribution.samples import select_samples
@@ -36,11 +36,19 @@ BATCH = 100
 class Subject:
     """A source, whole, and its data by its own classes.
 
-    `name` tells what is kept in `folder` from that of other sources and data.
+    `name` tells what is kept in `folder` from that of other sources and data. With `candidates`, samples are chosen
+    among that many times as many training images as are taken, evenly spread, instead of among all.
     """
 
     def __init__(
-        self, name: str, whole: Brick, data: Data, folder: Path, seed: int = 0, stages: Stages = silent
+        self,
+        name: str,
+        whole: Brick,
+        data: Data,
+        folder: Path,
+        seed: int = 0,
+        stages: Stages = silent,
+        candidates: int | None = None,
     ) -> None:
         assert data.test is not None
         self.name, self.whole, self.seed, self.stages = name, whole, seed, stages
@@ -48,7 +56,8 @@ class Subject:
         assert self.data.test is not None
         self.train: ImageSet = self.data.train
         self.test: ImageSet = self.data.test
-        self.folder = folder
+        self.folder, self.candidates = folder, candidates
+        self.per_class = SAMPLES.get(len(whole.classes), 50)
 
     @cached_property
     def test_logits(self) -> Tensor:
@@ -56,12 +65,28 @@ class Subject:
         return torch.from_numpy(self._kept("test", self.test))
 
     @cached_property
+    def pool(self) -> NDArray[np.int64]:
+        """Return the training images that samples are chosen from, ascending."""
+        if self.candidates is None:
+            return np.arange(len(self.train))
+        each = self.candidates * self.per_class
+        members = [self.train.of_class(k) for k in range(len(self.train.classes))]
+        spread = [m[np.linspace(0, len(m) - 1, min(each, len(m))).astype(np.int64)] for m in members if len(m)]
+        return np.sort(np.concatenate(spread))
+
+    @cached_property
     def probabilities(self) -> NDArray[np.float64]:
-        """Return the softmax probability of the true class of all training images, `[N]`."""
-        logits = torch.from_numpy(self._kept("train", self.train)).double()
-        true = torch.from_numpy(self.train.labels)[:, None]
+        """Return the softmax probability of the true class of the images of the pool."""
+        part = self.train.subset(self.pool)
+        logits = torch.from_numpy(self._kept("train", part)).double()
+        true = torch.from_numpy(part.labels)[:, None]
         found: NDArray[np.float64] = logits.softmax(1).gather(1, true)[:, 0].numpy()
         return found
+
+    def surest(self, task: Sequence[int], per_class: int) -> dict[int, NDArray[np.int64]]:
+        """Return each class's surest training images, as indices."""
+        chosen = select_samples(self.probabilities, self.train.labels[self.pool], task, per_class=per_class)
+        return {label: self.pool[places] for label, places in chosen.items()}
 
     def base(self, task: Sequence[int]) -> Row:
         """Return the source's accuracy on a task's test images, with all its logits and with the task's."""
@@ -78,8 +103,7 @@ class Subject:
 
     def apart(self, classes: str, per_class: int | None = None) -> "Apart":
         """Begin to take a task apart: its samples run through the network once."""
-        per_class = per_class or SAMPLES.get(len(self.whole.classes), 50)
-        return Apart(self, prepare(self.whole, Data(self.train), classes), per_class)
+        return Apart(self, prepare(self.whole, Data(self.train), classes), per_class or self.per_class)
 
     def _kept(self, part: str, images: ImageSet) -> NDArray[np.float32]:
         """Return the source's logits of a part of the data, from disk if they are there."""
@@ -108,7 +132,7 @@ class Apart:
     def sums(self) -> tuple[tuple[int, ClassSums], ...]:
         """Return each class's summed contributions."""
         train = self.subject.train
-        chosen = select_samples(self.subject.probabilities, train.labels, self.task, per_class=self.per_class)
+        chosen = self.subject.surest(self.task, self.per_class)
         samples = (
             (label, network_input(self.subject.whole, train.subset(places)).split(BATCH))  # type: ignore[no-untyped-call]
             for label, places in chosen.items()
@@ -151,7 +175,7 @@ def size(brick: Brick) -> Row:
     return {"macs": spent.macs, "parameters": spent.parameters, **kept}
 
 
-def accuracy(brick: Brick, images: ImageSet, stages: Stages = silent) -> float:
+def accuracy(brick: Brick | Assembled, images: ImageSet, stages: Stages = silent) -> float:
     """Return the plain accuracy on images labelled by the brick's classes."""
     with stages("score", "images") as update:
         return score(logits_of(brick, images, progress=update), images.labels).accuracy
