@@ -153,11 +153,12 @@ def rank_sets(
     labels: Tensor | None,
     thresholds: Thresholds,
     seed: int = 0,
+    per: str = "macs",
 ) -> Curve:
     """Rank all channel sets once by a criterion: every budget is a point of the curve that comes out."""
     spent = cost(whole)
     request = Request(network, channels, inputs, labels, task, thresholds, seed=seed)
-    return rank(criterion, request, (spent.macs, spent.parameters))
+    return rank(criterion, request, (spent.macs, spent.parameters), per)
 
 
 def by_budget(

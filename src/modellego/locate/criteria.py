@@ -69,7 +69,8 @@ def names() -> tuple[str, ...]:
 def rank(name: str, request: Request, whole: tuple[int, int], per: str = "macs") -> Curve:
     """Rank all channel sets by a criterion, per MAC or parameter saved (`per` "macs" or "params"): all budgets at once.
 
-    `per` "sets" ranks by the bare score, as pruning libraries do. `whole` holds the MACs and parameters of the uncut source that shares are counted from.
+    `per` "sets" ranks by the bare score, as pruning libraries do. `whole` holds the MACs and parameters of the uncut
+    source that shares are counted from.
     Raises `CutError` for a name that is not known, or a criterion that needs labels where there are none.
     """
     name = ALIASES.get(name, name)

@@ -188,12 +188,12 @@ REPRODUCTION = Reproduction(
     shows="cuts all of CIFAR-10's classes to fewer MACs, against FPGM and HRank; its figures are not at hand.",
     differs="published CIFAR-10 ResNets are cut along one ranking of all channel sets, to at most the MACs named (a "
     "stream's channel costs up to 2 %, so some stay below), and scored as they are, after the closed-form refit, and "
-    f"after one epoch of fine-tuning ({TUNING} images a class, SGD at learning rate 0.01, the same images and seed for "
-    f"all). {CALIBRATION} images a class of the train part serve the criteria and the refit. L1, FPGM and HRank, which "
-    "in their papers prune each layer by a rate set by hand, compare between layers as pruning libraries do: divided by "
-    "the layer's mean, and averaged over the layers that a set ties together. Contribution is a share of its reader's "
-    "largest as it is; *per MAC* divides by the MACs that go with a set; reconstruction is the loss after a refit per "
-    "MAC; random draws from 0 to 1. Reproduced criteria are checked against their papers' formulas in tests/locate.",
+    f"after one epoch of fine-tuning on {TUNING} images a class (SGD, learning rate 0.01, the same images and seed for "
+    f"all). {CALIBRATION} images a class of the train part serve the criteria and the refit. L1, FPGM and HRank prune "
+    "each layer by a rate set by hand in their papers; here they compare between layers as pruning libraries do it: "
+    "divided by the layer's mean, and averaged over the layers that a set ties together. Contribution is a share of "
+    "its reader's largest as it is; *per MAC* divides by the MACs that go with a set; reconstruction is the loss after "
+    "a refit, per MAC; random draws from 0 to 1 (mean and half the range over the seeds; the first alone is tuned).",
     run=run,
     table=tables,
     plot=plot,

@@ -67,7 +67,7 @@ class Cutter:
     ) -> None:
         self.whole, self.seed, self.stages, self.probabilities = whole, seed, stages, probabilities
         self.job = prepare(whole, data, classes)
-        self.drawn = draw_calibration(whole, self.job.data.train, self.job.task, per_class, seed, held=0)
+        self.drawn = draw_calibration(whole, self.job.data.train, self.job.task, per_class, seed)
         self.spent = cost(whole)
         self._curves: dict[Method, Curve] = {}
 

@@ -1,0 +1,66 @@
+"""Compression: from cut to fine-tuning on made-up data, the same images for all, and who is best from the rows."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from modellego.paper import Run, compression, find
+from modellego.paper.compression import best, cells, tables
+from modellego.paper.cutting import Cutter, Method
+from modellego.paper.finish import finish, starting
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compression, "METHODS", (Method("l1", "sets"), Method("random", "sets", 0)))
+    monkeypatch.setattr(compression, "SHARES", (0.5,))
+
+
+@pytest.mark.usefixtures("few")
+def test_runs_through_and_resumes_without_cutting_again(
+    run_of: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reproduction, run = find("compression"), run_of("compression")
+    starting(run)
+    reproduction.run(run)
+    page = finish(reproduction, run).page
+    assert "lenet5 at 50 % of its" in page
+    assert "nan" not in page
+    rows = run.record.document["rows"]
+    assert all(row["macs"] <= 0.5 for key, row in rows.items() if "base" not in key)
+    del rows["lenet5 0.5 l1 tuned refit"]  # the brick is on disk still
+    monkeypatch.setattr(Cutter, "cut", lambda *_: pytest.fail("cut again"))
+    reproduction.run(run)
+    assert "lenet5 0.5 l1 tuned refit" in rows
+
+
+def rows() -> dict[str, Any]:
+    size = {"macs": 0.49, "parameters": 0.5}
+    return {
+        "resnet20 base": {"base": 0.9, "restricted": 0.9, "images": 100, "macs_base": 1e6},
+        "resnet20 0.5 l1": {**size, "cut": 0.2, "refit": 0.7},
+        "resnet20 0.5 random 0": {**size, "cut": 0.1, "refit": 0.6},
+        "resnet20 0.5 random 1": {**size, "cut": 0.3, "refit": 0.8},
+        "resnet20 0.5 l1 tuned refit": {**size, "accuracy": 0.85},
+    }
+
+
+def test_random_is_the_mean_of_its_seeds() -> None:
+    cell = cells(rows(), "resnet20", 0.5)["random"]
+    assert cell["refit"] == pytest.approx(0.7)
+    assert cell["spread"]["refit"] == pytest.approx(0.1)
+    assert cell["seeds"] == 2
+
+
+def test_best_names_all_that_tie_and_nobody_alone() -> None:
+    found = {"a": {"refit": 0.5, "cut": None}, "b": {"refit": 0.5, "cut": 0.1}}
+    assert best(found, "refit") == ["a", "b"]
+    assert best(found, "cut") == []
+
+
+def test_table_of_a_run_that_was_stopped() -> None:
+    page = tables(rows())
+    assert "| l1 | 49.00 | 50.00 | 20.00 | 70.00 | – | 85.00 |" in page
+    assert "± 10.00" in page
+    assert "Best cut alone:" in page
