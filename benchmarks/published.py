@@ -5,11 +5,10 @@ Run `python benchmarks/published.py [--shared DIR]` (again, to resume); `--limit
 
 import argparse
 import os
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from modellego.assemble import assemble
@@ -20,15 +19,10 @@ from modellego.cut import cut
 from modellego.data import Data, ImageSet, load_data, resolve_classes
 from modellego.disassemble import disassemble
 from modellego.evaluate import cost, logits_of, restricted, score
-from modellego.sources import load_source
-from modellego.whole import whole_brick
+from modellego.paper.sources import Sources
 from record import RESULTS, Record
 
 SHARED = Path(os.environ.get("MODELLEGO_SHARED", Path(__file__).resolve().parents[2] / "shared"))
-NORMS = {
-    "cifar10": ("0.4914,0.4822,0.4465", "0.2023,0.1994,0.2010"),
-    "cifar100": ("0.5070,0.4865,0.4409", "0.2673,0.2564,0.2761"),
-}
 # top-1 on the full test set, per cent, as the models' own page in ../shared states it
 STATED = {"cifar10_resnet20": 92.60, "cifar10_resnet32": 93.53, "cifar100_resnet20": 68.83, "cifar100_resnet32": 70.16}
 TASKS = (("cifar10", "0-2"), ("cifar10", "3-9"), ("cifar100", "0-19"), ("cifar100", "20-69"))
@@ -41,32 +35,9 @@ class Bench:
     """The shared folder, opened once: data sets and whole source models."""
 
     def __init__(self, shared: Path, limit: int | None, seed: int) -> None:
-        self.shared, self.limit, self.seed = shared, limit, seed
-        self.data = cache(self._data)
-        self.source = cache(self._source)
-
-    def _data(self, name: str) -> Data:
-        """Read a data set; with a limit, its first images of every class in turn."""
-        whole = load_data(str(self.shared / "data" / name))
-        assert whole.test is not None
-        return Data(self._some(whole.train), self._some(whole.test))
-
-    def _some(self, images: ImageSet) -> ImageSet:
-        if self.limit is None:
-            return images
-        each = max(1, self.limit // len(images.classes))
-        return images.subset(np.sort(np.concatenate([images.of_class(k)[:each] for k in range(len(images.classes))])))
-
-    def _source(self, name: str) -> Brick:
-        """Load a published model the way a user does, whole."""
-        dataset, network = name.split("_")
-        mean, std = NORMS[dataset]
-        file = self.shared / "models" / f"{name}.safetensors"
-        names = self.data(dataset).classes
-        found = load_source(f"zoo:{network}", weights=file, input_size=32, mean=mean, std=std, class_names=names)
-        whole = whole_brick(found.model, found.preprocess, found.classes, name)
-        whole.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return whole
+        self.seed = seed
+        opened = Sources(shared, limit)
+        self.data, self.source = opened.data, opened.published
 
     def scored(self, name: str) -> dict[str, Any]:
         """Score a whole model on the full test set."""

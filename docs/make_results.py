@@ -155,30 +155,12 @@ def analysis_speed(found: list[dict[str, Any]]) -> str:
     return "\n\n".join(["## Channel analysis", table(header, rows)])
 
 
-def cora(found: dict[str, Any]) -> str:
-    """A graph network on Cora."""
-    rows = []
-    for run in found["runs"]:
-        for task in run["tasks"]:
-            shares = [task[k] / task[f"{k}_base"] for k in ("macs", "parameters")]
-            keys = ("base_accuracy", "base_restricted_accuracy", "brick_accuracy")
-            rows.append(
-                [f"{run['model']}, {task['task']}", *(percent(task[k]) for k in keys), *(percent(s) for s in shares)]
-            )
-    header = ["model, task", "base", "restricted", "brick", "MACs, %", "parameters, %"]
-    text = (
-        "PyTorch Geometric's own networks, 16 hidden channels, the standard split, at the paper's thresholds; no refit."
-    )
-    return "\n\n".join(["## Graph networks on Cora", text, table(header, rows)])
-
-
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "published": published,
     "accuracy": lambda found: accuracy_section.section(found, table, origin),
     "brick_latency": brick_latency,
     "contribution_speed": contribution_speed,
     "analysis_speed": analysis_speed,
-    "cora": cora,
 }
 
 
