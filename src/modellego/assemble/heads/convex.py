@@ -11,7 +11,7 @@ from torch import Tensor
 
 from modellego.assemble.heads.values import Anchor, Rows
 
-_SHIFT = 1e-4  # the penalties of shifts and of scales: weak, there to make the optimum unique
+_SHIFT = 1e-2  # the penalties of shifts and of scales: weak, there to make the optimum unique
 _SCALE = 1e-2
 _STRIDE = 3.0  # shifts are optimised in units of this many logits
 
