@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import accuracy_section
+import criteria_section
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results.md"
@@ -158,6 +159,8 @@ def analysis_speed(found: list[dict[str, Any]]) -> str:
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "published": published,
     "accuracy": lambda found: accuracy_section.section(found, table, origin),
+    "head_ideas": lambda found: accuracy_section.ideas(found, table, origin),
+    "criteria": lambda found: criteria_section.section(found, table, origin),
     "brick_latency": brick_latency,
     "contribution_speed": contribution_speed,
     "analysis_speed": analysis_speed,

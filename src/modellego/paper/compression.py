@@ -76,7 +76,8 @@ class _Network:
         """Score a cut, alone and with the refit."""
         alone, repaired = (self._brick(share, method, start) for start in STARTS)
         row = self.cutter.row(alone)
-        return {**row, "cut": row.pop("accuracy"), "refit": self.cutter.row(repaired)["accuracy"]}
+        size = {key: row[key] for key in ("macs", "parameters")}
+        return {**size, "cut": row["accuracy"], "refit": self.cutter.row(repaired)["accuracy"]}
 
     def tuned(self, share: float, method: Method, start: str) -> Row:
         """Score a brick after a short fine-tuning, on the same images in the same order for all."""
@@ -155,8 +156,9 @@ def tables(rows: dict[str, Row]) -> str:
             head = f"**{network} at {100 * share:g} % of its {millions(base['macs_base'])} MACs**; "
             parts.append(head + f"uncut: {percent(base['base'])} on {base['images']} test images.")
             parts.append(table(["criterion", "MACs, %", "parameters, %", *COLUMNS.values()], lines))
-            said = [f"{words}: {' and '.join(best(found, column))}" for column, words in COLUMNS.items()]
-            parts.append("Best " + "; ".join(s for s in said if not s.endswith(": ")) + ".")
+            winners = {words: " and ".join(best(found, column)) for column, words in COLUMNS.items()}
+            if any(winners.values()):
+                parts.append(f"Best {'; '.join(f'{words}: {who}' for words, who in winners.items() if who)}.")
     return "\n\n".join(parts)
 
 

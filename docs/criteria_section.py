@@ -1,0 +1,96 @@
+"""The section of the results page on criteria: one table a task and budget, and who wins, from the rows alone."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+Table = Callable[[Sequence[str], Sequence[Sequence[object]]], str]
+COLUMNS = {"cut_accuracy": "cut alone", "refit_accuracy": "with refit"}
+
+
+def section(found: Row, table: Table, origin: Callable[[Row], str]) -> str:
+    """Return the section: what is compared, the tables, and what wins."""
+    rows = found["rows"]
+    cells = gather(rows)
+    parts = ["## Criteria at equal MACs", origin(found)]
+    if found["settings"].get("limit"):
+        parts.append(f"**A trial run on {found['settings']['limit']} images a split: the figures mean nothing.**")
+    parts.append(
+        "Published ResNet-20s cut to at most the MACs named, along one ranking of all channel sets; every criterion's "
+        "score is divided by the MACs that go with a set, and the refit is the same for all. Before, *l1*, *fpgm*, "
+        "*hrank* and *activation* are divided by their mean over the layer (and averaged over the layers that a set "
+        "ties together), as pruning libraries do to compare layers; *taylor* and *contribution* compare as they are; "
+        "*reconstruction* is the loss that is left after a refit. *Contribution* sees the 50 surest training images a "
+        "class, the others the calibration images. Formulas: tests/locate/test_formulas.py; torch-pruning's own "
+        "scores, where it has them: tests/locate/test_peers.py. Mean over the calibration seeds, ± half their range; "
+        "one budget cannot always be met exactly, so the MACs reached stand beside it."
+    )
+    for task in dict.fromkeys(task for task, *_ in cells):
+        base = rows[f"{task} base"]
+        parts.append(
+            f"**{task}**: base {100 * base['base']:.2f}, restricted {100 * base['restricted']:.2f} "
+            f"({base['images']} test images)."
+        )
+        shares = list(dict.fromkeys(share for t, share, _ in cells if t == task))
+        header = ["criterion"]
+        for share in shares:
+            header += [f"MACs, % (of {100 * float(share):g})", *COLUMNS.values()]
+        lines = []
+        for criterion in dict.fromkeys(c for t, _, c in cells if t == task):
+            line = [criterion]
+            for share in shares:
+                own = cells.get((task, share, criterion), [])
+                line += [f"{100 * mean([r['macs'] for r in own]):.1f}" if own else "–"]
+                line += [shown([r[column] for r in own]) for column in COLUMNS]
+            lines.append(line)
+        parts.append(table(header, lines))
+    return "\n\n".join([*parts, verdict(cells)])
+
+
+def gather(rows: dict[str, Row]) -> dict[tuple[str, str, str], list[Row]]:
+    """Return the rows of all seeds by task, budget and criterion."""
+    cells: dict[tuple[str, str, str], list[Row]] = {}
+    for key, row in rows.items():
+        if not key.endswith(" base"):
+            dataset, classes, criterion, share, _, _ = key.split()
+            cells.setdefault((f"{dataset} {classes}", share, criterion), []).append(row)
+    return cells
+
+
+def verdict(cells: dict[tuple[str, str, str], list[Row]]) -> str:
+    """Say which criterion is best and where contribution stands, for every task and budget."""
+    said = []
+    for task, share in dict.fromkeys((t, s) for t, s, _ in cells):
+        for column, words in COLUMNS.items():
+            values = {c: mean([r[column] for r in own]) for (t, s, c), own in cells.items() if (t, s) == (task, share)}
+            if len(values) < 2:
+                continue
+            order = sorted(values, key=values.__getitem__, reverse=True)
+            text = (
+                f"- {task} at {100 * float(share):g} %, {words}: **{order[0]}** ({100 * values[order[0]]:.2f}), then "
+            )
+            text += f"{order[1]} ({100 * values[order[1]]:.2f})"
+            if "contribution" in order[2:]:
+                place = order.index("contribution") + 1
+                text += f"; contribution is number {place} of {len(order)} ({100 * values['contribution']:.2f})"
+            if "random" in order[2:]:
+                text += f"; random {100 * values['random']:.2f}"
+            said.append(text + ".")
+    return "\n".join(["What wins:", "", *said]) if said else ""
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean."""
+    return sum(values) / len(values)
+
+
+def shown(values: Sequence[float]) -> str:
+    """Write accuracies as their mean, with half their range where there are several.
+
+    >>> shown([0.5]), shown([0.5, 0.6]), shown([])
+    ('50.00', '55.00 ± 5.00', '–')
+    """
+    if not values:
+        return "–"
+    spread = f" ± {50 * (max(values) - min(values)):.2f}" if len(values) > 1 else ""
+    return f"{100 * mean(values):.2f}{spread}"
