@@ -93,3 +93,27 @@ def section(found: dict[str, Any], table: Table, origin: Callable[[dict[str, Any
             f"{r['train_images']:,} images."
         )
     return "\n\n".join(parts)
+
+
+def ideas(found: dict[str, Any], table: Table, origin: Callable[[dict[str, Any]], str]) -> str:
+    """Return the section on what else was tried for the heads."""
+    rows: Rows = found["rows"]
+    keys = ("balanced_accuracy", "right_brick", "brick_known")
+    lines = [[name, *(f"{100 * r[k]:.2f}" for k in keys)] for name, r in rows.items()]
+    bound = next((r for name, r in rows.items() if name.startswith("diagnosis")), None)
+    text = (
+        "CIFAR-10 0-2 + CIFAR-100 0-19, uncut ResNet-20s, one seed, class-balanced. *Right brick*: the share of images "
+        "whose answer comes from the brick that knows their class; *brick known*: accuracy with the other brick's "
+        "logits left out."
+    )
+    parts = ["### What else was tried for the heads", origin(found), text]
+    parts.append(table(["idea", "accuracy", "right brick", "brick known"], lines))
+    if bound is not None:
+        parts.append(
+            "The last row is no result but a diagnosis: its head was fitted on half of the test images and scored on "
+            f"the other half, where plain concatenation has {100 * bound['concatenated_on_that_half']:.2f}. A linear "
+            "head on these features, given images that the sources have never seen, gains "
+            f"{100 * (bound['balanced_accuracy'] - bound['concatenated_on_that_half']):.2f} points; that is about "
+            "where the head as offered ends too."
+        )
+    return "\n\n".join(parts)
