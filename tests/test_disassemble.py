@@ -51,6 +51,15 @@ def test_thresholds_that_keep_all_leave_the_logits_alone(net: Brick, digits: Dat
         torch.testing.assert_close(brick.eval()(images), net.eval()(images)[:, 2:6], rtol=1e-4, atol=1e-5)
 
 
+def test_a_bare_model_takes_its_class_names_from_data_with_as_many_classes(digits: Data) -> None:
+    images = Data(digits.train.select([3, 5, 7]))
+    named = ImageSet(("cat", "dog", "fox"), images.train.labels, images.train.store, images.train.where)
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    brick = disassemble(net, named, ["dog", "fox"], preprocess=Preprocess(1, 8, 8), refit_images=5)
+    assert brick.classes == ("dog", "fox")
+    assert brick.info.sources[0].of == (1, 2)
+
+
 def test_a_higher_beta_keeps_less(net: Brick, digits: Data) -> None:
     kept = []
     for beta in (0.1, 0.6):

@@ -34,7 +34,7 @@ from modellego.preprocess import Preprocess
 from modellego.progress import Stages, silent
 from modellego.provenance import describe, with_scores
 from modellego.refit import RefitOptions, RefitReport, refit
-from modellego.whole import whole_brick
+from modellego.whole import name_classes, whole_brick
 
 REFIT_IMAGES = 200
 
@@ -79,7 +79,8 @@ def disassemble(
         budget: what the brick may cost, or how much accuracy it may lose; without one the thresholds decide.
         criterion: what ranks channels under a budget, by name (`modellego.locate.names()`).
         preprocess: what an image goes through before the model, where it is not a brick.
-        class_names: the model's classes, where it is not a brick; 0, 1, ... by default.
+        class_names: the model's classes, where it is not a brick; by default those of the data where they have as many
+            as the model has logits, else 0, 1, ...
         name: what the lineage calls the source.
         thresholds: alpha and beta for convolutions and linear layers, and the rule; by default the paper's.
         samples: from which images contributions are taken.
@@ -107,7 +108,11 @@ def disassemble(
     ('0', '1', '2')
     """
     check_rule(reject, reject_by)
-    job = prepare(as_brick(model, preprocess, class_names, name), data, classes)
+    images = as_data(data)
+    whole = as_brick(model, preprocess, class_names, name)
+    if whole is not model and class_names is None:
+        name_classes(whole, images.classes)
+    job = prepare(whole, images, classes)
     thresholds, samples = thresholds or Thresholds(), samples or Samples()
     budgeted = budget is not None and budget.given
     drawn = draw_calibration(job.whole, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
@@ -149,8 +154,7 @@ def prepare(whole: Brick, data: ImageSet | Data | str | Sequence[str], classes: 
         DataError: unknown classes, a class without images, corrupt test images, or channels that do not fit.
         CutError: no channel may be cut.
     """
-    images = data if isinstance(data, ImageSet | Data) else load_data(data)
-    images = Data(images) if isinstance(images, ImageSet) else images
+    images = as_data(data)
     task = resolve_classes(classes, whole.classes)
     known = images.for_model(whole.classes)
     known.train.need(task)
@@ -163,6 +167,12 @@ def prepare(whole: Brick, data: ImageSet | Data | str | Sequence[str], classes: 
     if not channels.cuttable.any():
         raise CutError("this model has no channels that may be cut: run `modellego inspect` to see why")
     return Job(whole, known, tuple(task), network, channels)
+
+
+def as_data(data: ImageSet | Data | str | Sequence[str]) -> Data:
+    """Return data as they are, images alone as a train part, and what names data read."""
+    images = data if isinstance(data, ImageSet | Data) else load_data(data)
+    return Data(images) if isinstance(images, ImageSet) else images
 
 
 def make_curve(

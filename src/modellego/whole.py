@@ -45,3 +45,16 @@ def whole_brick(
     )
     info = BrickInfo(classes=names, input_shape=shape, preprocess=preprocess, sources=(lineage,))
     return Brick(network.graph, info)
+
+
+def name_classes(brick: Brick, names: Sequence[str]) -> None:
+    """Give a whole brick, in place, the class names of data that have as many classes as it; else leave its own.
+
+    >>> brick = whole_brick(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), Preprocess(1, 8, 8))
+    >>> name_classes(brick, ["cat", "dog"]); brick.classes
+    ('cat', 'dog')
+    """
+    if len(names) != len(brick.classes):
+        return
+    sources = tuple(source.model_copy(update={"classes": tuple(names)}) for source in brick.info.sources)
+    brick.info = brick.info.changed(classes=tuple(names), sources=sources)

@@ -8,7 +8,7 @@ from torch import nn
 
 from modellego.assemble.layout import Layout, positions_of, side_by_side, whole_groups
 from modellego.assemble.topology import Step, layer_of
-from modellego.assemble.walk import Laid, PadWalk, all_equal, as_kind_of
+from modellego.assemble.walk import Laid, PadWalk, all_equal
 from modellego.capture.layers import build_layer, describe_layer
 
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -249,6 +249,3 @@ def _made(
 
 def _and(sizes: set[int]) -> str:
     return " and ".join(map(str, sorted(sizes)))
-
-
-__all__ = ["as_kind_of", "pad_layer"]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from modellego.assemble.ends import copied_network
-from modellego.assemble.topology import Step, layer_of, match
+from modellego.assemble.topology import layer_of, match
 from modellego.capture.layers import build_layer, describe_layer
 from modellego.capture.network import Network
 from modellego.capture.ops import FAMILY, op_name
@@ -210,6 +210,3 @@ def _affine_norm(layer: Any) -> nn.Module:
     for key, buffer in buffers.items():
         new.register_buffer(key, buffer)
     return new.train(layer.training)  # type: ignore[no-any-return]
-
-
-__all__ = ["LayerScaling", "Step", "logit_factors", "scale_layers"]

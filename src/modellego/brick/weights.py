@@ -49,7 +49,7 @@ def read_plain_file(path: Path, limit: int) -> bytes:
                 raise FormatError(f"{name} has {status.st_size} bytes, more than the {limit} it may have")
             return file.read(status.st_size)
     except FileNotFoundError:
-        raise FormatError(f"{path.parent} holds no {name}: it is no brick, or an incomplete one") from None
+        raise FormatError(f"there is no {name}: this is no brick, or an incomplete one") from None
     except OSError as error:
         raise FormatError(f"{name} cannot be read: {error.strerror}") from None
 

@@ -11,7 +11,7 @@ from modellego.data import Data, image_files, load_data, load_image
 from modellego.errors import LegoError
 from modellego.preprocess import resized, with_channels
 from modellego.sources import load_source
-from modellego.whole import whole_brick
+from modellego.whole import name_classes, whole_brick
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,8 @@ def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> B
     names = source.classes
     selector = int(options.logits) if options.logits and options.logits.lstrip("-").isdigit() else options.logits
     brick = whole_brick(source.model, source.preprocess, names, source.name, selector)
-    if names is None and data is not None and len(data.classes) == len(brick.classes):
-        brick.info = brick.info.changed(
-            classes=data.classes,
-            sources=(brick.info.sources[0].model_copy(update={"classes": data.classes}),),
-        )
+    if names is None and data is not None:
+        name_classes(brick, data.classes)
     return brick
 
 

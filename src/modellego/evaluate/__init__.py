@@ -1,7 +1,16 @@
 """Evaluate: accuracy beside base and base restricted, cost, latency, behaviour off the task."""
 
 from modellego.evaluate.cost import Cost, cost, network_macs, node_macs
-from modellego.evaluate.evaluate import Evaluation, OffTask, Rejection, evaluate, off_task, rejection, scoring_images
+from modellego.evaluate.evaluate import (
+    Evaluation,
+    OffTask,
+    Rejection,
+    evaluate,
+    off_task,
+    off_task_images,
+    rejection,
+    scoring_images,
+)
 from modellego.evaluate.latency import Latency, latency
 from modellego.evaluate.predict import Prediction, image_batches, logits_of, predict
 from modellego.evaluate.scores import Scores, auroc, largest_probability, restricted, score
@@ -24,6 +33,7 @@ __all__ = [
     "network_macs",
     "node_macs",
     "off_task",
+    "off_task_images",
     "predict",
     "rejection",
     "restricted",

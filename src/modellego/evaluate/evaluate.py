@@ -166,12 +166,19 @@ def rejection(model: Brick | Assembled, logits: torch.Tensor, labels: NDArray[np
     return Rejection(rule.statistic, rule.threshold, float(rejected.mean()), float(right.mean()), answered)
 
 
+def off_task_images(
+    model: Brick | Assembled, images: ImageSet, mapping: Mapping[str, str | int] | None = None
+) -> ImageSet:
+    """Return the images of classes a model does not have, labelled as they are; there may be none."""
+    number = match_labels(images.classes, model.classes, mapping)
+    return images.subset(np.flatnonzero(number[images.labels] < 0))
+
+
 def off_task(
     model: Brick | Assembled, images: ImageSet, on_logits: torch.Tensor, mapping: Mapping[str, str | int] | None = None
 ) -> OffTask | None:
     """Compare a model's confidence on its task with that on images of other classes; None where there are none."""
-    number = match_labels(images.classes, model.classes, mapping)
-    others = images.subset(np.flatnonzero(number[images.labels] < 0))
+    others = off_task_images(model, images, mapping)
     if not len(others):
         return None
     logits = logits_of(model, others)

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 from modellego.brick import Assembled, Brick
 from modellego.data import Data, ImageSet, load_data, match_labels
 from modellego.errors import DataError
-from modellego.evaluate import auroc, cost, largest_probability, latency, logits_of, score, scoring_images
+from modellego.evaluate import (
+    auroc,
+    cost,
+    largest_probability,
+    latency,
+    logits_of,
+    off_task_images,
+    score,
+    scoring_images,
+)
 from modellego.evaluate.scores import Scores
 from modellego.report.family import facts, groups, lineage, sizes, widths
 from modellego.report.html import render_report
@@ -181,8 +190,7 @@ def _base_scores(
 def _off_task(
     model: Brick | Assembled, images: ImageSet, on_logits: torch.Tensor, mapping: Mapping[str, str | int] | None
 ) -> OffTask | None:
-    number = match_labels(images.classes, model.classes, mapping)
-    others = images.subset(np.flatnonzero(number[images.labels] < 0))
+    others = off_task_images(model, images, mapping)
     if not len(others) or not len(on_logits):
         return None
     rule = model.info.reject
@@ -194,7 +202,7 @@ def _off_task(
         statistic = "largest softmax"
     threshold = rule.threshold if rule is not None and rule.statistic == "max_probability" else None
     told = auroc(inside, outside)
-    classes = int((number < 0).sum())
+    classes = len(np.unique(others.labels))
     return OffTask(
         inside,
         outside,
