@@ -31,7 +31,8 @@ def match(networks: Sequence[Network], names: Sequence[str]) -> list[Step]:
         if network.input_shape != networks[0].input_shape:
             raise AssemblyError(
                 f"{names[0]} reads inputs of {_size(networks[0].input_shape)} and {name} of "
-                f"{_size(network.input_shape)}: one padded network needs one input size; use layout='parallel'"
+                f"{_size(network.input_shape)}: one topology needs one input size; "
+                "use layout='parallel' and no scaling of layers"
             )
     rows = [[n for n in network.graph.graph.nodes if n.op != "get_attr"] for network in networks]
     numbers = [{node: i for i, node in enumerate(row)} for row in rows]
