@@ -13,7 +13,7 @@ from modellego.paper.cutting import Cutter, Method
 @pytest.fixture
 def cutter(run_of: Callable[[str], Run]) -> Cutter:
     subject = run_of("cutting").subject("cifar10")
-    return Cutter(subject.whole, subject.data, "2,0", 6, probabilities=lambda: subject.probabilities)
+    return Cutter(subject.whole, subject.data, "2,0", 6, surest=subject.surest)
 
 
 @pytest.mark.parametrize("method", [Method("contribution"), Method("contribution", "sets"), Method("l1", "sets")])

@@ -63,7 +63,7 @@ class _Network:
             f"0-{len(self.task) - 1}",
             CALIBRATION,
             run.seed,
-            lambda: subject.probabilities,
+            subject.surest,
             run.stages,
         )
         self.stages = run.stages
@@ -95,7 +95,8 @@ class _Network:
 
     def _brick(self, share: float, method: Method, start: str) -> Brick:
         """Return a brick, from disk where an earlier row or run has made it."""
-        kept = f"{self.subject.name}-s{self.cutter.seed}-n{len(self.subject.train)}"
+        subject = self.subject
+        kept = f"{subject.name}-s{subject.seed}-n{len(subject.train)}-c{subject.candidates or 'all'}"
         path = self.folder / f"{kept}-{share:g}-{method.name.replace(' ', '-')}-{start}.brick"
         if path.is_dir():
             found = load(path)

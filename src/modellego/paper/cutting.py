@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, fx
+from torch import Tensor
 
 from modellego.brick import Brick
 from modellego.choose import Choice, Samples, draw_calibration, network_input, rank_sets, sample_images
 from modellego.contribution.relevance import Thresholds
-from modellego.contribution.samples import select_samples
 from modellego.cut import cut
 from modellego.data import Data
 from modellego.disassemble import prepare, repair
@@ -23,6 +22,7 @@ from modellego.progress import Stages, silent
 from modellego.provenance import describe
 
 BATCH = 250
+Surest = Callable[[Sequence[int], int], dict[int, NDArray[np.int64]]]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Cutter:
     """A task of a source with its calibration images, drawn from the train part, and its test images.
 
     `per_class` calibration images a class serve the criteria and the refit; contributions come from the surest images
-    instead, as everywhere (`probabilities()` of the true class for all training images, where they are kept).
+    instead, as everywhere; `surest(task, per_class)` names them by class, where they are known already.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class Cutter:
         classes: str,
         per_class: int,
         seed: int = 0,
-        probabilities: Callable[[], NDArray[np.float64]] | None = None,
+        surest: Surest | None = None,
         stages: Stages = silent,
     ) -> None:
-        self.whole, self.seed, self.stages, self.probabilities = whole, seed, stages, probabilities
+        self.whole, self.seed, self.stages, self.choose = whole, seed, stages, surest
         self.job = prepare(whole, data, classes)
         self.drawn = draw_calibration(whole, self.job.data.train, self.job.task, per_class, seed)
         self.spent = cost(whole)
@@ -75,10 +75,10 @@ class Cutter:
     def surest(self) -> tuple[Tensor, Tensor]:
         """Return the images that contributions come from, as network input, and their labels."""
         train, task, samples = self.job.data.train, self.job.task, Samples()
-        if self.probabilities is None:
+        if self.choose is None:
             chosen = sample_images(self.whole, train, task, samples, self.stages)
         else:
-            chosen = select_samples(self.probabilities(), train.labels, task, per_class=samples.per_class)
+            chosen = self.choose(task, samples.per_class)
         part = train.subset(np.concatenate(list(chosen.values())))
         return network_input(self.whole, part), torch.from_numpy(part.labels)
 
@@ -128,24 +128,20 @@ class Cutter:
 
     def base(self) -> dict[str, Any]:
         """Return the uncut source's accuracy on the task, with all its logits and with the task's."""
+        logits, task = self._logits(self.job.network.graph), torch.tensor(self.job.task)
+        true = task[self.test[1]]
         return {
-            "base": self.accuracy(self.job.network.graph, range(len(self.whole.classes))),
-            "restricted": self.accuracy(self.job.network.graph, self.job.task),
-            "images": len(self.test[1]),
+            "base": float((logits.argmax(1) == true).double().mean()),
+            "restricted": float((task[logits[:, task].argmax(1)] == true).double().mean()),
+            "images": len(true),
             "macs": self.spent.macs,
         }
 
-    @torch.no_grad()
-    def accuracy(self, graph: fx.GraphModule | torch.nn.Module, logits: Sequence[int] | None = None) -> float:
-        """Return the share of right answers on the task's test images.
+    def accuracy(self, graph: torch.nn.Module) -> float:
+        """Return the share of right answers on the task's test images of a network whose logits are the task's."""
+        return float((self._logits(graph).argmax(1) == self.test[1]).double().mean())
 
-        `logits` says which of the network's compete; its columns are the task's classes where it is None.
-        """
-        batches, labels = self.test
+    @torch.no_grad()
+    def _logits(self, graph: torch.nn.Module) -> Tensor:
         graph.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        found = torch.cat([graph(batch) for batch in batches])
-        if logits is None:
-            return float((found.argmax(1) == labels).double().mean())
-        chosen = torch.tensor(list(logits))
-        true = torch.tensor(self.job.task)[labels]
-        return float((chosen[found[:, chosen].argmax(1)] == true).double().mean())
+        return torch.cat([graph(batch) for batch in self.test[0]])

@@ -64,9 +64,8 @@ class _Task:
         }
         if teacher == "alone":
             return row
-        graph = voice.network
-        right = self.cutter.accuracy(graph, self.task if teacher == "source" else None)
-        return row | {"teacher_accuracy": right, "teacher_macs": cost(voice).macs}
+        base = self.cutter.base() if teacher == "source" else {"restricted": self.cutter.accuracy(voice.network)}
+        return row | {"teacher_accuracy": base["restricted"], "teacher_macs": cost(voice).macs}
 
     def _brick(self) -> Brick:
         return self.cutter.cut(Method("reconstruction"), SHARE, refit=True)
