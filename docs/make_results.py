@@ -12,6 +12,7 @@ from typing import Any
 
 import accuracy_section
 import criteria_section
+import reject_section
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results.md"
@@ -161,6 +162,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "accuracy": lambda found: accuracy_section.section(found, table, origin),
     "head_ideas": lambda found: accuracy_section.ideas(found, table, origin),
     "criteria": lambda found: criteria_section.section(found, table, origin),
+    "reject": lambda found: reject_section.section(found, table, origin),
     "brick_latency": brick_latency,
     "contribution_speed": contribution_speed,
     "analysis_speed": analysis_speed,
