@@ -1,5 +1,6 @@
 """Decision routes of "dog" and "automobile" through a LeNet-5 and a ResNet-20, as pages and pictures."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,10 @@ def run(run: Run) -> None:
     """Follow both classes through both networks; the files are written beside the record."""
     lenet = Recipe("lenet5", 1.0, run.epochs or EPOCHS, 0.02, 128)
     run.row("lenet5", partial(_followed, run, "lenet5", lenet))
-    run.row(run.network or "resnet20", partial(_followed, run, run.network or "resnet20", None))
+    if run.network is None:  # epochs are the LeNet-5's alone
+        run.row("resnet20", partial(_followed, replace(run, epochs=None), "resnet20", None))
+    else:
+        run.row(run.network, partial(_followed, run, run.network, None))
 
 
 def _followed(run: Run, name: str, recipe: Recipe | None) -> Row:
