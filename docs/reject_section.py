@@ -32,10 +32,10 @@ def section(found: dict[str, Any], table: Table, origin: Callable[[dict[str, Any
     held, images = found["settings"]["held"], found["settings"]["images"]
     text = (
         f"The threshold is taken from {held} train images a class that neither refit nor head saw, and one altered "
-        f"view of each, so that {percent(keep)} % of them pass; no image of another class is used. Test images score it: up "
-        f"to {images:,} of the model's own classes, and as many of others (CIFAR-10's other classes; for the assembled "
-        "model CIFAR-100's too). *With*: what is both answered and right. The sources were trained on the calibration "
-        "images, so they are surer of these than of new ones: the last two columns show the share answered where the "
-        "threshold is taken from the images alone, and from three views of each."
+        f"view of each, so that {percent(keep)} % of them pass; no image of another class is used. Test images score "
+        f"it: up to {images:,} of the model's own classes, and as many of others (CIFAR-10's other classes; for the "
+        "assembled model CIFAR-100's too). *With*: what is both answered and right. The sources were trained on the "
+        "calibration images, so they are surer of these than of new ones: the last two columns show the share answered "
+        "where the threshold is taken from the images alone, and from three views of each."
     )
     return "\n\n".join(['## "None of these"', origin(found), text, table(header, rows)])

@@ -75,6 +75,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "without_fox/train/fox").rmdir()
     for file in (folder / "empty_fox/train/fox").iterdir():
         file.unlink()
+    (folder / "big").mkdir()
+    for i in range(20):  # of other sizes than the model's input, some grey
+        pixels = random.integers(0, 255, (10 + i, 12, 3)).astype(np.uint8)
+        Image.fromarray(pixels if i % 4 else pixels[..., 0]).save(folder / "big" / f"{i}.jpg")
     (folder / "nets.py").write_text(MODELS)
     (folder / "note.txt").write_text("no brick")
     (folder / "taken.brick").mkdir()
@@ -129,6 +133,7 @@ def road(place: Path) -> dict[str, dict[str, Any]]:
         "wary": ("disassemble", *model, "--classes", "cat,dog", "--reject", "-o", "wary.brick"),
         "wary evaluate": ("evaluate", "wary.brick", "--data", "pets", "--json"),
         "wary predict": ("predict", "wary.brick", "pets/test/fox", "--json"),
+        "unlabelled": ("disassemble", *model, "--classes", "0-1", "--refit-data", "big", "-o", "unlabelled.brick"),
         "predict": ("predict", "two.brick", "pets/test/cat", "--json"),
         "inspect": ("inspect", "nets.py:good", "--input-size", "8", "--json"),
     }

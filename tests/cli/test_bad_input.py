@@ -77,7 +77,7 @@ CASES = {
     ),
     "a statistic that is none": (
         "disassemble nets.py:Odd --data pets --classes cat --reject --reject-by luck -o x.brick",
-        "energy, max_logit, max_probability, margin",
+        "max_probability, energy, max_logit, margin, not by 'luck'",
     ),
     "a reject share alone": (
         "disassemble nets.py:Odd --data pets --classes cat --reject-keep 0.9 -o x.brick",

@@ -59,6 +59,10 @@ def test_predict_names_each_file(road: Road) -> None:
     assert sum(t["probability"] for t in found[0]["top"]) == pytest.approx(1)
 
 
+def test_images_of_any_size_serve_the_refit(road: Road) -> None:
+    assert road["unlabelled"]["refit"]["images"] == 20
+
+
 def test_a_wary_brick_says_none_of_these(road: Road) -> None:
     found = road["wary evaluate"]
     assert found["reject"]["statistic"] == "energy"

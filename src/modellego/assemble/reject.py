@@ -27,7 +27,7 @@ def check_rule(keep: float | None, statistic: str) -> None:
     if keep is not None and not 0 < keep <= 1:
         raise DataError(f"the share of images to answer is {keep:g}: it must be above 0 and at most 1, such as 0.95")
     if statistic not in get_args(Statistic):
-        raise DataError(f"images are rejected by one of {', '.join(get_args(Statistic))}, not by {statistic!r}")
+        raise DataError(f"images are rejected by {', '.join(get_args(Statistic))}, not by {statistic!r}")
 
 
 @torch.no_grad()

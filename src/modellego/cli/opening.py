@@ -58,9 +58,13 @@ def open_data(data: list[str], test_data: list[str] | None) -> Data:
 
 
 def open_unlabelled(paths: list[Path], *bricks: Brick | Assembled) -> Tensor:
-    """Read image files and folders of them at the bricks' largest input size, float32 `[N, c, h, w]` in [0,1]."""
-    shapes = [b.info.input_shape or (3, 32, 32) for brick in bricks for b in brick.modules() if isinstance(b, Brick)]
+    """Read image files and folders of them at the bricks' largest input size, float32 `[N, c, h, w]` in [0,1].
+
+    They are resized as the first brick does it.
+    """
+    leaves = [b for brick in bricks for b in brick.modules() if isinstance(b, Brick)]
+    shapes = [b.info.input_shape or (3, 32, 32) for b in leaves]
     channels, height, width = (max(sizes) for sizes in zip(*shapes, strict=True))
-    files = image_files(paths)
-    images = (with_channels(load_image(f), channels) for f in files)
-    return torch.stack([resized(image, (height, width), "crop") for image in images])
+    resize = leaves[0].info.preprocess.resize if leaves[0].info.preprocess else "crop"
+    images = (with_channels(load_image(f)[None], channels) for f in image_files(paths))
+    return torch.cat([resized(image, (height, width), resize) for image in images])
