@@ -42,9 +42,9 @@ def demo(
                 "base_restricted_accuracy": brick.info.scores["base_restricted_accuracy"],
                 "accuracy": scores.scores.accuracy,
                 "macs": scores.cost.macs,
-                "macs_base": whole.info.scores["macs"],
+                "macs_base": int(whole.info.scores["macs"] or 0),
                 "parameters": scores.cost.parameters,
-                "parameters_base": whole.info.scores["parameters"],
+                "parameters_base": int(whole.info.scores["parameters"] or 0),
             }
         )
     new = found.assembled_scores
