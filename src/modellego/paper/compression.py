@@ -35,18 +35,22 @@ COLUMNS = {"cut": "cut alone", "refit": "refit", "tuned cut": "cut, tuned", "tun
 
 
 def run(run: Run) -> None:
-    """Cut and refit by every method first, then fine-tune what came out; one network after the other."""
+    """Cut and refit by every method, then fine-tune what came out, then draw more at random; network by network."""
     for network in (run.network,) if run.network else NETWORKS:
         begin = cache(partial(_Network, run, network))
         run.row(f"{network} base", lambda begin=begin: begin().base())  # type: ignore[misc]
         cells = [(share, method) for share in SHARES for method in METHODS]
-        for share, method in cells:
+        first = [c for c in cells if c[1].seed == SEEDS[0]]
+        for share, method in first:
             key = f"{network} {share:g} {method.name}"
             run.row(key, lambda b=begin, s=share, m=method: b().repaired(s, m))  # type: ignore[misc]
-        for share, method in cells:
-            for start in STARTS if method.seed == SEEDS[0] else ():
+        for start in reversed(STARTS):
+            for share, method in first:
                 key = f"{network} {share:g} {method.name} tuned {start}"
                 run.row(key, lambda b=begin, s=share, m=method, f=start: b().tuned(s, m, f))  # type: ignore[misc]
+        for share, method in (c for c in cells if c not in first):
+            key = f"{network} {share:g} {method.name}"
+            run.row(key, lambda b=begin, s=share, m=method: b().repaired(s, m))  # type: ignore[misc]
 
 
 class _Network:
