@@ -1,6 +1,6 @@
 """Accuracy without training, three calibration seeds: bricks at 0.75 and 0.50 of the MACs, and assembled models.
 
-Run `python benchmarks/accuracy.py [--shared DIR] [--only bricks|assembled|finetuned]` (again, to resume).
+Run `python benchmarks/accuracy.py [--shared DIR] [--only bricks|assembled|finetuned|timed]` (again, to resume).
 Calibration images are drawn from the train shards, 200 a class of CIFAR-10 and 50 of CIFAR-100; the test split is
 read for the scores alone.
 """
@@ -85,6 +85,11 @@ class Accuracy(Bench):
             "images": self.drawn(dataset, classes),
             **took,
         }
+
+    def timed(self, dataset: str, classes: str) -> dict[str, Any]:
+        """Time choosing, refitting and measuring one brick, with all threads the machine gives."""
+        _, took = self.brick(f"{dataset}_resnet20", classes, SHARES[1], SEEDS[0])
+        return {**took, "threads": torch.get_num_threads(), "images": self.drawn(dataset, classes)}
 
     def drawn(self, dataset: str, classes: str) -> int:
         """Return how many calibration images a task has."""
@@ -260,12 +265,12 @@ def assembled_rows(bench: Accuracy, record: Record) -> None:
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--shared", type=Path, default=SHARED, help="folder with data/ and models/")
-    words.add_argument("--only", choices=("bricks", "assembled", "finetuned"), help="a part of the table")
+    words.add_argument("--only", choices=("bricks", "assembled", "finetuned", "timed"), help="a part of the table")
     words.add_argument("--out", type=Path, default=RESULTS / "accuracy.json")
     said = words.parse_args()
     bench = Accuracy(said.shared)
     record = Record(said.out, {"criterion": CRITERION, "per_class": PER_CLASS, "seeds": list(SEEDS)})
-    parts = (said.only,) if said.only else ("bricks", "assembled", "finetuned")
+    parts = (said.only,) if said.only else ("bricks", "assembled", "finetuned", "timed")
     if "bricks" in parts:
         for seed in SEEDS:
             for dataset, classes in TASKS:
@@ -277,6 +282,9 @@ def main() -> None:
     if "finetuned" in parts:
         work = partial(bench.finetuned, PAIRS[0], "ResNet-20", 10, 0, said.out.parent)
         record.row(f"finetuned {PAIRS[0][0]} + {PAIRS[0][1]} ResNet-20 seed 0", work)
+    if "timed" in parts:
+        for dataset, classes in TASKS:
+            record.row(f"timed {dataset} {classes}", partial(bench.timed, dataset, classes))
     record.write()
 
 

@@ -30,8 +30,8 @@ def bricks_table(rows: Rows, table: Table) -> str:
             found = [r for k, r in rows.items() if k.startswith(f"brick {task} {share} ")]
             line += [_spread([r["accuracy"] for r in found]), f"{goal:g}"]
             line += [f"{100 * mean(r['macs'] for r in found):.1f} %"] if found else ["–"]
-        seconds = [r["made_wall_s"] for k, r in rows.items() if k.startswith(f"brick {task} ")]
-        lines.append([*line, first["images"], f"{min(seconds):.0f} to {max(seconds):.0f}"])
+        timed = rows.get(f"timed {task}")
+        lines.append([*line, first["images"], "–" if timed is None else f"{timed['made_wall_s']:.1f}"])
     header = ["task", "base", "restricted", "at <= 0.75 of the MACs", "wanted", "MACs"]
     header += ["at <= 0.50", "wanted", "MACs", "images", "seconds"]
     return table(header, lines)
@@ -67,6 +67,11 @@ def _spread(values: Sequence[float]) -> str:
     return middle if len(values) == 1 else f"{middle} ({100 * min(values):.2f} to {100 * max(values):.2f})"
 
 
+def _threads(rows: Rows) -> str:
+    timed = next((r for k, r in rows.items() if k.startswith("timed ")), None)
+    return "" if timed is None else f", {timed['threads']} threads"
+
+
 def section(found: dict[str, Any], table: Table, origin: Callable[[dict[str, Any]], str]) -> str:
     """Return the whole section."""
     rows: Rows = found["rows"]
@@ -76,8 +81,8 @@ def section(found: dict[str, Any], table: Table, origin: Callable[[dict[str, Any
         origin(found),
         "### Bricks of the published ResNet-20s",
         "Criterion *reconstruction*, refit, no gradient step; calibration images from the train shard, 200 a class of "
-        "CIFAR-10, 50 of CIFAR-100. Mean of three calibration seeds, least and most in brackets; *seconds*: choosing, "
-        "refitting and measuring one brick, one thread, other work running beside it.",
+        "CIFAR-10, 50 of CIFAR-100. Mean of three calibration seeds, least and most in brackets. *Seconds*: reading "
+        f"images, choosing, refitting and measuring one brick at 0.50{_threads(rows)}.",
         bricks_table(rows, table),
         "### Assembled models",
         "Class-balanced accuracy over all classes of both bricks. *Base* and *restricted* are the means over the "
