@@ -62,7 +62,7 @@ def evaluate(
         "MACs",
         "parameters",
         "on disk",
-        f"latency ({latency})",
+        f"latency ({latency})" if latency else "latency",
     ]
     cells = [percent(found.base), percent(found.base_restricted)]
     cells += [percent(found.scores.accuracy), percent(found.scores.balanced_accuracy)]
