@@ -1,6 +1,7 @@
 """Capture keeps what a model computes and leaves the model alone; what it cannot take it refuses by name."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from modellego.brick import Brick, BrickInfo, load, save
 from modellego.capture import capture
-from modellego.channels import add_rule, analyse, elementwise_rule
+from modellego.channels import add_rule, analyse, elementwise_rule, opaque_rule
 from modellego.cut import cut
 from modellego.errors import CaptureError
 
@@ -105,6 +107,53 @@ def test_op_from_outside_is_refused_by_name_then_ruled() -> None:
     assert relative_error(found, masked_reference(network, channels, keep, [1, 0])(images)) < 1e-10
 
 
+class Untraceable(nn.Module):
+    """Branches on its data, image by image, in numpy's hands."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([i if float(i.sum()) > 0 else 0.5 * i for i in x])
+
+
+class Scaled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.odd, self.b, self.fc = conv(3, 6), Untraceable(), conv(6, 6), nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.fc(self.b(self.odd(self.a(x) - 0.3)).mean((2, 3)))
+        return y
+
+
+@pytest.mark.parametrize("name", ["Untraceable", "odd"])
+def test_module_that_cannot_be_traced_is_kept_as_a_leaf(name: str, tmp_path: Path) -> None:
+    model = randomise(Scaled()).double()
+    with pytest.raises(CaptureError, match="leaf="):
+        capture(model, SHAPE)
+    network = capture(model, SHAPE, leaf={name: elementwise_rule})
+    assert "forward" not in vars(model.odd)
+    channels = analyse(network)
+    keep = random_keep(channels, 0.5)
+    images = torch.randn(4, *SHAPE, dtype=torch.float64)
+    torch.testing.assert_close(network.graph(images), model(images))
+    small = cut(network, channels, keep, [1, 0])
+    assert small.graph.get_submodule("b.0").in_channels < 6
+    save(Brick(small.graph, BrickInfo(classes=("b", "a"), input_shape=SHAPE)), tmp_path / "leaf.brick")
+    torch.testing.assert_close(load(tmp_path / "leaf.brick")(images), small.graph(images))
+
+
+def test_leaf_that_is_kept_whole() -> None:
+    network = capture(Scaled(), SHAPE, leaf={"odd": opaque_rule})
+    channels = analyse(network)
+    assert not channels.cuttable[channels.layer_out["a.0"]].any()
+    assert any("leaf.Untraceable.odd" in reason for reason in channels.pinned.values())
+
+
+@pytest.mark.parametrize(("name", "text"), [("nobody", "names no module"), ("a", "has weights")])
+def test_bad_leaf_is_refused(name: str, text: str) -> None:
+    with pytest.raises(CaptureError, match=text):
+        capture(Scaled(), SHAPE, leaf={name: elementwise_rule})
+
+
 @pytest.mark.parametrize("name", ["residual", "in_place", "standardised"])
 def test_source_is_left_as_it_was(name: str) -> None:
     model = EXACT[name]().train()
@@ -124,6 +173,25 @@ def test_parameter_names_are_the_sources() -> None:
     model = EXACT["residual"]()
     network = capture(model, SHAPE)
     assert set(dict(network.graph.named_parameters())) == set(dict(model.named_parameters()))
+
+
+class HalfNorm(nn.Module):
+    """A group norm and a batch norm with a gain and no shift, as in PoolFormer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.rand(8))
+        self.register_buffer("mean", torch.randn(8))
+        self.register_buffer("var", torch.rand(8) + 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.batch_norm(F.group_norm(x, 2, self.gain, None), self.mean, self.var, self.gain)
+
+
+def test_norm_without_a_shift() -> None:
+    model = Net(lambda m, x: m.a(m.norm(x)), a=conv(8, 8), norm=HalfNorm()).double().eval()
+    images = torch.randn(2, *SHAPE, dtype=torch.float64)
+    torch.testing.assert_close(capture(model, SHAPE).graph(images), model(images))
 
 
 def test_weight_standardised_convolutions_are_baked() -> None:

@@ -28,21 +28,35 @@ class Grouped(nn.Module):
         return self.body(x)
 
 
+class Mixing(nn.Module):
+    """A linear layer over positions, channel by channel, and a kernel that slides along the channels (ECA)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.mix, self.fc = nn.Conv2d(3, 8, 4, 4), nn.Linear(16, 16), nn.Linear(8, 5)
+        self.slide = nn.Conv1d(1, 1, 3, padding=1, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.mix(self.stem(x).flatten(2)).relu().mean(2)
+        return self.fc(x * self.slide(x[:, None])[:, 0].sigmoid())
+
+
 def networks() -> dict[str, nn.Module]:
     grouped = Grouped()
     grouped(torch.zeros(1, 3, 16, 16))
-    return {"resnet20": build("resnet20", 5, width=0.5, input_size=16), "grouped": grouped}
+    return {"resnet20": build("resnet20", 5, width=0.5, input_size=16), "grouped": grouped, "mixing": Mixing()}
 
 
-@pytest.mark.parametrize("name", ["resnet20", "grouped"])
+@pytest.mark.parametrize("task", [[1, 2, 4], [4, 0]])
+@pytest.mark.parametrize("name", ["resnet20", "grouped", "mixing"])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_costs_equal_those_of_the_cut_network(name: str, seed: int) -> None:
+def test_costs_equal_those_of_the_cut_network(name: str, seed: int, task: list[int]) -> None:
     network = capture(networks()[name].eval(), (3, 16, 16))
     channels = analyse(network)
     scores = np.random.default_rng(seed).random(channels.n_sets)
     keep, _ = rescue(channels, scores > 0.4, scores)
-    small = cost(cut(network, channels, keep, [1, 2, 4]))
-    model = CostModel(network, channels, [1, 2, 4])
+    small = cost(cut(network, channels, keep, task))
+    model = CostModel(network, channels, task)
     assert (model.macs(keep), model.params(keep)) == (small.macs, small.parameters)
 
 

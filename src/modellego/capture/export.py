@@ -5,7 +5,7 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,7 +13,9 @@ from torch import fx, nn
 from torch.export import Dim
 
 from modellego.capture.fold import fold_constants
+from modellego.capture.functional import functionalise
 from modellego.capture.inline import inline_regions
+from modellego.capture.leaf import LeafRule, leaves_as_ops
 from modellego.capture.network import Network, annotate
 from modellego.capture.ops import op_name
 from modellego.capture.raise_layers import raise_layers
@@ -41,7 +43,13 @@ class _Selected(nn.Module):
         return _select(self.model(x), self.logits)
 
 
-def capture(model: nn.Module, input_shape: tuple[int, ...], *, logits: LogitsSelector | None = None) -> Network:
+def capture(
+    model: nn.Module,
+    input_shape: tuple[int, ...],
+    *,
+    logits: LogitsSelector | None = None,
+    leaf: Mapping[str, LeafRule] | None = None,
+) -> Network:
     """Capture a classifier as a graph of ATen ops and `nn` layers that keep the source's parameter names.
 
     Args:
@@ -49,6 +57,8 @@ def capture(model: nn.Module, input_shape: tuple[int, ...], *, logits: LogitsSel
         input_shape: channels, height and width of the preprocessed input, without the batch axis.
         logits: where a model returns a dict, tuple or object: the key, position or attribute of the logits, or a
             function of what is returned.
+        leaf: modules, by path or class name, that are not traced but taken as one op, each with the rule by which
+            channels pass through it (`modellego.channels.elementwise_rule`); they have no weights and keep the shape.
 
     Raises:
         CaptureError: the model is no classifier, does not run on this shape, branches on data, takes several inputs,
@@ -65,7 +75,8 @@ def capture(model: nn.Module, input_shape: tuple[int, ...], *, logits: LogitsSel
             warnings.simplefilter("ignore")
             expected, example = _try_forward(model, input_shape, logits)
         wrapped = _Selected(model, logits) if logits is not None else model
-        graph = _export(wrapped, example)
+        with leaves_as_ops(model, leaf or {}):
+            graph = _export(wrapped, example)
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -147,7 +158,8 @@ def _export(model: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     except Exception as error:
         raise CaptureError(
             f"{type(model).__name__} cannot be captured by torch.export{_user_line(error)} ({_first_line(error)}); "
-            "control flow on data must be rewritten with torch.where or fixed for inference"
+            "control flow on data must be rewritten with torch.where, fixed for inference, or, in a module without "
+            "weights, kept as one op with leaf="
         ) from error
     assert isinstance(graph, fx.GraphModule)
     inline_regions(graph)
@@ -187,30 +199,6 @@ def drop_asserts(graph: fx.GraphModule) -> None:
     for node in reversed(list(graph.graph.nodes)):
         if node.op == "call_function" and any(f"aten.{name}" in str(node.target) for name in _NO_EFFECT):
             graph.graph.erase_node(node)
-
-
-def functionalise(graph: fx.GraphModule) -> None:
-    """Write in-place ops (`relu_`) as their pure forms; whoever read the changed tensor later reads the new one."""
-    for node in list(graph.graph.nodes):
-        if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
-            continue
-        name = node.target._schema.name.split("::")[1]
-        if not name.endswith("_") or name.endswith("__") or not node.target._schema.is_mutable:
-            continue
-        overload = node.target._overloadname
-        if name == "pow_":  # whose pure forms bear other names
-            overload = f"Tensor_{overload}"
-        pure = getattr(getattr(torch.ops.aten, name[:-1], None), overload, None)
-        changed = node.args[0]
-        if pure is None or not isinstance(changed, fx.Node):
-            continue
-        node.target = pure
-        seen_later = False
-        for other in graph.graph.nodes:
-            if other is node:
-                seen_later = True
-            elif seen_later and changed in other.all_input_nodes:
-                other.replace_input_with(changed, node)
 
 
 def _without_prefix(graph: fx.GraphModule) -> fx.GraphModule:

@@ -10,6 +10,15 @@ from torch import fx, nn
 
 # What makes a weight from other weights keeps the name of the first `weight` it is made from.
 _ORIGIN = "origin"
+# ops that take only type and place from a tensor, and what they fill the new one with (None: an argument)
+_NEW: dict[Any, float | None] = {
+    torch.ops.aten.new_zeros.default: 0,
+    torch.ops.aten.zeros_like.default: 0,
+    torch.ops.aten.new_ones.default: 1,
+    torch.ops.aten.ones_like.default: 1,
+    torch.ops.aten.new_full.default: None,
+    torch.ops.aten.full_like.default: None,
+}
 
 
 def fold_constants(graph: fx.GraphModule) -> None:
@@ -23,6 +32,8 @@ def fold_constants(graph: fx.GraphModule) -> None:
         if node.op == "get_attr":
             values[node] = _attribute(graph, str(node.target))
             sources[node] = [str(node.target)]
+        elif _is_data_free(node):
+            values[node], sources[node] = _new_constant(node), []
         elif node.op == "call_function" and all(i in values for i in node.all_input_nodes):
             if not node.all_input_nodes and not _makes_tensor(node):
                 continue
@@ -53,6 +64,23 @@ def fold_constants(graph: fx.GraphModule) -> None:
         if node in values and not node.users:  # a dropout inside would count as impure, and stay
             graph.graph.erase_node(node)
     graph.graph.eliminate_dead_code()
+
+
+def _is_data_free(node: fx.Node) -> bool:
+    """Say whether a node makes a tensor of fixed size and value, like another one in nothing but type and place."""
+    value = node.meta.get("val")
+    if node.target not in _NEW or not isinstance(value, torch.Tensor):
+        return False
+    return all(isinstance(s, int) for s in value.shape) and len(node.all_input_nodes) == 1
+
+
+def _new_constant(node: fx.Node) -> torch.Tensor:
+    fill: Any = _NEW[node.target]
+    if fill is None:
+        position = 1 if node.target is torch.ops.aten.full_like.default else 2
+        fill = node.args[position] if len(node.args) > position else node.kwargs["fill_value"]
+    like = node.meta["val"]
+    return torch.full(tuple(like.shape), fill, dtype=like.dtype)
 
 
 def _makes_tensor(node: fx.Node) -> bool:

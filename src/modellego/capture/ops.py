@@ -19,7 +19,7 @@ log_sigmoid.default logical_not.default mish.default neg.default pow.Tensor_Scal
 relu6.default round.default rsqrt.default selu.default sigmoid.default sign.default silu.default sin.default
 softplus.default sqrt.default square.default tan.default tanh.default threshold.default to.device to.dtype
 to.dtype_layout to.other _to_copy.default alias.default lift_fresh_copy.default type_as.default dropout.default
-nan_to_num.default bitwise_not.default
+nan_to_num.default bitwise_not.default zero.default fill.Scalar fill.Tensor
 """
 # Two or more tensors meet position by position: channels that meet are tied.
 BINARY = """
@@ -46,7 +46,7 @@ view.default reshape.default _unsafe_view.default transpose.int t.default permut
 movedim.intlist unsqueeze.default squeeze.dim squeeze.dims squeeze.default expand.default expand_as.default
 repeat.default tile.default roll.default flip.default pixel_shuffle.default pixel_unshuffle.default
 channel_shuffle.default repeat_interleave.self_int broadcast_to.default swapaxes.default numpy_T.default mT.default
-view_as.default unfold.default
+view_as.default reshape_as.default unfold.default
 """
 # An axis is summed, averaged or normalised away.
 REDUCTION = """
@@ -74,7 +74,7 @@ scatter.src scatter.value index_put.default native_layer_norm.default addmm.defa
 im2col.default unfold_copy.default col2im.default masked_select.default nonzero.default local_response_norm.default
 rms_norm.default one_hot.default meshgrid.indexing bitwise_and.Tensor bitwise_or.Tensor native_group_norm.default
 outer.default dot.default tril.default triu.default copy.default slice_scatter.default select_scatter.default
-embedding.default cdist.default
+embedding.default cdist.default lstm.input gru.input
 """
 SCALAR = {
     "aten.sym_size.int": torch.ops.aten.sym_size.int,

@@ -56,6 +56,7 @@ def raise_layers(graph: fx.GraphModule, source: nn.Module) -> fx.GraphModule:
                 path = _free(path, root)
                 for name, weight in tensors.items():
                     _set_tensor(layer, name, copy_of(str(weight.target)))
+                _complete(layer, tensors)
                 made[key] = path
                 root[path] = layer
             new = out.call_module(made[key] if not stateless else path, (moved[arguments["input"]],))
@@ -127,6 +128,14 @@ def _set_tensor(layer: nn.Module, name: str, tensor: torch.Tensor) -> None:
         layer.register_parameter(name, nn.Parameter(tensor.clone()))
     else:
         layer.register_buffer(name, tensor)
+
+
+def _complete(layer: nn.Module, given: dict[str, fx.Node]) -> None:
+    """Give a norm that has only a weight, or only a shift, the neutral other one: its layer knows both or none."""
+    for name in [key for key, value in layer._parameters.items() if value is not None and key not in given]:
+        partner = next(value for key, value in layer._parameters.items() if key in given and value is not None)
+        neutral = torch.full_like(partner, 1.0 if name == "weight" else 0.0)
+        layer.register_parameter(name, nn.Parameter(neutral, requires_grad=False))
 
 
 def _attribute(graph: fx.GraphModule, path: str) -> torch.Tensor:

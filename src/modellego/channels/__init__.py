@@ -2,7 +2,7 @@
 
 from modellego.channels.analysis import analyse
 from modellego.channels.channel_map import ChannelMap, KeepMask, Reading
-from modellego.channels.rules import add_rule, binary_rule, elementwise_rule
+from modellego.channels.rules import add_rule, binary_rule, elementwise_rule, opaque_rule
 from modellego.channels.walk import Walk
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "analyse",
     "binary_rule",
     "elementwise_rule",
+    "opaque_rule",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from torch import fx, nn
 
+from modellego.capture.leaf import LEAF_RULES
 from modellego.capture.ops import FAMILY, add_op, op_name
 from modellego.channels.arrays import align, collapse, compress, no_channels, varying
 from modellego.channels.attention_rules import matmul_rule, sdpa_rule
@@ -24,7 +25,7 @@ def add_rule(name: str, op: Callable[..., Any], rule: Rule) -> None:
     `rule(walk, node)` returns the int64 ids of the node's result, an array that broadcasts against its shape at batch
     1; `elementwise_rule`, `binary_rule` and the like serve as they are. The op also becomes loadable in this process.
     """
-    add_op(name, op)
+    add_op(name, op, next((family for family, known in _FAMILY_RULES.items() if known is rule), "opaque"))
     _OWN[name] = rule
 
 
@@ -33,7 +34,7 @@ def rule_of(node: fx.Node, walk: Walk) -> Rule:
     if node.op == "call_module":
         return LAYER_RULES[type(walk.layer(node))]
     name = op_name(node.target) or ""
-    return _OWN.get(name) or _FAMILY_RULES[FAMILY[name]]
+    return _OWN.get(name) or LEAF_RULES.get(name) or _FAMILY_RULES[FAMILY[name]]
 
 
 def elementwise_rule(walk: Walk, node: fx.Node) -> Any:

@@ -21,6 +21,7 @@ _RESHAPES = {
     "flatten.using_ints",
     "unflatten.int",
     "view_as.default",
+    "reshape_as.default",
 }
 _WHOLE_AXES = {
     "transpose.int", "permute.default", "t.default", "movedim.int", "movedim.intlist", "unsqueeze.default",

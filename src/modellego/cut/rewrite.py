@@ -69,6 +69,8 @@ def rewrite(old: fx.Node, new: fx.Node, channels: ChannelMap, keep: KeepMask, ro
 
 
 def _resize(old: fx.Node, new: fx.Node, channels: ChannelMap, keep: KeepMask, position: int) -> None:
+    if old.name not in channels.ids:
+        return  # a constant expanded to the batch, without channels
     ids, shape = channels.ids[old.name], old.meta["shape"]
     after = new_shape(ids, keep, shape)
     sizes = list(new.args[position])  # type: ignore[arg-type]

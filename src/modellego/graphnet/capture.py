@@ -6,8 +6,9 @@ import torch
 from torch import fx, nn
 from torch.export import Dim
 
-from modellego.capture.export import check_closed, drop_asserts, functionalise
+from modellego.capture.export import check_closed, drop_asserts
 from modellego.capture.fold import fold_constants
+from modellego.capture.functional import functionalise
 from modellego.capture.network import Network, annotate
 from modellego.capture.raise_layers import raise_layers
 from modellego.errors import CaptureError

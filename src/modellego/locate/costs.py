@@ -50,8 +50,7 @@ class CostModel:
         self._vectors: list[Ids] = []
         self._gone = np.zeros(channels.n_sets, dtype=np.bool_)
         self._last: Ids | None = None
-        # logits in another order are selected behind the last layer, which `cut` then leaves whole
-        if logits is not None and logits == sorted(logits) and channels.logit_sets is not None:
+        if logits is not None and channels.logit_sets is not None:
             self._gone[np.setdiff1d(channels.logit_sets, channels.logit_sets[logits])] = True
         modules = dict(network.graph.named_modules())
         seen: set[str] = set()
@@ -63,6 +62,10 @@ class CostModel:
             path = str(node.target)
             layer = modules[path]
             if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
+                if path not in channels.layer_in:
+                    self._mixes_positions(node.name, layer, node.meta["shape"], path in seen)
+                    seen.add(path)
+                    continue
                 product = self._product(path, layer, node.meta["shape"])
                 self._macs.append(product)
                 if path not in seen:
@@ -81,6 +84,18 @@ class CostModel:
             return _Product(inputs, outputs, 1, math.prod(shape[1:-1]))
         assert isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d)
         return _Product(inputs, outputs, layer.groups, math.prod(shape[2:]) * math.prod(layer.kernel_size))
+
+    def _mixes_positions(self, node: str, layer: nn.Module, shape: tuple[int, ...], again: bool) -> None:
+        """Count a layer that works on positions, once a channel (token mixing, ECA): its own weights are never cut."""
+        assert isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear)
+        ids = self.channels.ids[node].reshape(-1)
+        weight = layer.weight
+        fan_in = np.full(weight[0].numel(), -1, dtype=np.int64)
+        self._macs.append(_Product(fan_in, ids, 1, math.prod(shape) // ids.size))
+        if not again:
+            outputs = np.full(weight.shape[0], -1, dtype=np.int64)
+            self._weights.append(_Product(fan_in, outputs, 1, 1))
+            self._vectors += [outputs] if layer.bias is not None else []
 
     def alive(self, keep: KeepMask) -> KeepMask:
         """Return which sets the cut network would have: what is kept or may not be cut, less the other logits."""
