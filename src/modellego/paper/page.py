@@ -22,6 +22,7 @@ def section(reproduction: Reproduction, document: dict[str, Any]) -> str:
     """Return what a record shows: what the paper shows, what differs, how it was made, the table."""
     parts = [f"**The paper** {reproduction.shows}", f"**Here** {reproduction.differs}"]
     parts += [f"**{said}**" for said in quicker(document["settings"])]
+    parts += [f"**{document['note']}**"] if "note" in document else []
     return "\n\n".join([*parts, reproduction.table(document["rows"]), origin(document)])
 
 
