@@ -20,7 +20,7 @@ def process(*arguments: object) -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=900,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
@@ -31,10 +31,10 @@ def process(*arguments: object) -> dict[str, Any]:
 
 
 def test_json_and_resume(made_up: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ("heatmaps", "--data", made_up, "--out", tmp_path / "out", *SMALL)
+    arguments = ("routes", "--data", made_up, "--out", tmp_path / "out", *SMALL)
     first = process(*arguments)
     assert first["settings"]["limit"] == 60
-    assert {Path(f).name for f in first["files"]} >= {"heatmaps.json", "heatmaps.md", "heatmaps-cifar10-fc3.png"}
+    assert {Path(f).name for f in first["files"]} >= {"routes.json", "routes.md", "routes-lenet5.html"}
     main(["paper", *map(str, arguments)])
     assert json.loads(capsys.readouterr().out)["rows"] == first["rows"]
 

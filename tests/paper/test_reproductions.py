@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from modellego.paper import Run, ablation, assemble, curves, find
+from modellego.paper import Run, ablation, assemble, curves, find, heatmaps
 from modellego.paper.figures import PAIRS, Task
 from modellego.paper.finish import finish, starting
 
@@ -16,7 +16,7 @@ WORDS = {  # of a table: ours and the paper's
     "ablation": ("+ padding + scaling (layers)", "refit"),
     "curves": ("conv beta, poster", "linear alpha, back to front"),
     "routes": ("dog alone", "shared"),
-    "heatmaps": ("alike within a class", "cifar100"),
+    "heatmaps": ("alike within a class", "cifar10"),
     "appendix": ("mnist 0-4", "assembled without training"),
 }
 
@@ -29,6 +29,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ablation, "CHOSEN", (SMALL,))
     monkeypatch.setattr(curves, "CURVES", (Task("cifar10", "0-2"),))
     monkeypatch.setattr(curves, "VALUES", (0.0, 0.4))
+    monkeypatch.setattr(heatmaps, "SETS", ("cifar10",))
 
 
 @pytest.mark.parametrize("name", WORDS)
