@@ -11,7 +11,7 @@ from torch import nn
 
 from modellego.capture import capture
 from modellego.channels import analyse
-from modellego.locate import Request
+from modellego.locate import Request, rank
 from modellego.locate.criteria import SCORES
 from modellego.locate.ranks import average_ranks, map_nodes
 from modellego.zoo import build
@@ -183,6 +183,12 @@ def test_filters_are_ranked_alike_whatever_the_layers_scale(name: str) -> None:
     before = SCORES[name](request(model))
     model[3].weight.data *= 2
     assert SCORES[name](request(model)) == pytest.approx(before, rel=1e-6)
+
+
+def test_ranked_per_set_the_least_score_goes_first() -> None:
+    _, of = looked_at()
+    order = rank("l1", of, (1, 1), "sets").order
+    assert (np.diff(SCORES["l1"](of)[order]) >= 0).all()
 
 
 def test_fpgm_values_a_duplicate_below_the_rest() -> None:
