@@ -177,19 +177,20 @@ def measure(job: str, row: Row) -> None:
         images = torch.randn(2, *shape, dtype=DTYPE)
         row.stage = "forward"
         with torch.no_grad():
-            found = small.graph.to(DTYPE)(images)
+            found = in_double(small.graph)(images)
         del small
         with row.timed("load"):
             brick = load(path)
     row.stage = "forward of the loaded brick"
     with torch.no_grad():
-        again = brick.to(DTYPE)(images)
+        in_double(brick.network)
+        again = brick(images)
     del brick
     out["reload_ok"] = bool(ref.relative_error(again, found) < 1e-12)
     if not out["reload_ok"]:
         raise AssertionError("the reloaded brick computes something else")
     row.stage = "comparison"
-    network.graph.to(DTYPE)
+    in_double(network.graph)
     expected = ref.masked_reference(network, channels, keep, WANTED)(images)
     out["spread"] = ref.relative_error(expected[0], expected[1])
     out["error_relative"] = ref.relative_error(found, expected)
@@ -197,6 +198,16 @@ def measure(job: str, row: Row) -> None:
         raise AssertionError(f"relative error {out['error_relative']:.1e} against the masked reference")
     if not out["spread"] > 1e-6:
         raise AssertionError("the logits do not depend on the image: nothing was compared")
+
+
+def in_double(graph: Any) -> Any:
+    """Take a graph to float64, in place, and the casts in it."""
+    for node in graph.graph.nodes:
+        if node.op == "call_function" and torch.float32 in (*node.args, *node.kwargs.values()):
+            node.args = tuple(DTYPE if a is torch.float32 else a for a in node.args)
+            node.kwargs = {k: DTYPE if a is torch.float32 else a for k, a in node.kwargs.items()}
+    graph.recompile()
+    return graph.to(DTYPE)
 
 
 def captured(job: str, row: Row) -> Any:
@@ -238,7 +249,7 @@ def settle_norms(model: nn.Module, shape: tuple[int, ...]) -> None:
             if m.affine:
                 m.weight.data *= 0.5
         with torch.no_grad():
-            model(torch.randn(8, *shape, dtype=dtype))
+            model(torch.randn(8 if norms else 1, *shape, dtype=dtype))
     finally:
         for m, momentum in zip(norms, momenta, strict=True):
             m.momentum = momentum
@@ -419,8 +430,9 @@ def main() -> None:
 
 def write_run() -> None:
     """Write down how the rows are made."""
+    known = json.loads(RUN.read_text()).get("commands", []) if RUN.exists() else []
     run = {
-        "command": " ".join(["python", *sys.argv]),
+        "commands": sorted({*known, " ".join(["python", *sys.argv])}),
         "versions": versions(),
         "seed": SEED,
         "threads": torch.get_num_threads(),

@@ -183,6 +183,22 @@ def _spatial_attention(m: Any, x: Tensor) -> Tensor:
     return x * m.a(both).sigmoid()
 
 
+def _channel_statistics(m: Any, x: Tensor) -> Tensor:
+    found = [x.amin(1, keepdim=True), x.std(1, keepdim=True), x.logsumexp(1, keepdim=True), x.norm(dim=1, keepdim=True)]
+    return x * m.a(torch.cat(found, 1)).sigmoid()
+
+
+def _response(m: Any, x: Tensor) -> Tensor:
+    """Global response normalisation, as in ConvNeXt v2: a channel's energy over the channels' mean energy."""
+    energy = x.norm(dim=(2, 3), keepdim=True)
+    return m.b(x + m.gain * (x * energy / (energy.mean(1, keepdim=True) + 1e-6)))
+
+
+def _recurrent(m: Any, x: Tensor) -> Tensor:
+    y: Tensor = m.rnn(m.b(m.a(x)).flatten(2).transpose(1, 2))[0].mean(1)
+    return y
+
+
 def _convnext(m: Any, x: Tensor) -> Tensor:
     y = m.norm(m.a(x).permute(0, 2, 3, 1))
     return x + (m.fc2(F.gelu(m.fc1(y))) * m.gamma).permute(0, 3, 1, 2)
@@ -235,6 +251,9 @@ EXACT: dict[str, Callable[[], nn.Module]] = {
     "selective": lambda: Net(_selective, a=conv(8, 8), b=conv(8, 8), reduce=nn.Conv2d(8, 4, 1),
                              attend=nn.Conv2d(4, 16, 1)),
     "group_norm": lambda: Net(lambda m, x: m.b(m.norm(m.a(x))), a=conv(8, 8), norm=nn.GroupNorm(4, 8), b=conv(8, 8)),
+    "recurrent": lambda: Net(_recurrent, features=12, a=conv(8, 12), b=conv(12, 8),
+                             rnn=nn.LSTM(8, 6, batch_first=True, bidirectional=True)),
+    "channel_sum": lambda: Net(lambda m, x: x * x.sum(1, keepdim=True).sigmoid()),
     "shared_layer": lambda: Net(_twice, a=conv(8, 8)),
     "padded_shortcut": lambda: Net(_padded_shortcut, features=12, a=conv(8, 12, stride=2)),
     "several_heads": lambda: Net(_several_heads, features=18, a=conv(8, 12), b=conv(12, 10)),
@@ -248,6 +267,8 @@ EXACT: dict[str, Callable[[], nn.Module]] = {
 BY_DEFINITION: dict[str, Callable[[], nn.Module]] = {
     "eca": lambda: Net(_eca, slide=nn.Conv1d(1, 1, 3, padding=1, bias=False)),
     "spatial_attention": lambda: Net(_spatial_attention, a=nn.Conv2d(2, 1, 3, padding=1)),
+    "channel_statistics": lambda: Net(_channel_statistics, a=nn.Conv2d(4, 1, 3, padding=1)),
+    "global_response": lambda: Net(_response, b=conv(8, 8), gain=torch.rand(1, 8, 1, 1)),
     "layer_norm": lambda: Net(_convnext, a=nn.Conv2d(8, 8, 3, padding=1, groups=8), norm=nn.LayerNorm(8),
                               fc1=nn.Linear(8, 16), fc2=nn.Linear(16, 8), gamma=torch.rand(8)),
     "one_group": lambda: Net(lambda m, x: m.b(m.norm(m.a(x))), a=conv(8, 8), norm=nn.GroupNorm(1, 8), b=conv(8, 8)),
