@@ -106,6 +106,7 @@ CASES = {
     ),
     "an output nowhere": ("disassemble nets.py:good --data pets --classes cat -o no/x.brick", "does not exist"),
     "a demo into a file": ("demo --out note.txt", "note.txt is a file"),
+    "a demo below a file": ("demo --out note.txt/demo", "note.txt is a file"),
     "an impossible budget": (
         "disassemble nets.py:good --data pets --classes cat --macs 2 -o x.brick",
         "out of range",

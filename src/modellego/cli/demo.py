@@ -1,5 +1,6 @@
 """`modellego demo`: the whole road on embedded data, in about a minute."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -23,8 +24,11 @@ def demo(
     from modellego.demo import demo as run
     from modellego.errors import LegoError
 
-    if output.exists() and not output.is_dir():
-        raise LegoError(f"{output} is a file: name a folder for the bricks with --out")
+    place = next(p for p in (output.absolute(), *output.absolute().parents) if p.exists())
+    if not place.is_dir():
+        raise LegoError(f"{place.name} is a file: name a folder for the bricks with --out")
+    if not os.access(place, os.W_OK):
+        raise LegoError(f"nothing can be written into the directory {place}: name another folder with --out")
     files = [output / f"{s.name}.brick" for s in SOURCES] + [output / "digits.brick"]
     for file in files:
         if output.is_dir():
