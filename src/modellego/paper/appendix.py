@@ -114,8 +114,9 @@ REPRODUCTION = Reproduction(
     title="MNIST and Fashion-MNIST",
     shows="takes models of MNIST and Fashion-MNIST apart too and shows their heat maps; its figures are not at hand.",
     differs=f"LeNet-5, trained by the command in {EPOCHS} epochs (SGD, learning rate 0.05, batch 128, shifts of up to "
-    "2 pixels) on the 20,000 training images at hand of each set; samples are the surest 50 a class; equally many test "
-    "images of every class score the assembled model; refit and calibration are ours.",
+    "2 pixels) on the training images at hand of each set, 20,000 where no limit is given; samples are the "
+    "surest 50 a class; equally many test images of every class score the assembled model; refit and calibration are "
+    "ours.",
     run=run,
     table=tables,
     plot=plot,
