@@ -4,7 +4,7 @@ from typing import get_args
 
 import torch
 
-from modellego.assemble.heads import altered_views, choose_threshold
+from modellego.assemble.heads import VIEWS, altered_views, choose_threshold
 from modellego.brick import Assembled, Brick, Reject, confidence
 from modellego.brick.reject import Statistic
 from modellego.data import ImageSet
@@ -15,7 +15,6 @@ from modellego.progress import Stages, silent
 HELD = 50  # images a class that the threshold is taken from
 KEEP = 0.95  # the share of its own images that a model still answers, where none is asked for
 STATISTIC: Statistic = "energy"
-REJECT_VIEWS = 1
 
 
 def check_rule(keep: float | None, statistic: str) -> None:
@@ -37,7 +36,7 @@ def add_reject_rule(
     keep: float,
     statistic: Statistic = STATISTIC,
     *,
-    views: int = REJECT_VIEWS,
+    views: int = VIEWS,
     seed: int = 0,
     stages: Stages = silent,
 ) -> None:
