@@ -49,7 +49,7 @@ class _Masked(fx.Interpreter):
         alive = self._alive(self.readers[n.name].in_sets)
         shape = [1] * x.ndim
         shape[x.ndim - 1 - (layer.weight.ndim - 2)] = len(alive)
-        return layer(x * torch.from_numpy(alive).to(x.dtype).reshape(shape))
+        return layer(x.where(torch.from_numpy(alive).reshape(shape), 0.0))
 
     def _alive(self, ids: Ids) -> Any:
         return (ids < 0) | self.kept[np.maximum(ids, 0)]
@@ -57,10 +57,10 @@ class _Masked(fx.Interpreter):
     def _mask(self, x: Tensor, ids: Ids | None) -> Tensor:
         if ids is None or not x.is_floating_point():
             return x
-        alive = torch.from_numpy(self._alive(ids)).to(x.dtype)
+        alive = torch.from_numpy(self._alive(ids))
         if alive.ndim and alive.shape[0] > 1:  # heads folded into the batch axis
             alive = alive.repeat(x.shape[0] // alive.shape[0], *[1] * (x.ndim - 1))
-        return x * alive
+        return x.where(alive, 0.0)  # not a product: what is removed may be 0 / 0
 
     def _lines(self, ids: Ids) -> dict[int, Tensor]:
         """Return the positions kept along every axis on which the ids vary."""

@@ -27,7 +27,9 @@ class TensorSlicer:
             for axis, mask in masks.items():
                 if not mask.all():
                     value = value.index_select(axis, torch.from_numpy(np.flatnonzero(mask)))
-            value = value.clone(memory_format=torch.contiguous_format)
+            if value.data_ptr() == tensor.data_ptr():  # nothing was sliced: still the source's memory
+                value = value.clone()
+            value = value.contiguous()
             self._done[key] = nn.Parameter(value, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else value
         return self._done[key]
 
