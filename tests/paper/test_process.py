@@ -30,13 +30,22 @@ def process(*arguments: object) -> dict[str, Any]:
     return found
 
 
+def within(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    """Run the command in this process: what it said."""
+    with pytest.raises(SystemExit) as left:
+        main(["paper", *map(str, arguments)])
+    assert left.value.code == 0
+    found = json.loads(capsys.readouterr().out)
+    assert isinstance(found, dict)
+    return found
+
+
 def test_json_and_resume(made_up: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("routes", "--data", made_up, "--out", tmp_path / "out", *SMALL)
     first = process(*arguments)
     assert first["settings"]["limit"] == 60
     assert {Path(f).name for f in first["files"]} >= {"routes.json", "routes.md", "routes-lenet5.html"}
-    main(["paper", *map(str, arguments)])
-    assert json.loads(capsys.readouterr().out)["rows"] == first["rows"]
+    assert within(capsys, *arguments)["rows"] == first["rows"]
 
 
 def failing(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -72,6 +81,5 @@ def test_record_of_other_settings_is_not_replaced(capsys: pytest.CaptureFixture[
 
 
 def test_list_names_all(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["paper", "--list", "--json"])
-    found = json.loads(capsys.readouterr().out)["reproductions"]
+    found = within(capsys, "--list", "--json")["reproductions"]
     assert {"disassemble", "graph", "routes"} <= {r["name"] for r in found}
