@@ -84,8 +84,8 @@ REPRODUCTION = Reproduction(
     name="routes",
     title="Decision routes",
     shows='draws the routes of "dog" and "automobile" through a LeNet-5, channels of one class apart from shared ones.',
-    differs=f"a LeNet-5 trained on CIFAR-10 by the command in {EPOCHS} epochs, and a published ResNet-20; a channel "
-    f"counts from a relative contribution of {THRESHOLD} on, which the page's slider changes.",
+    differs=f"a LeNet-5 trained on CIFAR-10 by the command ({EPOCHS} epochs by default), and a published ResNet-20; a "
+    f"channel counts from a relative contribution of {THRESHOLD} on, which the page's slider changes.",
     run=run,
     table=tables,
     plot=plot,
