@@ -24,7 +24,7 @@ AXES = {
     "linear_alpha": "linear alpha",
     "linear_beta": "linear beta",
 }
-VALUES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+VALUES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 SHOWN = (0.0, 0.2, 0.4, 0.6, 0.8)
 RULES = ("poster", "back_to_front")
 IMAGES = 500
