@@ -111,7 +111,8 @@ class Curve:
 
     def _too_small(self, macs: float | None, params: float | None) -> str:
         least = f"{self.macs[-1] / self.whole_macs:.3f} MACs, {self.params[-1] / self.whole_params:.3f} parameters"
-        return f"the budget macs={macs}, params={params} cannot be met: the smallest network has {least} of the source"
+        given = [f"{name}={share:g}" for name, share in (("macs", macs), ("params", params)) if share is not None]
+        return f"the budget {', '.join(given)} cannot be met: the smallest network has {least} of the source"
 
     def search(self, fits: Callable[[KeepMask], bool], multiple: int = 1, steps: int = 6) -> KeepMask:
         """Return the smallest network along the curve that `fits`, by bisection over MACs (latency, accuracy drop).
