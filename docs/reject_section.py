@@ -36,7 +36,7 @@ def section(found: dict[str, Any], table: Table, origin: Callable[[dict[str, Any
         f"it: up to {images:,} of the model's own classes, and as many of others (CIFAR-10's other classes; for an "
         "assembled model CIFAR-100's too). *With*: what is both answered and right. The sources were trained on the "
         "calibration images, so they are surer of these than of new ones: the last two columns show the share answered "
-        "where the threshold is taken from the images alone, and from one view of each. That energy is "
-        "the default and that three views are was settled on such rows: their AUROC is slightly flattered; all are shown."
+        "where the threshold is taken from the images alone, and from one view of each. Energy and "
+        "three views became the defaults in the light of such rows, so that these flatter them a little; all are shown."
     )
     return "\n\n".join(['## "None of these"', origin(found), text, table(header, rows)])
