@@ -40,7 +40,7 @@ def _network(brick: Brick) -> dict[str, Any]:
         "parameters": spent.parameters,
         **channels.summary(),
         "layers": _layers(network, channels),
-        "refit": list((brick.info.refit or {}).get("stages", [])),
+        "refit": (brick.info.refit or {}).get("stages", []),
         "by_definition": _by_reason(channels.approximate),
         "kept_whole": _by_reason(channels.pinned),
     }
