@@ -73,3 +73,18 @@ def test_saving_is_the_difference(what: str) -> None:
         without[s] = False
         if s not in (channels.logit_sets if channels.logit_sets is not None else []):
             assert count(whole) - count(without) == saving[s]
+
+
+@pytest.mark.parametrize("name", ["resnet20", "grouped", "mixing"])
+def test_costs_along_an_order_equal_those_of_each_mask(name: str) -> None:
+    network = capture(networks()[name].eval(), (3, 16, 16))
+    channels = analyse(network)
+    model = CostModel(network, channels, [1, 2])
+    order = np.random.default_rng(0).permutation(channels.n_sets)
+    macs, params = model.along(order.tolist())
+    keep = channels.keep_all()
+    wanted = [(model.macs(keep), model.params(keep))]
+    for chosen in order:
+        keep[chosen] = False
+        wanted.append((model.macs(keep), model.params(keep)))
+    assert list(zip(macs, params, strict=True)) == wanted

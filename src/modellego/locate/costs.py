@@ -1,6 +1,7 @@
 """What a keep mask would cost, without cutting: MACs and parameters from the channel sets alone."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,6 +113,33 @@ class CostModel:
         alive = self.alive(keep)
         return sum(_total(p, alive) for p in self._weights) + sum(int(_on(v, alive).sum()) for v in self._vectors)
 
+    def along(self, order: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Return MACs and parameters of the whole network and after each removal of an order, `len(order) + 1` each.
+
+        Only the layers that a removed set is part of are counted anew.
+        """
+        keep = self.channels.keep_all()
+        alive = self.alive(keep)
+        macs, params = [self.macs(keep)], [self.params(keep)]
+        products = [*self._macs, *self._weights]
+        sides = [[_counts(ids, p.groups, alive) for ids in (p.inputs, p.outputs)] for p in products]
+        parts = _parts(products, self.channels.n_sets)
+        numbers = np.zeros(self.channels.n_sets, dtype=np.int64)
+        for vector in self._vectors:
+            numbers += np.bincount(vector[vector >= 0], minlength=numbers.size)
+        for chosen in order:
+            change = [0, 0]
+            if alive[chosen] and self.channels.cuttable[chosen]:
+                change[1] -= int(numbers[chosen])
+                for which, side, group, count in parts.get(chosen, ()):
+                    sides[which][side][group] -= count
+                    lost = products[which].unit * count * sides[which][1 - side][group]
+                    change[which >= len(self._macs)] -= lost
+                alive[chosen] = False
+            macs.append(macs[-1] + change[0])
+            params.append(params[-1] + change[1])
+        return macs, params
+
     def saving(self, keep: KeepMask, what: str = "macs") -> Floats:
         """Return what each set, removed alone, would save, float64 `[n_sets]`, given what is kept now.
 
@@ -133,6 +161,24 @@ class CostModel:
             for vector in self._vectors:
                 _add(total, vector, _on(vector, alive).astype(np.float64))
         return total
+
+
+def _counts(ids: Ids, groups: int, alive: KeepMask) -> list[int]:
+    """Return how many channels of each group are alive."""
+    return [int(n) for n in _on(ids, alive).reshape(groups, -1).sum(1)]
+
+
+def _parts(products: Sequence[_Product], n_sets: int) -> dict[int, list[tuple[int, int, int, int]]]:
+    """Return for each set the places it is counted at: (product, 0 for inputs or 1 for outputs, group, channels)."""
+    found: dict[int, list[tuple[int, int, int, int]]] = {}
+    for which, product in enumerate(products):
+        for side, ids in enumerate((product.inputs, product.outputs)):
+            rows = ids.reshape(product.groups, -1)
+            keys = (np.arange(product.groups)[:, None] * n_sets + rows)[rows >= 0]
+            for key, count in zip(*np.unique(keys, return_counts=True), strict=True):
+                group, chosen = divmod(int(key), n_sets)
+                found.setdefault(chosen, []).append((which, side, group, int(count)))
+    return found
 
 
 def _on(ids: Ids, alive: KeepMask) -> NDArray[np.bool_]:

@@ -213,12 +213,7 @@ def make_curve(
     costs: CostModel, channels: ChannelMap, order: list[int], loss: list[float], whole: tuple[int, int]
 ) -> Curve:
     """Work out the costs of every point of an order of removals."""
-    keep = channels.keep_all()
-    macs, params = [costs.macs(keep)], [costs.params(keep)]
-    for chosen in order:
-        keep[chosen] = False
-        macs.append(costs.macs(keep))
-        params.append(costs.params(keep))
+    macs, params = costs.along(order)
     return Curve(
         channels, np.array(order, dtype=np.int64), np.array(macs), np.array(params), np.array(loss), *whole, costs
     )
