@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from statistics import mean
 from typing import Any
 
+from modellego.paper.markdown import table
+
 Rows = dict[str, dict[str, Any]]
-Table = Callable[[Sequence[str], Sequence[Sequence[object]]], str]
 
 # what the project set out to reach, per cent: (task, at 0.75, at 0.5) and (pair, with a calibrated head)
 WANTED_BRICKS = {
@@ -18,7 +19,7 @@ WANTED_ASSEMBLED = {"0-2 + 0-19": 84.5, "3-9 + 20-69": 76.0, "0-9 + 20-99": 71.0
 METHODS = ("none", "prior", "affine", "head")
 
 
-def bricks_table(rows: Rows, table: Table) -> str:
+def bricks_table(rows: Rows) -> str:
     """Bricks at two budgets: mean over the seeds, the spread behind it, and what was wanted."""
     lines = []
     for task, wanted in WANTED_BRICKS.items():
@@ -37,7 +38,7 @@ def bricks_table(rows: Rows, table: Table) -> str:
     return table(header, lines)
 
 
-def assembled_table(rows: Rows, variants: Sequence[str], table: Table) -> str:
+def assembled_table(rows: Rows, variants: Sequence[str]) -> str:
     """Assembled models: class-balanced accuracy by calibration, mean over the seeds and spread."""
     lines = []
     for variant in variants:
@@ -72,7 +73,7 @@ def _threads(rows: Rows) -> str:
     return "" if timed is None else f", {timed['threads']} threads"
 
 
-def section(found: dict[str, Any], table: Table, origin: Callable[[dict[str, Any]], str]) -> str:
+def section(found: dict[str, Any], origin: Callable[[dict[str, Any]], str]) -> str:
     """Return the whole section."""
     rows: Rows = found["rows"]
     variants = list(dict.fromkeys(k.split(" ", 4)[4] for k in rows if k.startswith("base ")))
@@ -83,12 +84,12 @@ def section(found: dict[str, Any], table: Table, origin: Callable[[dict[str, Any
         "Criterion *reconstruction*, refit, no gradient step; calibration images from the train shard, 200 a class of "
         "CIFAR-10, 50 of CIFAR-100. Mean of three calibration seeds, least and most in brackets. *Seconds*: reading "
         f"images, choosing, refitting and measuring one brick at 0.50{_threads(rows)}.",
-        bricks_table(rows, table),
+        bricks_table(rows),
         "### Assembled models",
         "Class-balanced accuracy over all classes of both bricks. *Base* and *restricted* are the means over the "
         "classes of the sources' own accuracies. The head and its penalties are chosen by cross-validation on the "
         "calibration images. Where three seeds were run, least and most stand in brackets.",
-        assembled_table(rows, variants, table),
+        assembled_table(rows, variants),
     ]
     tuned = {k: r for k, r in rows.items() if k.startswith("finetuned ")}
     for key, r in tuned.items():
@@ -100,7 +101,7 @@ def section(found: dict[str, Any], table: Table, origin: Callable[[dict[str, Any
     return "\n\n".join(parts)
 
 
-def ideas(found: dict[str, Any], table: Table, origin: Callable[[dict[str, Any]], str]) -> str:
+def ideas(found: dict[str, Any], origin: Callable[[dict[str, Any]], str]) -> str:
     """Return the section on what else was tried for the heads."""
     rows: Rows = found["rows"]
     keys = ("balanced_accuracy", "right_brick", "brick_known")

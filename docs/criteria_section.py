@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from modellego.paper.markdown import table
+
 Row = dict[str, Any]
-Table = Callable[[Sequence[str], Sequence[Sequence[object]]], str]
 COLUMNS = {"cut_accuracy": "cut alone", "refit_accuracy": "with refit"}
 
 
-def section(found: Row, table: Table, origin: Callable[[Row], str]) -> str:
+def section(found: Row, origin: Callable[[Row], str]) -> str:
     """Return the section: what is compared, the tables, and what wins."""
     rows = found["rows"]
     cells = gather(rows)

@@ -6,13 +6,15 @@ Run `python docs/make_results.py`; a file that is not there is skipped. `--check
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import accuracy_section
 import criteria_section
 import reject_section
+
+from modellego.paper.markdown import millions, percent, table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results.md"
@@ -22,30 +24,6 @@ Made by `python docs/make_results.py` from `benchmarks/results/*.json`; not writ
 test images that nothing was chosen on. *Base* is the source model with all its logits, *restricted* the same model,
 uncut, with only the task's logits.
 """
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a Markdown table, the first column left, the others right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
-def percent(value: float | None) -> str:
-    """Write a fraction as per cent.
-
-    >>> percent(0.926), percent(None)
-    ('92.60', '–')
-    """
-    return "–" if value is None else f"{100 * value:.2f}"
-
-
-def millions(value: float) -> str:
-    """Write a number in millions.
-
-    >>> millions(40_813_184)
-    '40.81 M'
-    """
-    return f"{value / 1e6:.2f} M"
 
 
 def origin(found: dict[str, Any]) -> str:
@@ -159,10 +137,10 @@ def analysis_speed(found: list[dict[str, Any]]) -> str:
 
 SECTIONS: dict[str, Callable[[Any], str]] = {
     "published": published,
-    "accuracy": lambda found: accuracy_section.section(found, table, origin),
-    "head_ideas": lambda found: accuracy_section.ideas(found, table, origin),
-    "criteria": lambda found: criteria_section.section(found, table, origin),
-    "reject": lambda found: reject_section.section(found, table, origin),
+    "accuracy": lambda found: accuracy_section.section(found, origin),
+    "head_ideas": lambda found: accuracy_section.ideas(found, origin),
+    "criteria": lambda found: criteria_section.section(found, origin),
+    "reject": lambda found: reject_section.section(found, origin),
     "brick_latency": brick_latency,
     "contribution_speed": contribution_speed,
     "analysis_speed": analysis_speed,

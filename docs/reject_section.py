@@ -1,9 +1,10 @@
 """The section of docs/results.md about saying "none of these", from benchmarks/results/reject.json."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-Table = Callable[[Sequence[str], Sequence[Sequence[object]]], str]
+from modellego.paper.markdown import table
+
 STATISTICS = ("energy", "max_logit", "max_probability", "margin")
 
 
@@ -16,7 +17,7 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def section(found: dict[str, Any], table: Table, origin: Callable[[dict[str, Any]], str]) -> str:
+def section(found: dict[str, Any], origin: Callable[[dict[str, Any]], str]) -> str:
     """Return the section: every statistic's rule, off the task and on it."""
     keep = found["settings"]["keep"]
     rows = []
