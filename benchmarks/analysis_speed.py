@@ -6,7 +6,8 @@ import time
 
 import torch
 
-from coverage import HERE, declare_torchvision_ops, high_water, numel_bytes, reference
+from coverage import high_water, numel_bytes, reference
+from coverage_models import HERE, declare_torchvision_ops
 from modellego.capture import capture
 from modellego.channels import analyse
 from modellego.cut import cut

@@ -21,7 +21,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +28,18 @@ import numpy as np
 import torch
 from torch import nn
 
+from coverage_models import HERE, all_jobs, build, declare_torchvision_ops, kind_of, settle_norms
 from record import versions
 
-HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "coverage.json"
 RUN = HERE / "results" / "coverage_run.json"
-FAMILIES = HERE / "timm_families.json"
 WANTED = [5, 0, 3, *range(10, 40)]
 SEED = 0
 FORM = 3  # what a row holds; rows of another form are run again
 DTYPE = torch.float64
 TOLERANCE = 1e-8
 LARGE = 60_000_000  # parameters above which all but the comparison is done in float32, to stay within memory
-GIANT = 100_000_000  # parameters above which a model of torchvision waits for the smaller ones
 MOST_SECONDS, MOST_MB = 3.0, 1000.0  # of analysis and cut together
-
-
-def declare_torchvision_ops() -> Any:
-    """Declare the two schemas that torchvision's wheel expects beside a CPU-only torch."""
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return library
 
 
 def reference() -> Any:
@@ -60,50 +49,6 @@ def reference() -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def all_jobs() -> list[str]:
-    """Return all models: torchvision's but for its giants, timm's CNN families, the giants, timm's other families."""
-    import torchvision
-
-    models = torchvision.models
-    sizes = {n: models.get_model_weights(n).DEFAULT.meta["num_params"] for n in models.list_models(module=models)}
-    ordered = sorted(sizes, key=lambda n: int(sizes[n]))
-    families = sorted(json.loads(FAMILIES.read_text()).values(), key=lambda f: int(f["parameters"]))
-    return [
-        *(f"torchvision:{n}" for n in ordered if sizes[n] <= GIANT),
-        *(f"timm:{f['model']}" for f in families if f["kind"] == "cnn"),
-        *(f"torchvision:{n}" for n in ordered if sizes[n] > GIANT),
-        *(f"timm:{f['model']}" for f in families if f["kind"] != "cnn"),
-    ]
-
-
-@cache
-def kind_of(job: str) -> str:
-    """Return `torchvision`, or the kind of a timm family: `cnn`, `hybrid`, `transformer`, `mlp`."""
-    library, _, name = job.partition(":")
-    kinds = {f["model"]: str(f["kind"]) for f in json.loads(FAMILIES.read_text()).values()}
-    return library if library == "torchvision" else kinds[name]
-
-
-def build(job: str) -> tuple[nn.Module, list[tuple[int, ...]]]:
-    """Build a model with random weights, and the input shapes to try, the smallest first."""
-    library, _, name = job.partition(":")
-    if library == "timm":
-        import timm
-
-        model = timm.create_model(name)
-        config = model.default_cfg
-        full = tuple(config["input_size"])
-        least = config.get("min_input_size")
-        small = (full[0], 96, 96) if not config.get("fixed_input_size") else full
-        sizes = [small, full] if least is None else [(full[0], *least[1:]), full]
-        return model, list(dict.fromkeys(sizes))
-    import torchvision
-
-    model = torchvision.models.get_model(name, weights=None)
-    full_size = {"inception_v3": 299, "swin_v2_t": 256}.get(name, 224)
-    return model, [(3, 96, 96), (3, full_size, full_size)]
 
 
 def high_water(reset: bool = False) -> int:
@@ -232,29 +177,6 @@ def captured(job: str, row: Row) -> Any:
         with row.timed("capture"):
             return capture(model, shape)
     raise AssertionError("no input size to try")
-
-
-def settle_norms(model: nn.Module, shape: tuple[int, ...]) -> None:
-    """Give batch norms the statistics of random images and moderate gains: as in a trained model, signals stay small.
-
-    Where they explode, gates amplify rounding by orders of magnitude, and nothing can be compared.
-    """
-    dtype = next(p.dtype for p in model.parameters() if p.is_floating_point())
-    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
-    momenta = [m.momentum for m in norms]
-    try:
-        for m in norms:
-            m.momentum = 1.0
-            m.train()
-            if m.affine:
-                m.weight.data *= 0.5
-        with torch.no_grad():
-            model(torch.randn(8 if norms else 1, *shape, dtype=dtype))
-    finally:
-        for m, momentum in zip(norms, momenta, strict=True):
-            m.momentum = momentum
-            m.eval()
-            m.running_var.clamp_(min=0.2 * m.running_var.mean().clamp(min=1e-6))
 
 
 def note(out: dict[str, Any], network: Any, channels: Any) -> None:

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from coverage import HERE, MOST_MB, MOST_SECONDS, RESULTS, RUN, all_jobs, declare_torchvision_ops, kind_of
+from coverage import MOST_MB, MOST_SECONDS, RESULTS, RUN
+from coverage_models import HERE, all_jobs, declare_torchvision_ops, kind_of
 
 TARGET = HERE.parent / "docs" / "coverage.md"
 HEAD = """# Which models can be taken apart

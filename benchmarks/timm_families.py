@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from coverage import FAMILIES, declare_torchvision_ops
+from coverage_models import FAMILIES, declare_torchvision_ops
 
 
 def smallest(module: str) -> dict[str, Any] | None:
