@@ -35,6 +35,25 @@ def test_samples_are_drawn_and_their_similarity_returned(tmp_path: Path) -> None
     assert (tmp_path / "a.svg").read_bytes() == first
 
 
+def test_a_hundred_classes_are_named(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    values = RNG.uniform(size=(100, 8))
+    sizes = []
+    for names in ([f"animal {k}" for k in range(100)], [" "] * 100):
+        draw_classes(values, names, tmp_path / "a.svg")
+        sizes.append((tmp_path / "a.svg").stat().st_size)
+    assert sizes[0] > 1.2 * sizes[1]  # letters are outlines
+
+
+def test_sorted_samples_are_ordered_by_their_classes_means(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    values = np.eye(3)[:, [2, 0, 1]]  # sorted, a diagonal
+    files = [tmp_path / "a.svg", tmp_path / "b.svg"]
+    draw_samples(values, np.arange(3), NAMES, files[0], sort=True)
+    draw_samples(np.eye(3), np.arange(3), NAMES, files[1], sort=True)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
 def test_channels_are_ordered_by_their_class() -> None:
     order = channel_order(TABLE)
     assert sorted(order) == list(range(20))

@@ -15,7 +15,8 @@ from modellego.heatmaps.similarity import Similarity, class_similarity
 from modellego.routes.palette import DARK, LIGHT, Palette
 
 _COLOURS = "cividis"  # reads the same with red-green blindness, and in grey
-_MOST_NAMES = 40
+_SORTED = "channel, sorted by the class it gives most to"
+_LETTERS = (4.0, 8.0)  # points, of names beside rows: smaller ones are left out
 
 
 def draw_classes(
@@ -37,10 +38,9 @@ def draw_classes(
         raise LegoError(f"the contributions have shape {shape}, but there are {len(classes)} classes")
     order = channel_order(contribution) if sort else np.arange(contribution.shape[1])
     title = f"Relative contribution of {contribution.shape[1]:,} channels" + (f" that {layer} reads" if layer else "")
-    axis = "channel, sorted by the class it gives most to" if sort else "channel"
-    names = list(classes) if len(classes) <= _MOST_NAMES else []
+    axis = _SORTED if sort else "channel"
     middles = np.arange(len(classes), dtype=np.float64)
-    _draw(contribution[:, order], title, "", axis, middles, names, [], Path(path), DARK if dark else LIGHT)
+    _draw(contribution[:, order], title, "", axis, middles, list(classes), [], Path(path), DARK if dark else LIGHT)
 
 
 def draw_samples(
@@ -50,25 +50,29 @@ def draw_samples(
     path: str | Path,
     *,
     layer: str = "",
+    sort: bool = False,
     dark: bool = False,
 ) -> Similarity:
     """Draw one row a sample, float `[samples, channels]` in 0..1, grouped by class, and return how alike they are.
 
-    `labels` are int `[samples]`, numbers of `classes`. The similarity within and between classes stands above the
-    picture.
+    `labels` are int `[samples]`, numbers of `classes`; `sort` puts channels beside each other that are strongest for
+    the same class. The similarity within and between classes stands above the picture.
     """
     similarity = class_similarity(contribution, labels)
     if labels.min() < 0 or labels.max() >= len(classes):
         raise LegoError(f"labels run from {labels.min()} to {labels.max()}, but there are {len(classes)} classes")
     rows = np.argsort(labels, kind="stable")
     present, starts, counts = np.unique(labels[rows], return_index=True, return_counts=True)
-    names = [classes[int(label)] for label in present] if len(present) <= _MOST_NAMES else []
+    names = [classes[int(label)] for label in present]
+    means = np.stack([contribution[labels == label].mean(axis=0) for label in present])
+    order = channel_order(means) if sort else np.arange(contribution.shape[1])
     title = f"Relative contribution, {len(labels):,} samples" + (f", {layer} reading" if layer else "")
     below = f"cosine similarity within a class {similarity.within:.3f}, between classes {similarity.between:.3f}"
     middles = starts + (counts - 1) / 2
     lines = [float(start) - 0.5 for start in starts[1:]]
     palette = DARK if dark else LIGHT
-    _draw(contribution[rows], title, below, "channel", middles, names, lines, Path(path), palette)
+    axis = _SORTED if sort else "channel"
+    _draw(contribution[np.ix_(rows, order)], title, below, axis, middles, names, lines, Path(path), palette)
     return similarity
 
 
@@ -106,9 +110,11 @@ def _draw(
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         image = axes.imshow(values, cmap=_COLOURS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-        axes.set_yticks(middles if names else [], [name.replace("$", r"\$") for name in names])
+        letters = min(_LETTERS[1], 0.8 * 72 * height / len(names))
+        shown = [name.replace("$", r"\$") for name in names] if letters >= _LETTERS[0] else []
+        axes.set_yticks(middles if shown else [], shown, size=letters)
         axes.set_xlabel(axis, color=palette.muted)
-        if "sorted" in axis:  # places say nothing there
+        if axis == _SORTED:  # places say nothing there
             axes.set_xticks([])
         axes.set_title(
             title.replace("$", r"\$"), color=palette.ink, size=10, weight="bold", loc="left", pad=20 if below else 8

@@ -97,7 +97,8 @@ def tables(rows: dict[str, Row]) -> str:
         parts.append(table(["threshold, rule", *(f"{v:g}" for v in SHOWN)], lines))
     parts.append(
         "Under the poster's rule alpha decides which kernels are relevant, not which channels: nothing is cut by it "
-        "and its curves are flat. Under the published software's rule (back to front) both cut."
+        "and its curves are flat. Under the published software's rule (back to front) both cut; "
+        "at alpha 0 every kernel counts alike, so that the channels' min-max is 0 throughout and the rule finds none."
     )
     return "\n\n".join(parts)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from modellego.heatmaps import HeatMap, draw_classes, heat_map
+from modellego.heatmaps import HeatMap, draw_classes, draw_samples, heat_map
 from modellego.paper.markdown import table
 from modellego.paper.registry import Reproduction
 from modellego.paper.run import Run
@@ -14,6 +14,7 @@ from modellego.paper.run import Run
 Row = dict[str, Any]
 SETS = ("cifar10", "cifar100")
 LAYERS = (-2, -1)  # places among the layers that mix channels: the last convolution, the last linear layer
+DRAWN = 10  # samples of a class in a picture, and classes
 
 
 def run(run: Run) -> None:
@@ -31,7 +32,8 @@ def _row(run: Run, dataset: str, layer: int) -> Row:
 
 
 def heat_row(found: HeatMap) -> Row:
-    """Return a heat map as plain values, to three decimals."""
+    """Return a heat map as plain values, to three decimals, and some of its single samples."""
+    drawn = [k for c in range(min(DRAWN, len(found.classes))) for k in np.flatnonzero(found.labels == c)[:DRAWN]]
     return {
         "layer": found.layer,
         "classes": list(found.classes),
@@ -40,14 +42,21 @@ def heat_row(found: HeatMap) -> Row:
         "within": round(found.similarity.within, 4),
         "between": round(found.similarity.between, 4),
         "by_class": [[round(float(v), 3) for v in line] for line in found.by_class],
+        "by_sample": [[round(float(v), 3) for v in line] for line in found.by_sample[drawn]],
+        "labels": [int(k) for k in found.labels[drawn]],
     }
 
 
-def draw(row: Row, path: Path) -> list[Path]:
-    """Draw a row of `heat_row` as PNG and SVG."""
-    files = [path.with_suffix(ending) for ending in (".png", ".svg")]
-    for file in files:
-        draw_classes(np.array(row["by_class"]), row["classes"], file, layer=row["layer"], sort=True)
+def draw(row: Row, stem: Path) -> list[Path]:
+    """Draw a row of `heat_row`, classes and single samples, each as PNG and SVG; files begin with `stem`."""
+    files = []
+    name = stem.name.replace(".", "-")  # module paths have dots
+    for ending in (".png", ".svg"):
+        classes = stem.with_name(f"{name}{ending}")
+        draw_classes(np.array(row["by_class"]), row["classes"], classes, layer=row["layer"], sort=True)
+        samples, labels = stem.with_name(f"{name}-samples{ending}"), np.array(row["labels"])
+        draw_samples(np.array(row["by_sample"]), labels, row["classes"], samples, layer=row["layer"], sort=True)
+        files += [classes, samples]
     return files
 
 
@@ -65,7 +74,13 @@ def tables(rows: dict[str, Row]) -> str:
         for key, row in rows.items()
     ]
     header = ["set, layer", "channels read", "samples", "alike within a class", "between classes", "share over 0.2"]
-    return "\n\n".join([table(header, lines), "Alike: mean cosine similarity of two samples' contributions."])
+    return "\n\n".join(
+        [
+            table(header, lines),
+            "Alike: mean cosine similarity of two samples' contributions, over all samples; the "
+            f"pictures show up to {DRAWN} samples of up to {DRAWN} classes.",
+        ]
+    )
 
 
 def plot(rows: dict[str, Row], folder: Path) -> list[Path]:

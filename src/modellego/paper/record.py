@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -64,7 +65,7 @@ class Record:
         """Write the file, whole or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial")
-        partial.write_text(json.dumps(self.document, indent=1) + "\n")
+        partial.write_text(_lines(self.document))
         partial.replace(self.path)
 
 
@@ -83,6 +84,21 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _lines(document: dict[str, Any]) -> str:
+    """Return a document as JSON, a line a value, but a line a list of numbers (rows of heat maps).
+
+    >>> print(_lines({"a": [[0.5, 1], [2, 3]]}), end="")
+    {
+     "a": [
+      [0.5, 1],
+      [2, 3]
+     ]
+    }
+    """
+    text = json.dumps(document, indent=1) + "\n"
+    return re.sub(r"\[[-+.\deE,\s]+\]", lambda found: "[" + " ".join(found[0][1:-1].split()) + "]", text)
 
 
 def _print(text: str) -> None:

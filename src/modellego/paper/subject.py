@@ -4,6 +4,7 @@ What takes a pass over a whole part of the data (the true classes' probabilities
 worked out once and kept on disk beside the trained models.
 """
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -114,7 +115,7 @@ class Subject:
         with self.stages(f"{part} images", "images") as update:
             found = logits_of(self.whole, images, progress=update).float().numpy()
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(".partial.npy")
+        partial = file.with_suffix(f".{os.getpid()}.partial.npy")  # runs may share the folder
         np.save(partial, found)
         partial.replace(file)
         return found
