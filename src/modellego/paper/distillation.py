@@ -20,9 +20,9 @@ Row = dict[str, Any]
 TASKS = ("0-2", "3-9")
 TEACHERS = {"alone": "alone", "source": "taught by the source", "brick": "taught by the brick"}
 STUDENT, WIDTH = "resnet20", 0.25
-IMAGES = 300  # a class, of the train part
+IMAGES = 500  # a class, of the train part
 HOW = Distillation(temperature=4.0, share=0.9)
-SETTINGS = Settings(epochs=15, lr=0.1, held_out=0.0, precision="float32")
+SETTINGS = Settings(epochs=30, lr=0.05, held_out=0.0, precision="float32")
 CALIBRATION, SHARE = 200, 0.75  # of the brick
 
 
