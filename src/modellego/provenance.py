@@ -11,7 +11,7 @@ from modellego.capture.network import Network
 from modellego.channels import ChannelMap
 from modellego.choose import Choice
 from modellego.data import ImageSet
-from modellego.evaluate import cost, logits_of, restricted, score
+from modellego.evaluate import cost, layer_widths, logits_of, restricted, score
 from modellego.progress import Stages, silent
 from modellego.refit import RefitReport
 
@@ -32,7 +32,13 @@ def describe(
         inner[channels.logit_sets] = False
     if choice.rescued:
         options = options | {"rescued": [int(s) for s in choice.rescued]}
-    how = Cut(criterion=criterion, options=options, kept=int(choice.keep[inner].sum()), total=int(inner.sum()))
+    how = Cut(
+        criterion=criterion,
+        options=options,
+        kept=int(choice.keep[inner].sum()),
+        total=int(inner.sum()),
+        widths=layer_widths(whole),
+    )
     info = BrickInfo(
         classes=tuple(whole.classes[i] for i in task),
         inputs=whole.info.inputs,

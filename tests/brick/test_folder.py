@@ -1,5 +1,6 @@
 """Whole directories or none: failures, crashes, force, and what is never deleted."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from modellego.brick import Brick, check_target, load, save
+from modellego.brick import FORMAT_VERSION, Brick, Cut, check_target, load, save
 from modellego.brick import folder as folder_module
 from modellego.brick.folder import remove_folder, write_folder
 from modellego.errors import FormatError
@@ -230,8 +231,24 @@ def test_force_replaces_nothing_but_a_brick(
 
 def test_force_replaces_a_brick_of_another_version(make_brick: MakeBrick, tmp_path: Path) -> None:
     text = (save(make_brick(), tmp_path / "a") / "brick.json").read_text()
-    (tmp_path / "a" / "brick.json").write_text(text.replace('"format_version": 1', '"format_version": 99', 1))
-    assert load(save(make_brick(), tmp_path / "a", force=True)).info.format_version == 1
+    (tmp_path / "a" / "brick.json").write_text(
+        text.replace(f'"format_version": {FORMAT_VERSION}', '"format_version": 99', 1)
+    )
+    assert load(save(make_brick(), tmp_path / "a", force=True)).info.format_version == FORMAT_VERSION
+
+
+def test_a_brick_of_version_1_is_read_and_written_at_todays(make_brick: MakeBrick, tmp_path: Path) -> None:
+    brick = make_brick()
+    how = Cut(criterion="l1", kept=1, total=2, widths={"stem": 9})
+    folder = save(Brick(brick.network, brick.info.changed(cut=how)), tmp_path / "a")
+    document = json.loads((folder / "brick.json").read_text())
+    document["format_version"] = 1
+    del document["cut"]["widths"]
+    (folder / "brick.json").write_text(json.dumps(document))
+    old = load(folder)
+    assert old.info.cut == how.model_copy(update={"widths": {}})
+    written = json.loads((save(old, tmp_path / "b") / "brick.json").read_text())
+    assert written["format_version"] == FORMAT_VERSION
 
 
 @pytest.mark.parametrize("path", ["/", "missing/a"])

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from modellego.assemble.parallel import parallel
-from modellego.brick import Brick, Joint
+from modellego.brick import Brick, Cut, Joint, Reject
 from modellego.data import Data, load_data
 from modellego.errors import DataError
 from modellego.evaluate import evaluate
@@ -129,3 +129,38 @@ def test_a_whole_model_can_be_reported(source: Brick, digits: Data) -> None:
     found: ReportData = report_data(source, digits, name="small", with_routes=False)
     assert found.off_task is None
     assert found.lineage.detail == "uncut"
+
+
+def test_an_assembled_model_shows_what_its_bricks_were_saved_with(low: Brick, high: Brick) -> None:
+    saved = [
+        Brick(b.network, b.info.changed(scores={"base_accuracy": base, "base_restricted_accuracy": base + 0.1}))
+        for b, base in ((low, 0.5), (high, 0.7))
+    ]
+    rows = report_data(parallel(saved, [*low.classes, *high.classes])).scores
+    assert [(r.name, r.balanced) for r in rows[:2]] == [
+        ("base", pytest.approx((3 * 0.5 + 2 * 0.7) / 5)),
+        ("base restricted", pytest.approx((3 * 0.6 + 2 * 0.8) / 5)),
+    ]
+
+
+def test_sources_of_one_name_are_told_apart(low: Brick, high: Brick) -> None:
+    (origin,) = high.info.sources
+    other = Brick(high.network, high.info.changed(sources=(origin.model_copy(update={"total": 100}),)))
+    found = report_data(parallel([low, other], [*low.classes, *high.classes]), name="five").sizes
+    assert [size.name for size in found] == ["small, 10 classes", "small, 100 classes", "five"]
+
+
+def test_widths_before_the_cut_are_the_ones_recorded(low: Brick) -> None:
+    how = Cut(criterion="l1", kept=1, total=2, widths={"0": 60, "2": 80})
+    found = report_data(Brick(low.network, low.info.changed(cut=how))).widths
+    assert [(w.name, w.before, w.after) for w in found] == [("0", 60, 6), ("2", 80, 8)]
+
+
+def test_off_the_task_the_models_own_rule_counts(low: Brick, digits: Data) -> None:
+    rule = Reject(threshold=3.0, statistic="energy")
+    found = report_data(Brick(low.network, low.info.changed(reject=rule)), digits, with_routes=False).off_task
+    measured = evaluate(Brick(low.network, low.info.changed(reject=rule)), digits).off_task
+    assert found is not None
+    assert measured is not None
+    assert (found.statistic, found.threshold) == ("energy", 3.0)
+    assert found.auroc == pytest.approx(measured.auroc_reject)

@@ -4,7 +4,15 @@ import math
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, JsonValue, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from modellego.brick.names import Label, Text
@@ -13,7 +21,7 @@ from modellego.brick.values import Strict, sentence
 from modellego.errors import FormatError
 from modellego.preprocess import Preprocess
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAX_CLASSES = 1_000_000
 Axis = Annotated[int, Field(ge=1, le=65536)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -93,12 +101,16 @@ class Source(Strict):
 
 
 class Cut(Strict):
-    """How channels were chosen: the criterion, its options, and how many of the channel sets stayed."""
+    """How channels were chosen: the criterion, its options, and how many of the channel sets stayed.
+
+    `widths` tells how many output channels the source's layers had, by module path (since version 2).
+    """
 
     criterion: Label
     options: Options = Field(default_factory=dict)
     kept: Count
     total: Count
+    widths: dict[Label, Count] = Field(default_factory=dict)
 
 
 class BrickInfo(Strict):
@@ -127,6 +139,12 @@ class BrickInfo(Strict):
     scores: Annotated[dict[Label, float | None], BeforeValidator(_plain)] = Field(default_factory=dict)
     reject: Reject | None = None
     notes: Text = ""
+
+    @field_validator("format_version")
+    @classmethod
+    def _todays(cls, version: int) -> int:
+        """Older versions hold less, so that what was read is written at today's."""
+        return FORMAT_VERSION
 
     @model_validator(mode="after")
     def _consistent(self) -> "BrickInfo":

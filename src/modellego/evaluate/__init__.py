@@ -14,6 +14,7 @@ from modellego.evaluate.evaluate import (
 from modellego.evaluate.latency import Latency, latency
 from modellego.evaluate.predict import Prediction, image_batches, logits_of, predict
 from modellego.evaluate.scores import Scores, auroc, largest_probability, restricted, score
+from modellego.evaluate.widths import layer_widths
 
 __all__ = [
     "Cost",
@@ -29,6 +30,7 @@ __all__ = [
     "image_batches",
     "largest_probability",
     "latency",
+    "layer_widths",
     "logits_of",
     "network_macs",
     "node_macs",

@@ -1,7 +1,8 @@
 """The report's charts as plain HTML and inline SVG: bars, confusion matrix, histogram. No script needed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,14 +150,10 @@ def confusions_list(confusion: NDArray[np.integer], classes: Sequence[str], most
 
 
 def histogram(off: OffTask) -> str:
-    """Return both confidence histograms over each other, each scaled to its own number of images.
-
-    Where more than half of the task's images lie above 0.95, the axis is logarithmic in the distance from 1.
-    """
-    crowded = float(np.median(off.inside)) > 0.95
-    place = _nines if crowded else np.asarray
+    """Return both confidence histograms over each other, each scaled to its own number of images."""
+    scale = _scale(off)
     edges = np.linspace(0, 1, _BINS + 1)
-    inside, outside = (_density(place(values), edges) for values in (off.inside, off.outside))
+    inside, outside = (_density(scale.place(values), edges) for values in (off.inside, off.outside))
     tallest = max(inside.max(initial=0), outside.max(initial=0)) or 1
     bars = "".join(
         f'<rect class="{name}" x="{index * 100 / _BINS + 0.2:.6g}" y="{100 - 100 * value / tallest:.6g}" '
@@ -167,16 +164,54 @@ def histogram(off: OffTask) -> str:
     )
     limit = ""
     if off.threshold is not None:
-        at = 100 * float(place(np.array([off.threshold]))[0])
-        limit = f'<line class="limit" x1="{at:g}" x2="{at:g}" y1="0" y2="100"/>'
-    ticks = (0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999) if crowded else (0, 0.25, 0.5, 0.75, 1)
-    at_ticks = 100 * place(np.array(ticks))
-    axis = "".join(f'<span style="left:{at:.4g}%">{tick}</span>' for tick, at in zip(ticks, at_ticks, strict=True))
+        at = 100 * float(scale.place(np.array([off.threshold]))[0])
+        limit = f'<line class="limit" x1="{at:.6g}" x2="{at:.6g}" y1="0" y2="100"/>'
+    at_ticks = 100 * scale.place(np.array(scale.ticks))
+    axis = "".join(
+        f'<span style="left:{at:.4g}%">{tick:.6g}</span>' for tick, at in zip(scale.ticks, at_ticks, strict=True)
+    )
     return (
         '<div class="histogram"><svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
         'aria-label="Histogram of confidence for images of the task and of other classes">'
         f'{bars}{limit}</svg><div class="axis">{axis}</div></div>'
     )
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """An axis: where values stand on it in 0..1, and which are written beside it."""
+
+    place: Callable[[Floats], Floats]
+    ticks: Sequence[float]
+
+
+def _scale(off: OffTask) -> _Scale:
+    """Choose the axis: 0..1 for what lies there, else all but the outermost hundredth, which stands at the ends.
+
+    Where more than half of the task's images lie above 0.95 of 1, it is logarithmic in the distance from 1.
+    """
+    both = np.concatenate([off.inside, off.outside])
+    if both.size == 0 or (both.min() >= 0 and both.max() <= 1):
+        if both.size and float(np.median(off.inside)) > 0.95:
+            return _Scale(_nines, (0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999))
+        return _Scale(np.asarray, (0, 0.25, 0.5, 0.75, 1))
+    low, high = (float(v) for v in np.quantile(both, [0.005, 0.995]))
+    ticks = _round_numbers(low, high if high > low else low + 1)
+    first, last = min(low, ticks[0]), max(high, ticks[-1])
+    return _Scale(lambda values: np.clip((np.asarray(values) - first) / (last - first), 0, 1), ticks)
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Return five to eleven round numbers, from the last at or below `low` to the first at or above `high`.
+
+    >>> _round_numbers(-0.7, 13.2)
+    [-2.0, 0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0]
+    """
+    rough = (high - low) / 6
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * size for m in (1, 2, 5, 10) if m * size >= 0.7 * rough)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [round(k * step, 12) for k in range(first, last + 1)]
 
 
 def _nines(values: Floats) -> NDArray[np.float64]:

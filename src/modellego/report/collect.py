@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from modellego.brick import Assembled, Brick
+from modellego.brick import Assembled, Brick, confidence
 from modellego.data import Data, ImageSet, load_data, match_labels
 from modellego.errors import DataError
 from modellego.evaluate import (
@@ -26,6 +26,12 @@ from modellego.report.values import OffTask, ReportData, Score, Size
 from modellego.routes import RouteGraph, routes
 from modellego.routes.samples import Images
 
+_STATISTICS = {
+    "max_probability": "largest softmax",
+    "energy": "energy",
+    "max_logit": "largest logit",
+    "margin": "margin of the two largest softmax values",
+}
 MOST_ROUTES = 10  # classes that a report's route picture follows
 
 
@@ -137,6 +143,11 @@ def _saved_scores(model: Brick | Assembled, name: str) -> tuple[Score, ...]:
     for title, key in (("base", "base_accuracy"), ("base restricted", "base_restricted_accuracy")):
         if saved.get(key) is not None:
             rows.append(Score(title, saved[key], note="as saved in the brick"))
+        elif isinstance(model, Assembled):
+            known = [(len(b.classes), b.info.scores.get(key)) for b in model.modules() if isinstance(b, Brick)]
+            if all(value is not None for _, value in known):
+                mean = sum(count * (value or 0.0) for count, value in known) / sum(count for count, _ in known)
+                rows.append(Score(title, None, mean, "mean over the classes of what the bricks were saved with"))
     for prefix in ("brick", "assembled"):
         if saved.get(f"{prefix}_accuracy") is not None:
             own = Score(
@@ -194,13 +205,17 @@ def _off_task(
     if not len(others) or not len(on_logits):
         return None
     rule = model.info.reject
-    if len(model.classes) == 1:  # its softmax is always 1
+    threshold = None
+    if rule is not None:
+        both = (confidence(x.double(), rule.statistic) for x in (on_logits, logits_of(model, others)))
+        inside, outside = (x.cpu().numpy() for x in both)
+        statistic, threshold = _STATISTICS[rule.statistic], rule.threshold
+    elif len(model.classes) == 1:  # its softmax is always 1
         squash = [torch.sigmoid(x.double()[:, 0]).cpu().numpy() for x in (on_logits, logits_of(model, others))]
         inside, outside, statistic = *squash, "sigmoid of the only logit"
     else:
         inside, outside = largest_probability(on_logits), largest_probability(logits_of(model, others))
         statistic = "largest softmax"
-    threshold = rule.threshold if rule is not None and rule.statistic == "max_probability" else None
     told = auroc(inside, outside)
     classes = len(np.unique(others.labels))
     return OffTask(

@@ -2,19 +2,19 @@
 
 import json
 from collections.abc import Sequence
-
-from torch import nn
+from dataclasses import replace
 
 from modellego.brick import Assembled, Brick
 from modellego.brick import Source as Origin
 from modellego.data import match_labels
-from modellego.evaluate import cost
+from modellego.evaluate import cost, layer_widths
 from modellego.report.values import Lineage, Size, Width
 
 
 def lineage(model: Brick | Assembled, name: str) -> Lineage:
     """Return the family tree: the model, the bricks in it, and the sources these were cut from.
 
+    >>> from torch import nn
     >>> from modellego.preprocess import Preprocess
     >>> from modellego.whole import whole_brick
     >>> brick = whole_brick(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), Preprocess(1, 8, 8), ["a", "b"], "linear")
@@ -53,28 +53,36 @@ def groups(model: Brick | Assembled) -> tuple[str, ...]:
 def sizes(model: Brick | Assembled, name: str, sources: Sequence[Brick] = ()) -> tuple[Size, ...]:
     """Return the sources' sizes, as recorded or as measured on those at hand, and the model's own last."""
     if sources:
-        found = [cost(source) for source in sources]
-        names = [source.info.sources[0].name if source.info.sources else "source" for source in sources]
-        rows = [Size(n, c.parameters, c.macs, c.bytes) for n, c in zip(names, found, strict=True)]
+        spent = [(s.info.sources[0] if s.info.sources else None, cost(s)) for s in sources]
+        rows = [Size(o.name if o else "source", c.parameters, c.macs, c.bytes) for o, c in spent]
+        classes = [len(s.classes) for s in sources]
     else:
-        origins = {origin.name: origin for origin in model.info.sources}.values()
-        rows = [Size(origin.name, origin.parameters, origin.macs) for origin in origins]
+        # two sources may bear one name: a ResNet-20 of CIFAR-10 and one of CIFAR-100
+        origins = {(o.name, o.total, o.parameters, o.macs): o for o in model.info.sources}.values()
+        rows = [Size(o.name, o.parameters, o.macs) for o in origins]
+        classes = [o.total if o.total is not None else len(o.classes) for o in origins]
+    names = [row.name for row in rows]
+    rows = [
+        replace(row, name=f"{row.name}, {count} classes") if names.count(row.name) > 1 else row
+        for row, count in zip(rows, classes, strict=True)
+    ]
     own = cost(model)
     return (*rows, Size(name, own.parameters, own.macs, own.bytes))
 
 
-def widths(model: Brick | Assembled, sources: Sequence[Brick]) -> tuple[Width, ...]:
-    """Compare the output channels of layers that bear the same name in the model and in its source."""
+def widths(model: Brick | Assembled, sources: Sequence[Brick] = ()) -> tuple[Width, ...]:
+    """Compare the output channels of layers before the cut, as a brick records or a source given shows, and after."""
     found = []
     bricks = [part for part in model.modules() if isinstance(part, Brick)]
     for number, brick in enumerate(bricks, 1):
         name = brick.info.sources[0].name if brick.info.sources else ""
-        fitting = [s for s in sources if s.info.sources and s.info.sources[0].name == name]
-        source = fitting[0] if fitting else sources[0] if len(sources) == 1 and len(bricks) == 1 else None
-        if source is None:
-            continue
-        before, after = _channels(source), _channels(brick)
+        before = brick.info.cut.widths if brick.info.cut is not None else {}
+        if not before:  # a brick of the format's first version
+            fitting = [s for s in sources if s.info.sources and s.info.sources[0].name == name]
+            source = fitting[0] if fitting else sources[0] if len(sources) == 1 and len(bricks) == 1 else None
+            before = layer_widths(source) if source is not None else {}
         group = f"Brick {number}, of {name}" if len(bricks) > 1 else ""
+        after = layer_widths(brick)
         found += [Width(path, before[path], count, group) for path, count in after.items() if path in before]
     return tuple(found)
 
@@ -136,17 +144,6 @@ def _refit_words(refit: object) -> str:
     if refit.get("error_before") is not None and refit.get("error_after") is not None:
         words.append(f"mean relative error {refit['error_before']:.3g} before, {refit['error_after']:.3g} after")
     return ", ".join(words)
-
-
-def _channels(brick: Brick) -> dict[str, int]:
-    """Output channels of each layer with weights that mixes channels, by module path."""
-    found = {}
-    for path, layer in brick.network.named_modules():
-        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-            found[path] = layer.out_channels
-        elif isinstance(layer, nn.Linear):
-            found[path] = layer.out_features
-    return found
 
 
 def _plain(value: object) -> str:

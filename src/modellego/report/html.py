@@ -49,7 +49,10 @@ def _figures(data: ReportData) -> str:
     figures = []
     if data.scores and (own := data.scores[-1]).accuracy is not None:
         beside = next((s for s in data.scores if s.name.startswith("base restricted")), None)
-        under = f"{words.share(beside.accuracy)} % base restricted" if beside else own.note
+        under = own.note
+        if beside is not None:
+            value, balanced = (beside.accuracy, "") if beside.accuracy is not None else (beside.balanced, ", by class")
+            under = f"{words.share(value)} % base restricted{balanced}"
         figures.append(("Accuracy", f"{words.share(own.accuracy)} %", under))
     if data.sizes:
         own_size, sources = data.sizes[-1], data.sizes[:-1]
@@ -148,7 +151,7 @@ def _off_task(data: ReportData) -> str:
     described = text(off.description) + " " if off.description else ""
     limit = ""
     if off.threshold is not None:
-        limit = f' <span><i class="swatch limit"></i>answers below {off.threshold:g} are rejected</span>'
+        limit = f' <span><i class="swatch limit"></i>answers below {off.threshold:.4g} are rejected</span>'
     key = (
         f'<p class="key"><span><i class="swatch inside"></i>images of the task ({len(off.inside):,})</span> '
         f'<span><i class="swatch outside"></i>other images ({len(off.outside):,})</span>{limit}</p>'

@@ -50,8 +50,9 @@ class Score:
 class OffTask:
     """How the model answers images outside its classes.
 
-    `inside` and `outside` are float arrays of a confidence in 0..1 for images of the task and of other classes;
-    `auroc` tells how well it separates the two (0.5: not at all).
+    `inside` and `outside` are float arrays of a confidence for images of the task and of other classes: in 0..1, or of
+    any scale, such as energies; `auroc` tells how well it separates the two (0.5: not at all). Images below `threshold`
+    are turned away.
     """
 
     inside: Floats
