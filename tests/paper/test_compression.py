@@ -15,6 +15,8 @@ from modellego.paper.finish import finish, starting
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compression, "METHODS", (Method("l1", "sets"), Method("random", "sets", 0)))
     monkeypatch.setattr(compression, "SHARES", (0.5,))
+    monkeypatch.setattr(compression, "JUDGES", (Method("l1", "sets"),))
+    monkeypatch.setattr(compression, "RATES", (0.01, 1e-9))
 
 
 @pytest.mark.usefixtures("few")
@@ -28,7 +30,9 @@ def test_runs_through_and_resumes_without_cutting_again(
     assert "lenet5 at 50 % of its" in page
     assert "nan" not in page
     rows = run.record.document["rows"]
-    assert all(row["macs"] <= 0.5 for key, row in rows.items() if "base" not in key)
+    assert all(row["macs"] <= 0.5 for row in rows.values() if "macs" in row)
+    held = rows["lenet5 rates"]["held_out"]
+    assert rows["lenet5 0.5 l1 tuned cut"]["rate"] == (0.01 if held["0.01"] >= held["1e-09"] else 1e-9)
     del rows["lenet5 0.5 l1 tuned refit"]  # the brick is on disk still
     monkeypatch.setattr(Cutter, "cut", lambda *_: pytest.fail("cut again"))
     reproduction.run(run)
@@ -64,3 +68,12 @@ def test_table_of_a_run_that_was_stopped() -> None:
     assert "| l1 | 49.00 | 50.00 | 20.00 | 70.00 | – | 85.00 |" in page
     assert "± 10.00" in page
     assert "Best cut alone:" in page
+
+
+def test_fine_tuning_is_judged_on_images_it_does_not_see(
+    run_of: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compression, "TUNING", 4)
+    seen, judge = compression._Network(run_of("compression"), "lenet5").images
+    assert (len(seen), len(judge)) == (40, 10)
+    assert not set(seen.where) & set(judge.where)

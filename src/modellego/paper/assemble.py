@@ -20,14 +20,14 @@ WAYS: dict[str, tuple[str, str, bool]] = {
 
 
 def run(run: Run) -> None:
-    """Assemble each pair in each way; a row each."""
-    for name, tasks in PAIRS.items():
-        pair = cache(partial(Pair, run, tasks))
+    """Assemble each pair in each way, a row each; the long training of score 2 comes last."""
+    pairs = {name: cache(partial(Pair, run, tasks)) for name, tasks in PAIRS.items()}
+    for name, pair in pairs.items():
         run.row(f"{name} base", lambda pair=pair: pair().base())  # type: ignore[misc]
         for key, (_, how, refit) in WAYS.items():
             run.row(f"{name} {key}", lambda pair=pair, how=how, refit=refit: pair().score(how, refit))  # type: ignore[misc]
-        if run.finetune:
-            run.row(f"{name} score 2", lambda pair=pair: pair().finetuned(run.finetune, False))  # type: ignore[misc]
+    for name, pair in pairs.items() if run.finetune else ():
+        run.row(f"{name} score 2", lambda pair=pair: pair().finetuned(run.finetune, False))  # type: ignore[misc]
 
 
 def tables(rows: dict[str, Row]) -> str:

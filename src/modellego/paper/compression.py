@@ -1,8 +1,8 @@
 """Compression: all classes of CIFAR-10 cut to given MACs by contribution and by what other papers prune by."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,13 @@ import numpy as np
 
 from modellego.brick import Brick, load, save
 from modellego.data import ImageSet
-from modellego.finetune import Settings, finetune
+from modellego.finetune import FinetuneResult, Settings, finetune
 from modellego.paper import plots
 from modellego.paper.cutting import Cutter, Method
 from modellego.paper.markdown import millions, percent, table
 from modellego.paper.registry import Reproduction
 from modellego.paper.run import Run
+from modellego.paper.subject import accuracy
 
 Row = dict[str, Any]
 NETWORKS = ("resnet20", "resnet32")
@@ -30,13 +31,18 @@ METHODS = (
 )
 CALIBRATION = 200  # images a class, for the criteria and the refit
 TUNING = 500  # images a class, the same for all
+RATES = (0.01, 0.003, 0.001)  # learning rates of the fine-tuning, compared on other training images
+JUDGES = (METHODS[0], METHODS[2])  # the methods whose bricks at the smallest budget compare them
+HELD = 100  # images a class, for that
 STARTS = ("cut", "refit")
 COLUMNS = {"cut": "cut alone", "refit": "refit", "tuned cut": "cut, tuned", "tuned refit": "refit, tuned"}
 
 
 def run(run: Run) -> None:
     """Cut and refit by every method, then fine-tune what came out, then draw more at random; network by network."""
-    for network in (run.network,) if run.network else NETWORKS:
+    networks = (run.network,) if run.network else NETWORKS
+    rate = 0.0
+    for network in networks:
         begin = cache(partial(_Network, run, network))
         run.row(f"{network} base", lambda begin=begin: begin().base())  # type: ignore[misc]
         cells = [(share, method) for share in SHARES for method in METHODS]
@@ -44,13 +50,21 @@ def run(run: Run) -> None:
         for share, method in first:
             key = f"{network} {share:g} {method.name}"
             run.row(key, lambda b=begin, s=share, m=method: b().repaired(s, m))  # type: ignore[misc]
+        if network == networks[0]:
+            found = run.row(f"{network} rates", lambda begin=begin: begin().rates())  # type: ignore[misc]
+            rate = max(RATES, key=lambda r: found["held_out"][f"{r:g}"])
         for start in reversed(STARTS):
             for share, method in first:
                 key = f"{network} {share:g} {method.name} tuned {start}"
-                run.row(key, lambda b=begin, s=share, m=method, f=start: b().tuned(s, m, f))  # type: ignore[misc]
+                work = partial(_tuned, begin, share, method, start, rate)
+                run.row(key, work)
         for share, method in (c for c in cells if c not in first):
             key = f"{network} {share:g} {method.name}"
             run.row(key, lambda b=begin, s=share, m=method: b().repaired(s, m))  # type: ignore[misc]
+
+
+def _tuned(begin: Callable[[], "_Network"], share: float, method: Method, start: str, rate: float) -> Row:
+    return begin().tuned(share, method, start, rate)
 
 
 class _Network:
@@ -60,7 +74,7 @@ class _Network:
         self.subject = replace(run, network=network).subject("cifar10")
         subject, self.folder = self.subject, run.out / "compression"
         self.task = range(len(subject.whole.classes))
-        self.settings = Settings(epochs=run.finetune or 1, lr=0.01, held_out=0.0, precision="float32", seed=run.seed)
+        self.epochs = run.finetune or 1
         self.cutter = Cutter(
             subject.whole,
             subject.data,
@@ -83,19 +97,37 @@ class _Network:
         size = {key: row[key] for key in ("macs", "parameters")}
         return {**size, "cut": row["accuracy"], "refit": self.cutter.row(repaired)["accuracy"]}
 
-    def tuned(self, share: float, method: Method, start: str) -> Row:
-        """Score a brick after a short fine-tuning, on the same images in the same order for all."""
-        brick = self._brick(share, method, start)
-        done = finetune(brick, self.images, settings=self.settings, stages=self.stages)
-        assert isinstance(done.model, Brick)
-        return {**self.cutter.row(done.model), "images": done.train_images, "epochs": self.settings.epochs}
+    def rates(self) -> Row:
+        """Compare the learning rates on training images that none of them sees, over a few bricks."""
+        judge = self.images[1]
+        found = {}
+        for rate in RATES:
+            bricks = [self._finetuned(SHARES[-1], m, start, rate).model for m in JUDGES for start in STARTS]
+            found[f"{rate:g}"] = float(np.mean([accuracy(b, judge, self.stages) for b in bricks]))
+        return {"held_out": found, "images": len(judge)}
 
-    @property
-    def images(self) -> ImageSet:
-        """Return the training images of the fine-tuning."""
-        train, random = self.subject.train, np.random.default_rng(self.settings.seed)
-        chosen = [random.permutation(train.of_class(k))[:TUNING] for k in self.task]
-        return train.subset(np.sort(np.concatenate(chosen)))
+    def tuned(self, share: float, method: Method, start: str, rate: float) -> Row:
+        """Score a brick after a short fine-tuning, on the same images in the same order for all."""
+        done = self._finetuned(share, method, start, rate)
+        assert isinstance(done.model, Brick)
+        return {**self.cutter.row(done.model), "images": done.train_images, "epochs": self.epochs, "rate": rate}
+
+    def _finetuned(self, share: float, method: Method, start: str, rate: float) -> FinetuneResult:
+        settings = Settings(epochs=self.epochs, lr=rate, held_out=0.0, precision="float32", seed=self.subject.seed)
+        brick = self._brick(share, method, start)
+        return finetune(brick, self.images[0], settings=settings, stages=self.stages)
+
+    @cached_property
+    def images(self) -> tuple[ImageSet, ImageSet]:
+        """Return training images for the fine-tuning, and others that judge learning rates."""
+        train, random = self.subject.train, np.random.default_rng(self.subject.seed)
+        seen, judge = [], []
+        for label in self.task:
+            drawn = random.permutation(train.of_class(label))
+            held = min(HELD, len(drawn) // 6)
+            judge.append(drawn[:held])
+            seen.append(drawn[held : held + TUNING])
+        return tuple(train.subset(np.sort(np.concatenate(part))) for part in (seen, judge))  # type: ignore[return-value]
 
     def _brick(self, share: float, method: Method, start: str) -> Brick:
         """Return a brick, from disk where an earlier row or run has made it."""
@@ -143,6 +175,10 @@ def best(found: dict[str, Row], column: str) -> list[str]:
 def tables(rows: dict[str, Row]) -> str:
     """Return a table a network and budget, and who is best in each column."""
     parts = []
+    rates: Row = next((row["held_out"] for key, row in rows.items() if key.endswith(" rates")), {})
+    if rates:
+        said = ", ".join(f"{rate}: {percent(value)}" for rate, value in rates.items())
+        parts.append(f"Learning rates of the fine-tuning, by accuracy on held-out training images: {said}.")
     for network in dict.fromkeys(key.split()[0] for key in rows):
         base = rows[f"{network} base"]
         for share in SHARES:
@@ -195,8 +231,10 @@ REPRODUCTION = Reproduction(
     shows="cuts all of CIFAR-10's classes to fewer MACs, against FPGM and HRank; its figures are not at hand.",
     differs="published CIFAR-10 ResNets are cut along one ranking of all channel sets, to at most the MACs named (a "
     "stream's channel costs up to 2 %, so some stay below), and scored as they are, after the closed-form refit, and "
-    f"after one epoch of fine-tuning on {TUNING} images a class (SGD, learning rate 0.01, the same images and seed for "
-    f"all). {CALIBRATION} images a class of the train part serve the criteria and the refit. L1, FPGM and HRank prune "
+    f"after one epoch of fine-tuning on {TUNING} images a class (SGD, the same images, seed and learning rate for "
+    f"all; the rate is the one of {', '.join(map(str, RATES))} that does best on {HELD} other training images a class, "
+    f"over four bricks). {CALIBRATION} images a class of the train part serve the criteria and the refit. L1, FPGM and "
+    "HRank prune "
     "each layer by a rate set by hand in their papers; here they compare between layers as pruning libraries do it: "
     "divided by the layer's mean, and averaged over the layers that a set ties together. Contribution is a share of "
     "its reader's largest as it is; *per MAC* divides by the MACs that go with a set; reconstruction is the loss after "
