@@ -1,6 +1,6 @@
 """Choose what a brick keeps: sample images, then channel sets by the paper's thresholds or by a budget."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,10 @@ from torch import Tensor
 from modellego.brick import Brick
 from modellego.capture.network import Network
 from modellego.channels import ChannelMap, KeepMask
+from modellego.contribution.flow import Flow
 from modellego.contribution.relevance import Thresholds, plan_flow, relevance, relevant_sets, set_scores
 from modellego.contribution.samples import PER_CLASS, select_samples, true_class_probabilities
-from modellego.contribution.stream import class_sums
+from modellego.contribution.stream import ClassSums, class_sums
 from modellego.cut import cut, rescue
 from modellego.data import ImageSet
 from modellego.errors import DataError
@@ -131,14 +132,23 @@ def by_thresholds(
     `samples` holds each class's number and its sample images as batches of network input.
     """
     flow = plan_flow(network, channels)
-    keep = np.zeros(channels.n_sets, dtype=np.bool_)
-    scores = np.zeros(channels.n_sets)
     with stages("contribution", "classes") as update:
-        for done, (label, sums) in enumerate(class_sums(network, samples, channel_map=channels), 1):
-            found = relevance(flow, channels, sums, label, thresholds)
-            keep |= relevant_sets(channels, found)
-            scores = np.maximum(scores, set_scores(channels, found))
-            update(done, len(samples))
+
+        def followed() -> Iterator[tuple[int, ClassSums]]:
+            for done, found in enumerate(class_sums(network, samples, channel_map=channels), 1):
+                yield found
+                update(done, len(samples))
+
+        return by_sums(flow, channels, followed(), thresholds)
+
+
+def by_sums(flow: Flow, channels: ChannelMap, sums: Iterable[tuple[int, ClassSums]], thresholds: Thresholds) -> Choice:
+    """Keep what any class finds relevant, from each class's number and its summed contributions."""
+    keep, scores = np.zeros(channels.n_sets, dtype=np.bool_), np.zeros(channels.n_sets)
+    for label, own in sums:
+        found = relevance(flow, channels, own, label, thresholds)
+        keep |= relevant_sets(channels, found)
+        scores = np.maximum(scores, set_scores(channels, found))
     kept, rescued = rescue(channels, keep, scores)
     return Choice(kept, tuple(rescued))
 

@@ -121,7 +121,7 @@ def disassemble(
         with stages("budget", "steps"):
             choice = by_budget(job.network, job.channels, job.task, budget, curve, drawn, refit_options)
     else:
-        choice = by_thresholds(job.network, job.channels, _batches(job, samples, stages), thresholds, stages)
+        choice = by_thresholds(job.network, job.channels, sample_batches(job, samples, stages), thresholds, stages)
     small = cut(job.network, job.channels, choice.keep, job.task)
     report = None
     if refit_data is not None or refit_images:
@@ -220,7 +220,7 @@ def repair(
         )
 
 
-def _batches(job: Job, samples: Samples, stages: Stages) -> list[tuple[int, tuple[Tensor, ...]]]:
+def sample_batches(job: Job, samples: Samples, stages: Stages) -> list[tuple[int, tuple[Tensor, ...]]]:
     """Return each class with its sample images as batches of network input."""
     train = job.data.train
     chosen = sample_images(job.whole, train, job.task, samples, stages)

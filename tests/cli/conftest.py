@@ -82,6 +82,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "nets.py").write_text(MODELS)
     (folder / "note.txt").write_text("no brick")
     (folder / "taken.brick").mkdir()
+    (folder / "taken.png").write_bytes(b"kept")
     save_file({"a": torch.zeros(2)}, folder / "other.safetensors")
     torch.save(torch.nn.Linear(2, 2), folder / "pickled.pt")
     (folder / "broken.safetensors").write_bytes(b"12345")
@@ -135,6 +136,8 @@ def road(place: Path) -> dict[str, dict[str, Any]]:
         "wary predict": ("predict", "wary.brick", "pets/test/fox", "--json"),
         "unlabelled": ("disassemble", *model, "--classes", "0-1", "--refit-data", "big", "-o", "unlabelled.brick"),
         "predict": ("predict", "two.brick", "pets/test/cat", "--json"),
+        "curve": ("curve", *model, "--classes", "cat,dog", "--points", "1,0.7", "--refit-images", "10"),
+        "thresholds": ("thresholds", *model, "--classes", "cat,dog", "--vary", "linear-beta", "--values", "0,0.9"),
         "inspect": ("inspect", "nets.py:good", "--input-size", "8", "--json"),
     }
     return {key: said(process(*arguments, cwd=place)) for key, arguments in steps.items()}

@@ -75,3 +75,15 @@ def test_inspect_shows_layers_and_sets(road: Road) -> None:
     (network,) = road["inspect"]["networks"]
     assert [row["layer"] for row in network["layers"]] == ["0", "4"]
     assert network["layers"][0]["may_cut"] == 6
+
+
+def test_curve_gives_a_point_a_budget(road: Road) -> None:
+    assert [p["wanted"] for p in road["curve"]["points"]] == [1.0, 0.7]
+    assert road["curve"]["points"][1]["macs"] <= 0.7
+
+
+def test_thresholds_give_a_point_a_value(road: Road) -> None:
+    found = road["thresholds"]
+    assert [(p["threshold"], p["value"]) for p in found["points"]] == [("linear_beta", 0.0), ("linear_beta", 0.9)]
+    assert found["points"][1]["macs"] < found["points"][0]["macs"]
+    assert found["base_restricted"] == 1.0

@@ -147,7 +147,7 @@ def test_sources_of_one_name_are_told_apart(low: Brick, high: Brick) -> None:
     (origin,) = high.info.sources
     other = Brick(high.network, high.info.changed(sources=(origin.model_copy(update={"total": 100}),)))
     found = report_data(parallel([low, other], [*low.classes, *high.classes]), name="five").sizes
-    assert [size.name for size in found] == ["small, 10 classes", "small, 100 classes", "five"]
+    assert [size.name for size in found] == ["small (10)", "small (100)", "five"]
 
 
 def test_widths_before_the_cut_are_the_ones_recorded(low: Brick) -> None:

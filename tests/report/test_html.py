@@ -88,3 +88,11 @@ def test_the_lineage_is_told_in_words(whole_data: ReportData) -> None:
     assert label[1].startswith(
         "four things, assembled with 4 classes, made from: air, brick with 2 classes, made from: ten"
     )
+
+
+def test_the_headline_sets_like_beside_like() -> None:
+    base = Score("base restricted", None, 0.931)
+    page = render_report(
+        ReportData("ab", "", ("a", "b"), Lineage("ab", "assembled", 2), scores=(base, Score("ab", 0.906, 0.881)))
+    )
+    assert "<dt>Class-balanced accuracy</dt><dd>88.1 %</dd><dd class='under'>93.1 % base restricted</dd>" in page

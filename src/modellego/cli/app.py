@@ -22,6 +22,7 @@ from modellego.cli.paper import paper
 from modellego.cli.predict import predict
 from modellego.cli.report import report
 from modellego.cli.routes import heatmap, routes
+from modellego.cli.thresholds import thresholds
 
 app = typer.Typer(
     name="modellego",
@@ -41,6 +42,7 @@ for _command in (
     routes,
     heatmap,
     curve,
+    thresholds,
     finetune,
     distill,
     paper,

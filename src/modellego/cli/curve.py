@@ -7,6 +7,8 @@ import typer
 
 from modellego.cli import options as o
 from modellego.cli.console import out, percent, print_json, print_table, progress
+from modellego.cli.files import check_picture, write_file
+from modellego.cli.numbers import numbers
 
 
 def curve(
@@ -37,12 +39,8 @@ def curve(
     from modellego.cli.opening import SourceOptions, open_data, open_model
     from modellego.errors import LegoError
 
-    if plot is not None and plot.exists() and not force:
-        raise LegoError(f"{plot} exists: choose another name, or replace it with --force")
-    try:
-        shares = [float(p) for p in points.split(",")]
-    except ValueError as error:
-        raise LegoError(f"--points {points!r} is no list of shares: write 0.9,0.5") from error
+    check_picture(plot, force)
+    shares = numbers("--points", points, 0, 1)
     images = open_data(data, test_data)
     said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
     opened = open_model(model, said, images)
@@ -60,7 +58,7 @@ def curve(
         stages=progress,
     )
     if plot is not None:
-        plot_curve(found, plot, f"classes {classes}, {criterion}")
+        write_file(plot, lambda path: plot_curve(found, path, f"classes {classes}, {criterion}"))
     if json:
         print_json({"path": model, "classes": classes, "criterion": criterion, "points": as_rows(found)})
         return

@@ -3,9 +3,10 @@
 import os
 import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
-from modellego.errors import LegoError
+from modellego.errors import LegoError, MissingExtraError
 
 
 def check_file(path: Path, force: bool, endings: tuple[str, ...]) -> None:
@@ -22,6 +23,20 @@ def check_file(path: Path, force: bool, endings: tuple[str, ...]) -> None:
         raise LegoError(f"{path} exists: choose another name, or replace it with --force")
     if not path.parent.is_dir():
         raise LegoError(f"the directory {path.parent} does not exist: make it first")
+
+
+def check_picture(path: Path | None, force: bool) -> None:
+    """Refuse a picture early, as `check_file` does, and where matplotlib is missing.
+
+    Raises:
+        LegoError: with what to do instead.
+        MissingExtraError: the extra `plot` is not installed.
+    """
+    if path is None:
+        return
+    check_file(path, force, (".png", ".svg", ".pdf"))
+    if find_spec("matplotlib") is None:
+        raise MissingExtraError("matplotlib", "plot")
 
 
 def write_file(path: Path, fill: Callable[[Path], object]) -> None:

@@ -16,15 +16,9 @@ from modellego.paper.run import Run
 from modellego.paper.sources import some
 from modellego.paper.subject import Apart, Subject, accuracy, size
 from modellego.provenance import describe
+from modellego.threshold_curves import THRESHOLDS, VALUES, ThresholdPoint, draw_panels
 
 CURVES = (Task("cifar10", "0-2"), Task("cifar100", "0-19"))
-AXES = {
-    "conv_alpha": "conv alpha",
-    "conv_beta": "conv beta",
-    "linear_alpha": "linear alpha",
-    "linear_beta": "linear beta",
-}
-VALUES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 SHOWN = (0.0, 0.2, 0.4, 0.6, 0.8)
 RULES = ("poster", "back_to_front")
 IMAGES = 500
@@ -37,7 +31,7 @@ def run(run: Run) -> None:
         sweep = _Sweep(run, task)
         run.row(f"{task.key} base", sweep.base)
         for rule in RULES:
-            for axis in AXES:
+            for axis in THRESHOLDS:
                 for value in VALUES:
                     run.row(f"{task.key} {rule} {axis} {value:g}", partial(sweep.point, rule, axis, value))
 
@@ -91,8 +85,9 @@ def tables(rows: dict[str, Row]) -> str:
         parts.append(f"**{task.key}**: {said}. Accuracy; share of MACs; share of parameters.")
         lines = []
         for rule in RULES:
-            for axis, name in AXES.items():
+            for axis in THRESHOLDS:
                 found = [rows.get(f"{task.key} {rule} {axis} {value:g}") for value in SHOWN]
+                name = axis.replace("_", " ")
                 lines.append([f"{name}, {rule.replace('_', ' ')}", *(_cell(f, base) for f in found)])
         parts.append(table(["threshold, rule", *(f"{v:g}" for v in SHOWN)], lines))
     parts.append(
@@ -110,6 +105,11 @@ def _cell(row: Row | None, base: Row) -> str:
     return f"{percent(row['accuracy'])}; {'; '.join(shares)}"
 
 
+def _point(row: Row, base: Row) -> ThresholdPoint:
+    shares = row["macs"] / base["macs"], row["parameters"] / base["parameters"]
+    return ThresholdPoint(row["axis"], row["value"], *shares, row["accuracy"])
+
+
 def plot(rows: dict[str, Row], folder: Path) -> list[Path]:
     """Draw a figure a task: rules above each other; accuracy, MACs and parameters side by side."""
     files = []
@@ -119,19 +119,8 @@ def plot(rows: dict[str, Row], folder: Path) -> list[Path]:
             continue
         figure, axes = plots.subplots(len(RULES), 3, (11, 6))
         for line, rule in zip(axes, RULES, strict=True):
-            for place, (key, name) in zip(
-                line, (("accuracy", "accuracy, %"), ("macs", "MACs, %"), ("parameters", "parameters, %")), strict=True
-            ):
-                for number, (axis, label) in enumerate(AXES.items()):
-                    mine = [rows[k] for k in rows if k.startswith(f"{task.key} {rule} {axis} ")]
-                    whole = 1.0 if key == "accuracy" else base[key]
-                    style = {"marker": "os^D"[number], "ms": 4, "lw": 1.4, "ls": "--" if "linear" in axis else "-"}
-                    xs, ys = [r["value"] for r in mine], [100 * r[key] / whole for r in mine]
-                    place.plot(xs, ys, label=label, color=plots.COLOURS[number], **style)
-                if key == "accuracy":
-                    place.axhline(100 * base["restricted"], color="grey", lw=1, ls=":", label="base restricted")
-                place.set_ylim(0, 103)
-                place.set(xlabel="threshold", ylabel=name, title=f"{rule.replace('_', ' ')}")
+            points = [_point(row, base) for key, row in rows.items() if key.startswith(f"{task.key} {rule} ")]
+            draw_panels(line, points, base["restricted"], rule.replace("_", " "))
         axes[0][0].legend(fontsize=7)
         figure.suptitle(f"{task.key}: thresholds one at a time, the others at the paper's values")
         files += plots.save(figure, folder / f"curves-{task.dataset}-{task.classes}")

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.choose import Choice, draw_calibration, network_input
-from modellego.contribution.relevance import Thresholds, plan_flow, relevance, relevant_sets, set_scores
+from modellego.choose import Choice, by_sums, draw_calibration, network_input
+from modellego.contribution.relevance import Thresholds, plan_flow
 from modellego.contribution.samples import select_samples
 from modellego.contribution.stream import ClassSums, class_sums
-from modellego.cut import cut, rescue
+from modellego.cut import cut
 from modellego.data import Data, ImageSet
 from modellego.disassemble import Job, prepare, repair
 from modellego.evaluate import cost, logits_of, restricted, score
@@ -143,14 +143,7 @@ class Apart:
 
     def choice(self, thresholds: Thresholds) -> Choice:
         """Return what any class of the task finds relevant (see `modellego.choose.by_thresholds`)."""
-        channels = self.job.channels
-        keep, scores = np.zeros(channels.n_sets, dtype=np.bool_), np.zeros(channels.n_sets)
-        for label, sums in self.sums:
-            found = relevance(self.flow, channels, sums, label, thresholds)
-            keep |= relevant_sets(channels, found)
-            scores = np.maximum(scores, set_scores(channels, found))
-        kept, rescued = rescue(channels, keep, scores)
-        return Choice(kept, tuple(rescued))
+        return by_sums(self.flow, self.job.channels, self.sums, thresholds)
 
     def brick(self, thresholds: Thresholds | None = None, refit: bool = False) -> Brick:
         """Return the brick at some thresholds (by default the paper's), cut alone or repaired in closed form."""

@@ -63,7 +63,7 @@ def sizes(model: Brick | Assembled, name: str, sources: Sequence[Brick] = ()) ->
         classes = [o.total if o.total is not None else len(o.classes) for o in origins]
     names = [row.name for row in rows]
     rows = [
-        replace(row, name=f"{row.name}, {count} classes") if names.count(row.name) > 1 else row
+        replace(row, name=f"{row.name} ({count})") if names.count(row.name) > 1 else row
         for row, count in zip(rows, classes, strict=True)
     ]
     own = cost(model)

@@ -49,11 +49,14 @@ def _figures(data: ReportData) -> str:
     figures = []
     if data.scores and (own := data.scores[-1]).accuracy is not None:
         beside = next((s for s in data.scores if s.name.startswith("base restricted")), None)
-        under = own.note
-        if beside is not None:
-            value, balanced = (beside.accuracy, "") if beside.accuracy is not None else (beside.balanced, ", by class")
-            under = f"{words.share(value)} % base restricted{balanced}"
-        figures.append(("Accuracy", f"{words.share(own.accuracy)} %", under))
+        if beside is None:
+            figures.append(("Accuracy", f"{words.share(own.accuracy)} %", own.note))
+        elif beside.accuracy is None and own.balanced is not None:  # like beside like
+            under = f"{words.share(beside.balanced)} % base restricted"
+            figures.append(("Class-balanced accuracy", f"{words.share(own.balanced)} %", under))
+        else:
+            under = f"{words.share(beside.accuracy)} % base restricted"
+            figures.append(("Accuracy", f"{words.share(own.accuracy)} %", under))
     if data.sizes:
         own_size, sources = data.sizes[-1], data.sizes[:-1]
         for title, field in (("Parameters", "parameters"), ("MACs", "macs")):

@@ -1,0 +1,86 @@
+"""`modellego thresholds`: accuracy, MACs and parameters as alpha and beta grow."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modellego.cli import options as o
+from modellego.cli.console import out, percent, print_json, print_table, progress
+from modellego.cli.files import check_picture, write_file
+from modellego.cli.numbers import numbers
+
+NAMES = "conv_alpha,conv_beta,linear_alpha,linear_beta"
+
+
+def thresholds(
+    model: Annotated[str, typer.Argument(help="A source model or a brick's directory.")],
+    data: o.DataOption,
+    classes: Annotated[str, typer.Option(help="Classes of the task: 0-2,7 or names.")],
+    vary: Annotated[str, typer.Option(help="Which thresholds grow, one at a time; the others stay.")] = NAMES,
+    values: Annotated[str, typer.Option(help="What each of them takes.")] = "0,0.1,0.2,0.3,0.4,0.5,0.6,0.8",
+    rule: Annotated[str, typer.Option(help="How r_p is formed: poster or back_to_front.")] = "poster",
+    samples: Annotated[int, typer.Option(min=1, help="Sample images a class, the surest.")] = 50,
+    refit: Annotated[bool, typer.Option(help="Repair each cut in closed form.")] = False,
+    refit_images: Annotated[int, typer.Option(min=1, help="Images a class for the refit.")] = 200,
+    plot: Annotated[Path | None, typer.Option(help="Draw the curves to this PNG or SVG file.")] = None,
+    test_data: o.TestDataOption = None,
+    weights: o.WeightsOption = None,
+    input_size: o.InputSizeOption = None,
+    channels: o.ChannelsOption = None,
+    mean: o.MeanOption = None,
+    std: o.StdOption = None,
+    class_names: o.ClassNamesOption = None,
+    logits: o.LogitsOption = None,
+    seed: o.SeedOption = 0,
+    force: o.ForceFlag = False,
+    json: o.JsonFlag = False,
+) -> None:
+    """Cut a task at growing thresholds alpha and beta, and show accuracy, MACs and parameters."""
+    from modellego.brick import Brick
+    from modellego.choose import Samples
+    from modellego.cli.opening import SourceOptions, open_data, open_model
+    from modellego.contribution.relevance import Thresholds
+    from modellego.errors import LegoError
+    from modellego.threshold_curves import plot_threshold_curves, threshold_curves
+
+    check_picture(plot, force)
+    taken = numbers("--values", values, 0, 1)
+    varied = [name.strip().replace("-", "_") for name in vary.split(",")]
+    unknown = [name for name in varied if name not in NAMES.split(",")]
+    if unknown:
+        raise LegoError(f"--vary names some of {NAMES}, not {', '.join(unknown)}")
+    if rule not in ("poster", "back_to_front"):
+        raise LegoError(f"--rule is poster or back_to_front, not {rule}")
+    images = open_data(data, test_data)
+    said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
+    opened = open_model(model, said, images)
+    if not isinstance(opened, Brick):
+        raise LegoError(f"{model} is an assembled model: take one of the bricks it is made of")
+    found = threshold_curves(
+        opened,
+        images,
+        classes,
+        vary=varied,
+        values=taken,
+        around=Thresholds(rule=rule),  # type: ignore[arg-type]
+        refit_images=refit_images if refit else 0,
+        samples=Samples(samples),
+        seed=seed,
+        stages=progress,
+    )
+    title = f"classes {classes}, {rule}" + (", refit" if refit else "")
+    if plot is not None:
+        write_file(plot, lambda path: plot_threshold_curves(found, path, title))
+    if json:
+        print_json({"path": model, "classes": classes, "rule": rule, "refit": refit, **asdict(found)})
+        return
+    rows = [
+        [p.threshold.replace("_", " "), f"{p.value:g}", percent(p.accuracy), percent(p.macs), percent(p.params)]
+        for p in found.points
+    ]
+    title += f"; base {percent(found.base)}, restricted {percent(found.base_restricted)}"
+    print_table(title, ["threshold", "value", "accuracy", "MACs", "parameters"], rows)
+    if plot is not None:
+        out().print(f"wrote {plot}")

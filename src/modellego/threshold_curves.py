@@ -1,0 +1,153 @@
+"""Alpha/beta curves: accuracy, MACs and parameters as each threshold of the paper grows, the others held."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from modellego.brick import Brick
+from modellego.choose import Samples, by_sums, draw_calibration
+from modellego.contribution.relevance import Thresholds, plan_flow
+from modellego.contribution.stream import class_sums
+from modellego.cut import cut
+from modellego.data import Data, ImageSet
+from modellego.disassemble import prepare, repair, sample_batches
+from modellego.errors import LegoError, MissingExtraError
+from modellego.evaluate import cost, logits_of, restricted, score
+from modellego.progress import Stages, silent
+from modellego.provenance import describe
+from modellego.routes.palette import LIGHT
+
+THRESHOLDS = ("conv_alpha", "conv_beta", "linear_alpha", "linear_beta")
+VALUES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
+
+
+@dataclass(frozen=True)
+class ThresholdPoint:
+    """One brick on a curve: which threshold had which value, shares of the source's MACs and parameters, accuracy."""
+
+    threshold: str
+    value: float
+    macs: float
+    params: float
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class ThresholdCurves:
+    """All points, and the uncut source on the same images: with all its logits, and with the task's."""
+
+    points: tuple[ThresholdPoint, ...]
+    base: float | None
+    base_restricted: float | None
+
+
+def threshold_curves(
+    whole: Brick,
+    data: ImageSet | Data | str | Sequence[str],
+    classes: str | Sequence[str | int],
+    *,
+    vary: Sequence[str] = THRESHOLDS,
+    values: Sequence[float] = VALUES,
+    around: Thresholds | None = None,
+    refit_images: int = 0,
+    samples: Samples | None = None,
+    seed: int = 0,
+    stages: Stages = silent,
+) -> ThresholdCurves:
+    """Cut a task at each value of each threshold, all from one contribution pass, and score on the test part.
+
+    Args:
+        whole: the source.
+        data: labelled images in [0,1], or what names them; train serves to choose, test only to score.
+        classes: of the task, as in `disassemble`.
+        vary: which of `conv_alpha`, `conv_beta`, `linear_alpha`, `linear_beta` are varied, one at a time.
+        values: what each takes, in 0..1.
+        around: the other thresholds and the rule; by default the paper's.
+        refit_images: images a class for a closed-form repair of every cut; 0 scores them cut alone, as the paper does.
+        samples: from which images contributions are taken.
+        seed: of the choice of refit images.
+        stages: follows the long parts.
+
+    Raises what `disassemble` raises; `LegoError` for a threshold that does not exist and a value outside 0..1.
+    Source: the paper's curves of accuracy, MACs and parameters over alpha and beta.
+
+    >>> from modellego import zoo
+    >>> from modellego.preprocess import Preprocess
+    >>> from modellego.whole import whole_brick
+    >>> net = zoo.build("lenet5", 10, channels=1, input_size=8)
+    >>> whole = whole_brick(net, Preprocess(1, 8, 8), [str(k) for k in range(10)], "lenet5")
+    >>> found = threshold_curves(whole, "digits", "0-2", vary=["conv_beta"], values=[0, 0.5])
+    >>> [(p.value, p.macs <= 1) for p in found.points]
+    [(0, True), (0.5, True)]
+    """
+    unknown = [name for name in vary if name not in THRESHOLDS]
+    if unknown or not vary:
+        raise LegoError(
+            f"there is no threshold {', '.join(unknown) or 'to vary'}: name some of {', '.join(THRESHOLDS)}"
+        )
+    outside = [value for value in values if not 0 <= value <= 1]
+    if outside or not values:
+        raise LegoError(f"thresholds lie in 0..1, and {outside or 'no value'} was given: write 0,0.2,0.4")
+    job = prepare(whole, data, classes)
+    around, flow = around or Thresholds(), plan_flow(job.network, job.channels)
+    batches = sample_batches(job, samples or Samples(), stages)
+    with stages("contribution", "classes"):
+        sums = tuple(class_sums(job.network, batches, channel_map=job.channels))
+    test = job.data.test.select(job.task) if job.data.test is not None else None
+    base = inside = None
+    if test is not None and len(test):
+        base, inside = restricted(logits_of(whole, test), list(job.task), test.labels)
+    drawn = draw_calibration(whole, job.data.train, job.task, refit_images, seed).inputs if refit_images else None
+    before, known, points = cost(whole), dict[bytes, tuple[float, float, float | None]](), []
+    with stages("curves", "points") as update:
+        for name in vary:
+            for value in values:
+                choice = by_sums(flow, job.channels, sums, replace(around, **{name: value}))  # type: ignore[arg-type]
+                mask = choice.keep.tobytes()
+                if mask not in known:  # equal cuts are scored once
+                    small = cut(job.network, job.channels, choice.keep, job.task)
+                    report = repair(job, choice, small, drawn) if drawn is not None else None
+                    brick = describe(whole, small, job.task, job.channels, choice, "contribution", {}, report)
+                    after = cost(brick)
+                    right = score(logits_of(brick, test), test.labels).accuracy if inside is not None and test else None
+                    known[mask] = after.macs / before.macs, after.parameters / before.parameters, right
+                points.append(ThresholdPoint(name, value, *known[mask]))
+                update(len(points), len(vary) * len(values))
+    return ThresholdCurves(tuple(points), base, inside)
+
+
+def plot_threshold_curves(found: ThresholdCurves, path: Path, title: str) -> None:
+    """Draw accuracy, MACs and parameters over the thresholds to a PNG or SVG file.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "plot") from error
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    panels = figure.subplots(1, 3)
+    draw_panels(panels, found.points, found.base_restricted)
+    panels[0].legend(fontsize=7)
+    figure.suptitle(title)
+    figure.savefig(path, dpi=150)
+
+
+def draw_panels(panels: Any, points: Sequence[ThresholdPoint], base_restricted: float | None, title: str = "") -> None:
+    """Draw the curves into three axes: accuracy, MACs, parameters, all in per cent."""
+    for panel, (key, label) in zip(
+        panels, (("accuracy", "accuracy, %"), ("macs", "MACs, %"), ("params", "parameters, %")), strict=True
+    ):
+        for number, name in enumerate(THRESHOLDS):
+            mine = [p for p in points if p.threshold == name and getattr(p, key) is not None]
+            if mine:
+                xs, ys = [p.value for p in mine], [100 * getattr(p, key) for p in mine]
+                style = {"marker": "os^D"[number], "ms": 4, "lw": 1.4, "ls": "--" if "linear" in name else "-"}
+                panel.plot(xs, ys, label=name.replace("_", " "), color=LIGHT.classes[number], **style)
+        if key == "accuracy" and base_restricted is not None:
+            panel.axhline(100 * base_restricted, color="grey", lw=1, ls=":", label="base restricted")
+        panel.grid(alpha=0.25)
+        panel.set_ylim(0, 103)
+        panel.set(xlabel="threshold", ylabel=label, title=title)

@@ -1,0 +1,50 @@
+"""The curve of accuracy against MACs: each point is the brick that `disassemble` cuts to that budget."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from modellego import zoo
+from modellego.accuracy_curve import accuracy_curve, as_rows, plot_curve
+from modellego.brick import Brick
+from modellego.data import Data, load_data
+from modellego.disassemble import disassemble
+from modellego.evaluate import cost
+from modellego.locate import Budget
+from modellego.preprocess import Preprocess
+from modellego.whole import whole_brick
+
+
+@pytest.fixture(scope="module")
+def digits() -> Data:
+    return load_data("digits")
+
+
+@pytest.fixture(scope="module")
+def whole() -> Brick:
+    torch.manual_seed(0)
+    net = zoo.build("lenet5", 10, channels=1, input_size=8)
+    return whole_brick(net, Preprocess(1, 8, 8), [str(k) for k in range(10)], "lenet5")
+
+
+@pytest.mark.parametrize("criterion", ["contribution", "l1"])
+def test_a_point_is_the_brick_that_disassemble_cuts(whole: Brick, digits: Data, criterion: str) -> None:
+    (point,) = accuracy_curve(whole, digits, "0-2", points=[0.6], criterion=criterion, refit_images=20)
+    brick = disassemble(whole, digits, "0-2", budget=Budget(macs=0.6), criterion=criterion, refit_images=20)
+    assert point.macs == cost(brick).macs / cost(whole).macs
+    assert point.accuracy == brick.info.scores["brick_accuracy"]
+
+
+def test_points_get_smaller(whole: Brick, digits: Data) -> None:
+    rows = as_rows(accuracy_curve(whole, digits, "0-2", points=[1.0, 0.7, 0.4], criterion="l1", refit_images=0))
+    macs = [row["macs"] for row in rows]
+    assert all(share <= wanted for share, wanted in zip(macs, [1.0, 0.7, 0.4], strict=True))
+    assert macs == sorted(macs, reverse=True)
+
+
+def test_it_is_drawn(whole: Brick, digits: Data, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    points = accuracy_curve(whole, digits, "0-2", points=[0.9, 0.5], criterion="l1", refit_images=0)
+    plot_curve(points, tmp_path / "a.png", "three digits")
+    assert (tmp_path / "a.png").stat().st_size
