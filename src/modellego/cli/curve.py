@@ -34,9 +34,9 @@ def curve(
     json: o.JsonFlag = False,
 ) -> None:
     """Cut, repair and score a brick at several budgets, and show accuracy against MACs."""
-    from modellego.accuracy_curve import accuracy_curve, as_rows, plot_curve
     from modellego.brick import Brick
     from modellego.cli.opening import SourceOptions, open_data, open_model
+    from modellego.curves import accuracy_curve, as_rows, plot_curve
     from modellego.errors import LegoError
 
     check_picture(plot, force)

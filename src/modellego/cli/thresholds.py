@@ -42,8 +42,8 @@ def thresholds(
     from modellego.choose import Samples
     from modellego.cli.opening import SourceOptions, open_data, open_model
     from modellego.contribution.relevance import Thresholds
+    from modellego.curves import plot_threshold_curves, threshold_curves
     from modellego.errors import LegoError
-    from modellego.threshold_curves import plot_threshold_curves, threshold_curves
 
     check_picture(plot, force)
     taken = numbers("--values", values, 0, 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from modellego.contribution.relevance import Thresholds
+from modellego.curves import THRESHOLDS, VALUES, ThresholdPoint, draw_panels
 from modellego.cut import cut
 from modellego.evaluate import restricted
 from modellego.paper import plots
@@ -16,7 +17,6 @@ from modellego.paper.run import Run
 from modellego.paper.sources import some
 from modellego.paper.subject import Apart, Subject, accuracy, size
 from modellego.provenance import describe
-from modellego.threshold_curves import THRESHOLDS, VALUES, ThresholdPoint, draw_panels
 
 CURVES = (Task("cifar10", "0-2"), Task("cifar100", "0-19"))
 SHOWN = (0.0, 0.2, 0.4, 0.6, 0.8)

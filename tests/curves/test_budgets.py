@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from modellego import zoo
-from modellego.accuracy_curve import accuracy_curve, as_rows, plot_curve
 from modellego.brick import Brick
+from modellego.curves import accuracy_curve, as_rows, plot_curve
 from modellego.data import Data, load_data
 from modellego.disassemble import disassemble
 from modellego.evaluate import cost

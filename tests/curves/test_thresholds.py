@@ -9,12 +9,12 @@ import torch
 from modellego import zoo
 from modellego.brick import Brick
 from modellego.contribution.relevance import Thresholds
+from modellego.curves import THRESHOLDS, plot_threshold_curves, threshold_curves
 from modellego.data import Data, load_data
 from modellego.disassemble import disassemble
 from modellego.errors import LegoError
 from modellego.evaluate import cost, evaluate
 from modellego.preprocess import Preprocess
-from modellego.threshold_curves import THRESHOLDS, plot_threshold_curves, threshold_curves
 from modellego.whole import whole_brick
 
 
