@@ -148,19 +148,24 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
 
 
 def reproduced() -> list[str]:
-    """What the paper shows, run again: one section a reproduction that has a record, its pictures below."""
+    """What the paper shows, run again: one section a reproduction that has a record, its pictures below.
+
+    Records of other networks lie in folders of their own, `paper-NETWORK`; their sections come last.
+    """
     from modellego.paper import reproductions
     from modellego.paper.page import section
 
-    folder, parts = ROOT / "benchmarks" / "results" / "paper", []
-    for name, reproduction in reproductions().items():
-        file = folder / f"{name}.json"
-        if file.is_file():
-            pictures = sorted(p.name for p in folder.glob("*.png") if reproduction.draws(p))
-            shown = [f"![{p.removesuffix('.png')}](../benchmarks/results/paper/{p})" for p in pictures]
-            text = section(reproduction, json.loads(file.read_text()))
-            parts.append("\n\n".join([f"## {reproduction.title}", text, *shown]) + "\n")
-    return parts
+    results, parts = ROOT / "benchmarks" / "results", []
+    for folder in (results / "paper", *sorted(results.glob("paper-*"))):
+        network = folder.name.removeprefix("paper").removeprefix("-")
+        for name, reproduction in reproductions().items():
+            file = folder / f"{name}.json"
+            if file.is_file():
+                pictures = sorted(p.name for p in folder.glob("*.png") if reproduction.draws(p))
+                shown = [f"![{p.removesuffix('.png')}](../benchmarks/results/{folder.name}/{p})" for p in pictures]
+                title = f"{reproduction.title} ({network})" if network else reproduction.title
+                parts.append("\n\n".join([f"## {title}", section(reproduction, json.loads(file.read_text())), *shown]))
+    return [f"{part}\n" for part in parts]
 
 
 def page() -> str:
