@@ -13,7 +13,14 @@ from torch import nn
 
 from modellego.brick import Brick
 from modellego.data import Data, load_data
-from modellego.distill import Distillation, distill, distillation_loss, student_from, teachers_preprocess
+from modellego.distill import (
+    Distillation,
+    distill,
+    distillation_loss,
+    student_from,
+    teacher_accuracy,
+    teachers_preprocess,
+)
 from modellego.distill.distill import teacher_columns
 from modellego.distill.student import restricted_to
 from modellego.errors import DataError, LegoError
@@ -167,3 +174,12 @@ def test_values_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
 
 def test_columns_are_integers() -> None:
     assert teacher_columns(linear(["a"]), linear(["a"])).dtype == np.int64
+
+
+def test_the_teacher_is_scored_on_the_students_classes(digits: Data) -> None:
+    assert digits.test is not None
+    teacher, student = linear([str(k) for k in range(10)]), linear(["7", "2"])
+    images = digits.test.for_model(student.classes)
+    right = (logits_of(teacher, images)[:, [7, 2]].argmax(1).numpy() == images.labels).mean()
+    assert teacher_accuracy(teacher, student, digits) == pytest.approx(right)
+    assert teacher_accuracy(teacher, student, Data(digits.train)) is None

@@ -47,7 +47,7 @@ def distill(
     from modellego.brick import check_target, is_brick, load
     from modellego.cli.opening import SourceOptions, open_data, open_model
     from modellego.data import parse_mapping, resolve_classes
-    from modellego.distill import Distillation, student_from, teachers_preprocess
+    from modellego.distill import Distillation, student_from, teacher_accuracy, teachers_preprocess
     from modellego.distill import distill as teach
     from modellego.distill.student import restricted_to
     from modellego.evaluate import cost
@@ -81,18 +81,28 @@ def distill(
         resume=resume,
         stages=progress,
     )
+    teachers = teacher_accuracy(opened, pupil, images, mapping)
     _, accuracy = rescored(None, done.student, images, mapping)
     done.student.save(output, force)
     file.unlink(missing_ok=True)
     sizes = [cost(opened), cost(done.student)]
     if json:
-        found = {"classes": list(done.student.classes), "accuracy": accuracy, "teacher_macs": sizes[0].macs}
+        found = {
+            "classes": list(done.student.classes),
+            "accuracy": accuracy,
+            "teacher_accuracy": teachers,
+            "teacher_macs": sizes[0].macs,
+        }
         found |= {"macs": sizes[1].macs, "parameters": sizes[1].parameters}
         print_json({"path": str(output), **found, **done.as_json()})
         return
     print_curve(done.curve, done.trained.kept_epoch)
     header = ["model", "accuracy on test images", "MACs", "parameters"]
-    cells = [["–", percent(accuracy)], [amount(s.macs) for s in sizes], [amount(s.parameters) for s in sizes]]
+    cells = [
+        [percent(teachers), percent(accuracy)],
+        [amount(s.macs) for s in sizes],
+        [amount(s.parameters) for s in sizes],
+    ]
     print_table(
         "teacher and student",
         header,

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.data import match_labels
+from modellego.data import Data, match_labels
 from modellego.errors import DataError, LegoError
+from modellego.evaluate import logits_of, score
 from modellego.finetune import Epoch, FinetuneResult, Settings
 from modellego.finetune.finetune import TrainingData, say_so, train_model
 from modellego.finetune.train import device_of
@@ -153,6 +154,23 @@ def distill(
         else f"Trained: {how_long}.",
     )
     return DistillResult(done.model, done, how, teacher.classes)
+
+
+def teacher_accuracy(
+    teacher: Brick | Assembled,
+    student: Brick | Assembled,
+    data: Data,
+    mapping: Mapping[str, str | int] | None = None,
+) -> float | None:
+    """Return the teacher's accuracy on test images of the student's classes, by its logits for these alone.
+
+    A fraction; None where there are no test images. Raises `DataError` for a class that the teacher does not know.
+    """
+    columns = torch.from_numpy(teacher_columns(teacher, student))
+    if data.test is None or not len(data.test):
+        return None
+    images = data.test.for_model(student.classes, mapping)
+    return score(logits_of(teacher, images)[:, columns], images.labels).accuracy
 
 
 def teacher_columns(teacher: Brick | Assembled, student: Brick | Assembled) -> "np.ndarray[Any, np.dtype[np.int64]]":
