@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from modellego.brick import Brick
-from modellego.choose import Samples, by_sums, draw_calibration
+from modellego.choose import Choice, Samples, by_sums, draw_calibration
 from modellego.contribution.relevance import Thresholds, plan_flow
 from modellego.contribution.stream import class_sums
 from modellego.cut import cut
 from modellego.data import Data, ImageSet
-from modellego.disassemble import prepare, repair, sample_batches
+from modellego.disassemble import Job, prepare, repair, sample_batches
 from modellego.errors import LegoError, MissingExtraError
 from modellego.evaluate import cost, logits_of, restricted, score
 from modellego.progress import Stages, silent
@@ -81,24 +83,15 @@ def threshold_curves(
     >>> [(p.value, p.macs <= 1) for p in found.points]
     [(0, True), (0.5, True)]
     """
-    unknown = [name for name in vary if name not in THRESHOLDS]
-    if unknown or not vary:
-        raise LegoError(
-            f"there is no threshold {', '.join(unknown) or 'to vary'}: name some of {', '.join(THRESHOLDS)}"
-        )
-    outside = [value for value in values if not 0 <= value <= 1]
-    if outside or not values:
-        raise LegoError(f"thresholds lie in 0..1, and {outside or 'no value'} was given: write 0,0.2,0.4")
+    _check(vary, values)
     job = prepare(whole, data, classes)
     around, flow = around or Thresholds(), plan_flow(job.network, job.channels)
     batches = sample_batches(job, samples or Samples(), stages)
     with stages("contribution", "classes"):
         sums = tuple(class_sums(job.network, batches, channel_map=job.channels))
-    test = job.data.test.select(job.task) if job.data.test is not None else None
-    base = inside = None
-    if test is not None and len(test):
-        base, inside = restricted(logits_of(whole, test), list(job.task), test.labels)
     drawn = draw_calibration(whole, job.data.train, job.task, refit_images, seed).inputs if refit_images else None
+    test = job.data.test.select(job.task) if job.data.test is not None else None
+    base, inside = restricted(logits_of(whole, test), list(job.task), test.labels) if test else (None, None)
     before, known, points = cost(whole), dict[bytes, tuple[float, float, float | None]](), []
     with stages("curves", "points") as update:
         for name in vary:
@@ -106,15 +99,30 @@ def threshold_curves(
                 choice = by_sums(flow, job.channels, sums, replace(around, **{name: value}))  # type: ignore[arg-type]
                 mask = choice.keep.tobytes()
                 if mask not in known:  # equal cuts are scored once
-                    small = cut(job.network, job.channels, choice.keep, job.task)
-                    report = repair(job, choice, small, drawn) if drawn is not None else None
-                    brick = describe(whole, small, job.task, job.channels, choice, "contribution", {}, report)
+                    brick = _brick(job, choice, drawn)
                     after = cost(brick)
-                    right = score(logits_of(brick, test), test.labels).accuracy if inside is not None and test else None
+                    right = score(logits_of(brick, test), test.labels).accuracy if test else None
                     known[mask] = after.macs / before.macs, after.parameters / before.parameters, right
                 points.append(ThresholdPoint(name, value, *known[mask]))
                 update(len(points), len(vary) * len(values))
     return ThresholdCurves(tuple(points), base, inside)
+
+
+def _check(vary: Sequence[str], values: Sequence[float]) -> None:
+    unknown = [name for name in vary if name not in THRESHOLDS]
+    if unknown or not vary:
+        names = ", ".join(THRESHOLDS)
+        raise LegoError(f"there is no threshold {', '.join(unknown) or 'to vary'}: name some of {names}")
+    outside = [value for value in values if not 0 <= value <= 1]
+    if outside or not values:
+        raise LegoError(f"thresholds lie in 0..1, and {outside or 'no value'} was given: write 0,0.2,0.4")
+
+
+def _brick(job: Job, choice: Choice, inputs: Tensor | None) -> Brick:
+    """Cut, and repair where there is network input to repair on."""
+    small = cut(job.network, job.channels, choice.keep, job.task)
+    report = repair(job, choice, small, inputs) if inputs is not None else None
+    return describe(job.whole, small, job.task, job.channels, choice, "contribution", {}, report)
 
 
 def plot_threshold_curves(found: ThresholdCurves, path: Path, title: str) -> None:
