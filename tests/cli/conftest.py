@@ -130,6 +130,7 @@ def road(place: Path) -> dict[str, dict[str, Any]]:
         "again": ("disassemble", "two.brick", "--data", "pets", "--json", "--classes", "dog", "-o", "one.brick"),
         "assemble": ("assemble", *pair, "-o", "new.brick"),
         "merged": ("assemble", *pair, "--merge-equal-classes", "-o", "merged.brick"),
+        "ablation": ("ablation", *pair, "--merge-equal-classes"),
         "evaluate": ("evaluate", "two.brick", "--data", "pets", "--json"),
         "wary": ("disassemble", *model, "--classes", "cat,dog", "--reject", "-o", "wary.brick"),
         "wary evaluate": ("evaluate", "wary.brick", "--data", "pets", "--json"),

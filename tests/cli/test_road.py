@@ -87,3 +87,10 @@ def test_thresholds_give_a_point_a_value(road: Road) -> None:
     assert [(p["threshold"], p["value"]) for p in found["points"]] == [("linear_beta", 0.0), ("linear_beta", 0.9)]
     assert found["points"][1]["macs"] < found["points"][0]["macs"]
     assert found["base_restricted"] == 1.0
+
+
+def test_ablation_compares_five_ways(road: Road) -> None:
+    found = road["ablation"]
+    assert [way["name"] for way in found["ways"]] == ["padding", "scaling layers", "scaling logits", "affine", "head"]
+    assert found["bricks"] == ["one", "two"]
+    assert found["ways"][0]["accuracy"] == 1.0

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from modellego.cli.ablation import ablation
 from modellego.cli.assemble import assemble
 from modellego.cli.curve import curve
 from modellego.cli.demo import demo
@@ -35,6 +36,7 @@ for _command in (
     demo,
     disassemble,
     assemble,
+    ablation,
     evaluate,
     predict,
     inspect,

@@ -61,7 +61,7 @@ def assemble(
         raise LegoError("--reject needs images of the bricks' classes: add --data")
     rule_asked = o.reject_rule(reject, reject_keep, reject_by)
     pieces = [load(path) for path in bricks]
-    names = _names(bricks)
+    names = brick_names(bricks)
     images = open_data(data, test_data) if data else None
     given: dict[str, Any] = {} if per_class is None else {"per_class": per_class}
     if calibrate != "none":
@@ -130,7 +130,7 @@ def _spent(piece: object) -> dict[str, int]:
     return {"macs": found.macs, "parameters": found.parameters}
 
 
-def _names(paths: list[Path]) -> list[str]:
+def brick_names(paths: list[Path]) -> list[str]:
     """Call each brick by its directory; equal ones are numbered."""
     names: list[str] = []
     for path in paths:

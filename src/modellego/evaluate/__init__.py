@@ -13,6 +13,7 @@ from modellego.evaluate.evaluate import (
 )
 from modellego.evaluate.latency import Latency, latency
 from modellego.evaluate.predict import Prediction, image_batches, logits_of, predict
+from modellego.evaluate.saved import saved_with
 from modellego.evaluate.scores import Scores, auroc, largest_probability, restricted, score
 from modellego.evaluate.widths import layer_widths
 
@@ -39,6 +40,7 @@ __all__ = [
     "predict",
     "rejection",
     "restricted",
+    "saved_with",
     "score",
     "scoring_images",
 ]

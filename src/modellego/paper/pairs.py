@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modellego.ablation import WAYS
 from modellego.assemble import assemble
 from modellego.brick import Assembled, Brick
 from modellego.data import Data, ImageSet, load_data
@@ -17,13 +18,7 @@ from modellego.paper.run import Run
 
 Row = dict[str, Any]
 PER_CLASS = 20  # images a class that scaling and calibration see, with three altered views of each
-OPTIONS: dict[str, dict[str, str]] = {
-    "padding": {},
-    "scaling layers": {"scale": "layers"},
-    "scaling logits": {"scale": "logits"},
-    "affine": {"calibrate": "affine"},
-    "head": {"calibrate": "head"},
-}
+OPTIONS = WAYS
 
 
 class Pair:

@@ -16,6 +16,7 @@ from modellego.evaluate import (
     latency,
     logits_of,
     off_task_images,
+    saved_with,
     score,
     scoring_images,
 )
@@ -144,9 +145,8 @@ def _saved_scores(model: Brick | Assembled, name: str) -> tuple[Score, ...]:
         if saved.get(key) is not None:
             rows.append(Score(title, saved[key], note="as saved in the brick"))
         elif isinstance(model, Assembled):
-            known = [(len(b.classes), b.info.scores.get(key)) for b in model.modules() if isinstance(b, Brick)]
-            if all(value is not None for _, value in known):
-                mean = sum(count * (value or 0.0) for count, value in known) / sum(count for count, _ in known)
+            mean = saved_with([model], key)
+            if mean is not None:
                 rows.append(Score(title, None, mean, "mean over the classes of what the bricks were saved with"))
     for prefix in ("brick", "assembled"):
         if saved.get(f"{prefix}_accuracy") is not None:

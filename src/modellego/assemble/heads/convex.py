@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -53,6 +54,12 @@ class Problem:
     deviation: Tensor
     gram: Tensor  # float64 [F, F], weighted second moments of the columns
     anchor: Anchor
+
+    @cached_property
+    def spectrum(self) -> tuple[Tensor, Tensor]:
+        """Eigenvalues [F] and eigenvectors [F, F] of the Gram matrix, worked out once for all penalties."""
+        values, vectors = torch.linalg.eigh(self.gram)
+        return values, vectors
 
 
 def class_weights(labels: Tensor, classes: int, balance: bool) -> Tensor:
@@ -113,10 +120,10 @@ def as_linear(terms: Terms, problem: Problem) -> tuple[Tensor, Tensor]:
     return anchor.weight * scale[:, None] + added, bias
 
 
-def _preconditioner(gram: Tensor, curvature: float, penalty: float) -> tuple[Tensor, Tensor]:
+def _preconditioner(problem: Problem, curvature: float, penalty: float) -> tuple[Tensor, Tensor]:
     """Return Q and its inverse, with Q Q' the inverse of a bound on the Hessian of one row of weights."""
-    values, vectors = torch.linalg.eigh(curvature * gram)
-    root = (values.clamp(min=0) + 2 * penalty).sqrt()
+    values, vectors = problem.spectrum
+    root = (curvature * values.clamp(min=0) + 2 * penalty).sqrt()
     return (vectors / root).float(), (vectors * root).float()
 
 
@@ -132,8 +139,8 @@ def fit_terms(problem: Problem, penalty: Penalty, start: Terms | None = None, it
     start = start or neutral(problem)
     own = problem.anchor.brick_of_class
     (classes, width), bricks = start.rows.shape, len(start.gate)
-    rows_q, rows_inverse = _preconditioner(problem.gram, 1.0 / classes, penalty.rows)
-    gate_q, gate_inverse = _preconditioner(problem.gram, 0.25, penalty.gate)
+    rows_q, rows_inverse = _preconditioner(problem, 1.0 / classes, penalty.rows)
+    gate_q, gate_inverse = _preconditioner(problem, 0.25, penalty.gate)
     sizes = [classes * width, bricks * width, bricks, bricks, classes]
 
     by_brick = (own == torch.arange(bricks)[:, None]).float()

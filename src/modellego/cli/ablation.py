@@ -1,0 +1,59 @@
+"""`modellego ablation`: bricks put together in every way, scored side by side."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modellego.cli import options as o
+from modellego.cli.assemble import brick_names
+from modellego.cli.console import out, percent, print_json, print_table, progress
+
+
+def ablation(
+    bricks: Annotated[list[Path], typer.Argument(help="Two or more bricks' directories.")],
+    data: o.DataOption,
+    test_data: o.TestDataOption = None,
+    map_labels: o.MapOption = None,
+    merge_equal_classes: Annotated[
+        bool, typer.Option("--merge-equal-classes", help="Make classes of equal name one class.")
+    ] = False,
+    per_class: Annotated[int | None, typer.Option(min=1, help="Images a class for scaling and calibration.")] = None,
+    seed: o.SeedOption = 0,
+    json: o.JsonFlag = False,
+) -> None:
+    """Compare ways of assembling: padding, parameter scaling in both ways, calibration in both."""
+    from modellego.ablation import ablation as compare
+    from modellego.brick import load
+    from modellego.cli.opening import open_data
+    from modellego.data import parse_mapping
+
+    pieces, names = [load(path) for path in bricks], brick_names(bricks)
+    given = {} if per_class is None else {"per_class": per_class}
+    found = compare(
+        pieces,
+        open_data(data, test_data),
+        names=names,
+        mapping=parse_mapping(map_labels or []),
+        merge_equal_classes=merge_equal_classes,
+        **given,
+        seed=seed,
+        stages=progress,
+    )
+    if json:
+        print_json({"paths": [str(path) for path in bricks], "bricks": names, **asdict(found)})
+        return
+    rows = [
+        ["base (the sources, all logits)", "–", percent(found.base), *("–" for _ in names)],
+        ["base restricted", "–", percent(found.base_restricted), *("–" for _ in names)],
+    ]
+    for way in found.ways:
+        shares = [percent(share) for share in way.by_brick] or ["–" for _ in names]
+        said = "padding" if way.name == "padding" else f"padding + {way.name}"
+        rows.append([said, percent(way.accuracy), percent(way.balanced), *shares])
+    header = ["way", "accuracy", "class-balanced", *(f"on {name}" for name in names)]
+    print_table(f"{len(pieces)} bricks, {found.images:,} test images", header, rows)
+    for way in found.ways:
+        if way.remark:
+            out().print(f"{way.name}: {way.remark}", markup=False)
