@@ -10,7 +10,7 @@ from modellego.data import Data
 from modellego.paper.record import Record
 from modellego.paper.sources import PREPROCESS, Sources, some
 from modellego.paper.subject import Subject
-from modellego.paper.train import Recipe, trained
+from modellego.paper.train import Recipe, recipe_for, trained
 from modellego.progress import Stages, silent
 
 PUBLISHED = (None, "resnet20", "resnet32")
@@ -92,7 +92,7 @@ class Run:
         """
         if self.network in PUBLISHED and self.width == 1 and self.epochs is None:
             return None
-        return Recipe(self.network or "resnet20", self.width, self.epochs or 200)
+        return recipe_for(self.network or "resnet20", self.width, self.epochs)
 
     def _subject(self, dataset: str, recipe: Recipe | None) -> Subject:
         data, folder = self.sources.data(dataset), self.out / "sources"

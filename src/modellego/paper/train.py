@@ -14,6 +14,9 @@ from modellego.progress import Stages, silent
 from modellego.whole import whole_brick
 
 
+SHORT = 50  # epochs below which the paper's learning rate and batch size make too few and too small steps
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a source model is trained: SGD with Nesterov momentum 0.9, weight decay 5e-4, cosine; by default the paper's.
@@ -35,6 +38,17 @@ class Recipe:
         'cifar10-vgg16-w0.25-e5-s0-n25000'
         """
         return f"{dataset}-{self.network}-w{self.width:g}-e{self.epochs}-s{seed}-n{images}"
+
+
+def recipe_for(network: str, width: float, epochs: int | None) -> Recipe:
+    """Return the paper's recipe; for fewer than 50 epochs one of larger and more steps, or little would be learnt.
+
+    >>> recipe_for("vgg16", 1.0, None).lr, recipe_for("vgg16", 0.25, 8).lr
+    (0.01, 0.05)
+    """
+    if epochs is None:
+        return Recipe(network, width)
+    return Recipe(network, width, epochs, 0.05, 64) if epochs < SHORT else Recipe(network, width, epochs)
 
 
 def trained(
