@@ -13,7 +13,6 @@ from modellego.preprocess import Preprocess
 from modellego.progress import Stages, silent
 from modellego.whole import whole_brick
 
-
 SHORT = 50  # epochs below which the paper's learning rate and batch size make too few and too small steps
 
 
