@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-torch.set_num_threads(int(os.environ.get("MODELLEGO_TEST_THREADS", "2")))
+torch.set_num_threads(int(os.environ.get("MODELLEGO_TEST_THREADS", "1")))  # two workers share two cores
 
 
 @pytest.fixture(scope="session")
