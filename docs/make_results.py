@@ -176,7 +176,14 @@ def page() -> str:
         if file.is_file():
             parts.append(section(json.loads(file.read_text())) + "\n")
     parts += reproduced()
-    return "\n".join(parts)
+    return "\n".join([parts[0], contents(parts[1:]), *parts[1:]])
+
+
+def contents(parts: list[str]) -> str:
+    """List the sections, each a link to its heading."""
+    titles = [line.removeprefix("## ") for part in parts for line in part.splitlines() if line.startswith("## ")]
+    kept = {title: "".join(c for c in title.lower() if c.isalnum() or c in " -_") for title in titles}
+    return "\n".join(f"- [{title}](#{slug.replace(' ', '-')})" for title, slug in kept.items()) + "\n"
 
 
 def main() -> None:

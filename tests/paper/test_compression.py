@@ -29,6 +29,7 @@ def test_runs_through_and_resumes_without_cutting_again(
     page = finish(reproduction, run).page
     assert "lenet5 at 50 % of its" in page
     assert "nan" not in page
+    assert "after the same fine-tuning" in page
     rows = run.record.document["rows"]
     assert all(row["macs"] <= 0.5 for row in rows.values() if "macs" in row)
     held = rows["lenet5 rates"]["held_out"]

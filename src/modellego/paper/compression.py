@@ -53,6 +53,7 @@ def run(run: Run) -> None:
         if network == networks[0]:
             found = run.row(f"{network} rates", lambda begin=begin: begin().rates())  # type: ignore[misc]
             rate = max(RATES, key=lambda r: found["held_out"][f"{r:g}"])
+        run.row(f"{network} uncut tuned", lambda begin=begin, rate=rate: begin().uncut(rate))  # type: ignore[misc]
         for start in reversed(STARTS):
             for share, method in first:
                 key = f"{network} {share:g} {method.name} tuned {start}"
@@ -102,19 +103,25 @@ class _Network:
         judge = self.images[1]
         found = {}
         for rate in RATES:
-            bricks = [self._finetuned(SHARES[-1], m, start, rate).model for m in JUDGES for start in STARTS]
+            made = [self._brick(SHARES[-1], method, start) for method in JUDGES for start in STARTS]
+            bricks = [self._finetuned(brick, rate).model for brick in made]
             found[f"{rate:g}"] = float(np.mean([accuracy(b, judge, self.stages) for b in bricks]))
         return {"held_out": found, "images": len(judge)}
 
     def tuned(self, share: float, method: Method, start: str, rate: float) -> Row:
         """Score a brick after a short fine-tuning, on the same images in the same order for all."""
-        done = self._finetuned(share, method, start, rate)
+        done = self._finetuned(self._brick(share, method, start), rate)
         assert isinstance(done.model, Brick)
         return {**self.cutter.row(done.model), "images": done.train_images, "epochs": self.epochs, "rate": rate}
 
-    def _finetuned(self, share: float, method: Method, start: str, rate: float) -> FinetuneResult:
+    def uncut(self, rate: float) -> Row:
+        """Score the uncut source after the same fine-tuning: what that alone changes."""
+        done = self._finetuned(self.subject.whole, rate)
+        assert isinstance(done.model, Brick)
+        return {"accuracy": self.cutter.row(done.model)["accuracy"], "images": done.train_images, "rate": rate}
+
+    def _finetuned(self, brick: Brick, rate: float) -> FinetuneResult:
         settings = Settings(epochs=self.epochs, lr=rate, held_out=0.0, precision="float32", seed=self.subject.seed)
-        brick = self._brick(share, method, start)
         return finetune(brick, self.images[0], settings=settings, stages=self.stages)
 
     @cached_property
@@ -195,7 +202,9 @@ def tables(rows: dict[str, Row]) -> str:
                 for name, cell in found.items()
             ]
             head = f"**{network} at {100 * share:g} % of its {millions(base['macs_base'])} MACs**; "
-            parts.append(head + f"uncut: {percent(base['base'])} on {base['images']} test images.")
+            tuned = rows.get(f"{network} uncut tuned")
+            same = f", {percent(tuned['accuracy'])} after the same fine-tuning" if tuned else ""
+            parts.append(head + f"uncut: {percent(base['base'])} on {base['images']} test images{same}.")
             parts.append(table(["criterion", "MACs, %", "parameters, %", *COLUMNS.values()], lines))
             winners = {words: " and ".join(best(found, column)) for column, words in COLUMNS.items()}
             if any(winners.values()):
