@@ -26,7 +26,7 @@ def test_published_resnet_is_not_trained_again() -> None:
 
 def test_width_means_training() -> None:
     recipe = Run("x", Path(), Path(), network="vgg16", width=0.25, epochs=3).own_recipe
-    assert recipe == Recipe("vgg16", 0.25, 3, 0.05, 64)
+    assert recipe == Recipe("vgg16", 0.25, 3, 0.02, 64)
 
 
 def test_by_default_the_recipe_is_the_papers() -> None:

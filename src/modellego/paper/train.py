@@ -43,11 +43,11 @@ def recipe_for(network: str, width: float, epochs: int | None) -> Recipe:
     """Return the paper's recipe; for fewer than 50 epochs one of larger and more steps, or little would be learnt.
 
     >>> recipe_for("vgg16", 1.0, None).lr, recipe_for("vgg16", 0.25, 8).lr
-    (0.01, 0.05)
+    (0.01, 0.02)
     """
     if epochs is None:
         return Recipe(network, width)
-    return Recipe(network, width, epochs, 0.05, 64) if epochs < SHORT else Recipe(network, width, epochs)
+    return Recipe(network, width, epochs, 0.02, 64) if epochs < SHORT else Recipe(network, width, epochs)
 
 
 def trained(

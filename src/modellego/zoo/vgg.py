@@ -18,7 +18,8 @@ class VGG16(nn.Module):
 
     A pooling whose map is already one pixel high or wide is left out (its place in `features` is kept, so
     that the names of the tensors do not depend on the size). The first linear layer is sized by the input.
-    The two hidden linear layers have 512 features instead of ImageNet's 4096, as is common on CIFAR.
+    The two hidden linear layers have 512 features instead of ImageNet's 4096, as is common on CIFAR; dropout is 0.5 at
+    full width and less in proportion below, where there is little to spare.
 
     >>> VGG16(10, 3, (64, 64), 1.0, norm=True).classifier[0].in_features
     2048
@@ -39,14 +40,14 @@ class VGG16(nn.Module):
             else:
                 layers.append(nn.Identity())
         self.features = nn.Sequential(*layers)
-        hidden = widen(512, width)
+        hidden, dropped = widen(512, width), 0.5 * min(1.0, width)
         self.classifier = nn.Sequential(
             nn.Linear(channels * height * across, hidden),
             nn.ReLU(),
-            nn.Dropout(),
+            nn.Dropout(dropped),
             nn.Linear(hidden, hidden),
             nn.ReLU(),
-            nn.Dropout(),
+            nn.Dropout(dropped),
             nn.Linear(hidden, num_classes),
         )
         start_weights(self)
