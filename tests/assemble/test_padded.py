@@ -63,6 +63,17 @@ def test_zoo_networks(name: str) -> None:
     assert relative(padded(images), parallel(images)) < EXACT[torch.float64]
 
 
+def test_where_bricks_drop_out_unlike_shares_the_least_is_dropped() -> None:
+    bricks = []
+    for k, share in enumerate((0.5, 0.2)):
+        net = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.Dropout(share), nn.Linear(4, 2)).double()
+        bricks.append(whole_brick(net, Preprocess(3, 2, 2), [f"{k}.0", f"{k}.1"]))
+    padded, parallel = assemble(bricks, layout="padded"), assemble(bricks)
+    images = torch.rand(2, 3, 2, 2)
+    assert relative(padded(images), parallel(images)) < EXACT[torch.float64]
+    assert [m.p for m in padded.modules() if isinstance(m, nn.Dropout)] == [0.2]
+
+
 def two(kind: str, **second: object) -> list[Brick]:
     return [random_brick(kind, 4, 2, 0), random_brick(**{"kind": kind, "width": 5, "classes": 3, "seed": 1} | second)]  # type: ignore[arg-type]
 

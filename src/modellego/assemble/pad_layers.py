@@ -7,12 +7,11 @@ import torch
 from torch import nn
 
 from modellego.assemble.layout import Layout, positions_of, side_by_side, whole_groups
-from modellego.assemble.topology import Step, layer_of
+from modellego.assemble.topology import DROPOUTS, Step, layer_of
 from modellego.assemble.walk import Laid, PadWalk, all_equal
 from modellego.capture.layers import build_layer, describe_layer
 
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_DROPOUTS = (nn.Dropout, nn.Dropout2d, nn.AlphaDropout)
 _BUFFERS = ("running_mean", "running_var")
 
 
@@ -20,12 +19,13 @@ def pad_layer(walk: PadWalk, step: Step) -> Laid:
     """Add one layer that holds the layers of all bricks; refuse what would mix their channels."""
     layer = layer_of(step[0])
     source = walk.tensor(step[0].args[0])  # type: ignore[arg-type]
-    if isinstance(layer, _DROPOUTS):
+    if isinstance(layer, DROPOUTS):
+        gentlest = min((layer_of(node) for node in step), key=lambda dropout: float(dropout.p))  # type: ignore[arg-type]
         return _call(
             walk,
             step,
             source,
-            walk.place(str(step[0].target), lambda: build_layer(*describe_layer(layer))),
+            walk.place(str(step[0].target), lambda: build_layer(*describe_layer(gentlest))),
             source.layout,
         )
     if isinstance(layer, (*_CONVS, nn.Linear)):

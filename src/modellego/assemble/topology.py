@@ -15,6 +15,7 @@ Step = tuple[fx.Node, ...]  # one node of each brick, playing the same part
 # Arguments of layers that count channels; all others must agree.
 _COUNTS = {"in_channels", "out_channels", "groups", "bias", "in_features", "out_features", "num_features",
            "normalized_shape", "num_groups", "num_channels", "num_parameters"}  # fmt: skip
+DROPOUTS = (nn.Dropout, nn.Dropout2d, nn.AlphaDropout)
 # A cut may write one of these as another.
 _SPLITS = {"split.Tensor", "split_with_sizes.default", "chunk.default", "tensor_split.sections"}
 _SLICES = {"slice.Tensor", "narrow.default", "index_select.default"}
@@ -106,7 +107,8 @@ def _layer_difference(a: nn.Module, b: nn.Module) -> str:
     (name, ours), (other, theirs) = describe_layer(a), describe_layer(b)
     if name != other:
         return "layers of other types"
-    unlike = [k for k in ours if k not in _COUNTS and ours[k] != theirs[k]]
+    free = _COUNTS | {"p"} if isinstance(a, DROPOUTS) else _COUNTS  # logits do not depend on how much is dropped
+    unlike = [k for k in ours if k not in free and ours[k] != theirs[k]]
     return f"{', '.join(f'{k} {ours[k]} and {theirs[k]}' for k in unlike)}" if unlike else ""
 
 
