@@ -184,7 +184,11 @@ def make_curve(
     seed: int,
     stages: Stages = silent,
 ) -> Curve:
-    """Rank the job's channel sets by a criterion: contribution on the surest samples, others on drawn images."""
+    """Rank the job's channel sets by a criterion: contribution on the surest samples, others on drawn images.
+
+    Scores are divided by the MACs that go with a set; contribution is not: being a share of the largest in its layer it
+    hardly differs there, so that MACs alone would decide (docs/results.md, compression: 83.57 instead of 53.89).
+    """
     if criterion not in (*names(), "obs"):
         raise CutError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
     inputs, labels = drawn.inputs, drawn.labels
@@ -194,7 +198,16 @@ def make_curve(
         inputs, labels = network_input(job.whole, part), torch.from_numpy(part.labels)
     with stages("rank", "passes"):
         return rank_sets(
-            job.whole, job.network, job.channels, job.task, criterion, inputs, labels, thresholds, seed=seed
+            job.whole,
+            job.network,
+            job.channels,
+            job.task,
+            criterion,
+            inputs,
+            labels,
+            thresholds,
+            seed=seed,
+            per="sets" if criterion == "contribution" else "macs",
         )
 
 
