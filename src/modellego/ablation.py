@@ -10,7 +10,7 @@ from modellego.assemble.samples import PER_CLASS
 from modellego.brick import Assembled, Brick
 from modellego.data import Data
 from modellego.errors import AssemblyError, DataError
-from modellego.evaluate import logits_of, saved_with, score
+from modellego.evaluate import logits_of, saved_score, score
 from modellego.progress import Stages, silent
 
 WAYS: dict[str, dict[str, str]] = {
@@ -101,15 +101,17 @@ def ablation(
     with stages("ablation", "ways") as update:
         for done, (name, options) in enumerate(WAYS.items(), 1):
             try:
-                made = assemble(
-                    bricks,
-                    data=data,
-                    names=names,
-                    merge_equal_classes=merge_equal_classes,
-                    per_class=per_class,
-                    seed=seed,
-                    **options,  # type: ignore[arg-type]
-                )
+                made = plain
+                if options:
+                    made = assemble(
+                        bricks,
+                        data=data,
+                        names=names,
+                        merge_equal_classes=merge_equal_classes,
+                        per_class=per_class,
+                        seed=seed,
+                        **options,  # type: ignore[arg-type]
+                    )
             except AssemblyError as error:
                 ways.append(Way(name, remark=str(error)))
             else:
@@ -118,5 +120,5 @@ def ablation(
                 shares = [float(right[own].sum() / max(1, shown[own].sum())) for own in owners]
                 ways.append(Way(name, found.accuracy, found.balanced_accuracy, tuple(shares)))
             update(done, len(WAYS))
-    kept = [saved_with(bricks, f"{key}_accuracy") for key in ("base", "base_restricted")]
+    kept = [saved_score(plain, f"{key}_accuracy") for key in ("base", "base_restricted")]
     return Ablation(tuple(ways), len(test), kept[0], kept[1])

@@ -163,7 +163,7 @@ def rank_sets(
     labels: Tensor | None,
     thresholds: Thresholds,
     seed: int = 0,
-    per: str = "macs",
+    per: str | None = None,
 ) -> Curve:
     """Rank all channel sets once by a criterion: every budget is a point of the curve that comes out."""
     spent = cost(whole)

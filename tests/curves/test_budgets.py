@@ -3,29 +3,13 @@
 from pathlib import Path
 
 import pytest
-import torch
 
-from modellego import zoo
 from modellego.brick import Brick
 from modellego.curves import accuracy_curve, as_rows, plot_curve
-from modellego.data import Data, load_data
+from modellego.data import Data
 from modellego.disassemble import disassemble
 from modellego.evaluate import cost
 from modellego.locate import Budget
-from modellego.preprocess import Preprocess
-from modellego.whole import whole_brick
-
-
-@pytest.fixture(scope="module")
-def digits() -> Data:
-    return load_data("digits")
-
-
-@pytest.fixture(scope="module")
-def whole() -> Brick:
-    torch.manual_seed(0)
-    net = zoo.build("lenet5", 10, channels=1, input_size=8)
-    return whole_brick(net, Preprocess(1, 8, 8), [str(k) for k in range(10)], "lenet5")
 
 
 @pytest.mark.parametrize("criterion", ["contribution", "l1"])

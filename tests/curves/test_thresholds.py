@@ -4,30 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
-from modellego import zoo
 from modellego.brick import Brick
 from modellego.contribution.relevance import Thresholds
 from modellego.curves import THRESHOLDS, plot_threshold_curves, threshold_curves
-from modellego.data import Data, load_data
+from modellego.data import Data
 from modellego.disassemble import disassemble
 from modellego.errors import LegoError
 from modellego.evaluate import cost, evaluate
-from modellego.preprocess import Preprocess
-from modellego.whole import whole_brick
-
-
-@pytest.fixture(scope="module")
-def digits() -> Data:
-    return load_data("digits")
-
-
-@pytest.fixture(scope="module")
-def whole() -> Brick:
-    torch.manual_seed(0)
-    net = zoo.build("lenet5", 10, channels=1, input_size=8)
-    return whole_brick(net, Preprocess(1, 8, 8), [str(k) for k in range(10)], "lenet5")
 
 
 @pytest.mark.parametrize("rule", ["poster", "back_to_front"])

@@ -34,18 +34,14 @@ def curve(
     json: o.JsonFlag = False,
 ) -> None:
     """Cut, repair and score a brick at several budgets, and show accuracy against MACs."""
-    from modellego.brick import Brick
-    from modellego.cli.opening import SourceOptions, open_data, open_model
+    from modellego.cli.opening import SourceOptions, open_brick, open_data
     from modellego.curves import accuracy_curve, as_rows, plot_curve
-    from modellego.errors import LegoError
 
     check_picture(plot, force)
     shares = numbers("--points", points, 0, 1)
     images = open_data(data, test_data)
     said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
-    opened = open_model(model, said, images)
-    if not isinstance(opened, Brick):
-        raise LegoError(f"{model} is an assembled model: take one of the bricks it is made of")
+    opened = open_brick(model, said, images)
     found = accuracy_curve(
         opened,
         images,

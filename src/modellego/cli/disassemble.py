@@ -71,8 +71,7 @@ def disassemble(
         raise LegoError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
     if not budget.given and (round_to > 1 or criterion != "contribution"):
         raise LegoError("--round and --criterion go with a budget: add --macs, --params, --latency or --max-drop")
-    if rule not in ("poster", "back_to_front"):
-        raise LegoError(f"--rule is poster or back_to_front, not {rule}")
+    o.allocation_rule(rule)
     images = open_data(data, test_data)
     said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
     opened = open_model(model, said, images)

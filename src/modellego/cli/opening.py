@@ -52,6 +52,18 @@ def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> B
     return brick
 
 
+def open_brick(spec: str, options: SourceOptions, data: Data | None = None) -> Brick:
+    """Open a model of one network, as `open_model` does.
+
+    Raises:
+        LegoError: what `open_model` refuses, and an assembled model.
+    """
+    opened = open_model(spec, options, data)
+    if not isinstance(opened, Brick):
+        raise LegoError(f"{spec} is an assembled model: take one of the bricks it is made of")
+    return opened
+
+
 def open_data(data: list[str], test_data: list[str] | None) -> Data:
     """Read the data named on the command line."""
     return load_data(data, test_data or None)

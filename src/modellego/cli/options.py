@@ -51,6 +51,19 @@ RejectByOption = Annotated[
 ]
 
 
+def allocation_rule(rule: str) -> str:
+    """Return the rule of the relative contribution that `--rule` names.
+
+    Raises:
+        LegoError: there is no such rule.
+    """
+    from modellego.errors import LegoError
+
+    if rule not in ("poster", "back_to_front"):
+        raise LegoError(f"--rule is poster or back_to_front, not {rule}")
+    return rule
+
+
 def reject_rule(reject: bool, keep: float | None, by: str | None) -> dict[str, Any]:
     """Return what the three reject options ask for, as arguments of the verbs; empty without `--reject`.
 

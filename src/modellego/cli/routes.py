@@ -82,19 +82,15 @@ def heatmap(
     json: o.JsonFlag = False,
 ) -> None:
     """Draw the relative contribution of a layer's channels to each class (.png, .svg, .pdf)."""
-    from modellego.brick import Brick
-    from modellego.cli.files import check_file, write_file
-    from modellego.cli.opening import SourceOptions, open_data, open_model
+    from modellego.cli.files import check_picture, write_file
+    from modellego.cli.opening import SourceOptions, open_brick, open_data
     from modellego.data import parse_mapping
-    from modellego.errors import LegoError
     from modellego.heatmaps import draw_classes, draw_samples, heat_map
 
-    check_file(output, force, (".png", ".svg", ".pdf"))
+    check_picture(output, force)
     images = open_data(data, None)
     said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
-    opened = open_model(model, said, images)
-    if not isinstance(opened, Brick):
-        raise LegoError(f"{model} is an assembled model: take one of the bricks it is made of")
+    opened = open_brick(model, said, images)
     place = int(layer) if layer.lstrip("-").isdigit() else layer
     with progress("heat map", "passes"):
         found = heat_map(opened, images, place, classes, mapping=parse_mapping(map_labels or []), per_class=per_class)

@@ -38,9 +38,8 @@ def thresholds(
     json: o.JsonFlag = False,
 ) -> None:
     """Cut a task at growing thresholds alpha and beta, and show accuracy, MACs and parameters."""
-    from modellego.brick import Brick
     from modellego.choose import Samples
-    from modellego.cli.opening import SourceOptions, open_data, open_model
+    from modellego.cli.opening import SourceOptions, open_brick, open_data
     from modellego.contribution.relevance import Thresholds
     from modellego.curves import plot_threshold_curves, threshold_curves
     from modellego.errors import LegoError
@@ -51,13 +50,10 @@ def thresholds(
     unknown = [name for name in varied if name not in NAMES.split(",")]
     if unknown:
         raise LegoError(f"--vary names some of {NAMES}, not {', '.join(unknown)}")
-    if rule not in ("poster", "back_to_front"):
-        raise LegoError(f"--rule is poster or back_to_front, not {rule}")
+    o.allocation_rule(rule)
     images = open_data(data, test_data)
     said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
-    opened = open_model(model, said, images)
-    if not isinstance(opened, Brick):
-        raise LegoError(f"{model} is an assembled model: take one of the bricks it is made of")
+    opened = open_brick(model, said, images)
     found = threshold_curves(
         opened,
         images,

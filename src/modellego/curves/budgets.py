@@ -10,13 +10,11 @@ import numpy as np
 from modellego.brick import Brick
 from modellego.choose import Choice, Samples, draw_calibration
 from modellego.contribution.relevance import Thresholds
-from modellego.cut import cut
+from modellego.curves.baseline import baseline
+from modellego.curves.figure import new_figure
 from modellego.data import Data, ImageSet
-from modellego.disassemble import REFIT_IMAGES, make_curve, prepare, repair
-from modellego.errors import MissingExtraError
-from modellego.evaluate import cost
+from modellego.disassemble import REFIT_IMAGES, cut_out, make_curve, prepare
 from modellego.progress import Stages, silent
-from modellego.provenance import describe, with_scores
 
 POINTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 
@@ -53,18 +51,13 @@ def accuracy_curve(
     job = prepare(whole, data, classes)
     drawn = draw_calibration(whole, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
     curve = make_curve(job, drawn, criterion, thresholds or Thresholds(), samples or Samples(), seed, stages)
-    before = cost(whole)
+    source, inputs = baseline(job), drawn.inputs if refit_images else None
     found = []
     with stages("curve", "points") as update:
         for done, share in enumerate(points, 1):
             choice = Choice(curve.at(macs=share, multiple=multiple))
-            small = cut(job.network, job.channels, choice.keep, job.task)
-            report = repair(job, choice, small, drawn.inputs) if refit_images else None
-            brick = describe(whole, small, job.task, job.channels, choice, criterion, {"macs": share}, report)
-            scores = with_scores(brick, whole, job.task, job.data.test).info.scores
-            after = cost(brick)
-            shares = after.macs / before.macs, after.parameters / before.parameters
-            found.append(CurvePoint(share, *shares, scores["brick_accuracy"], scores["base_restricted_accuracy"]))
+            brick = cut_out(job, choice, criterion, {"macs": share}, inputs)
+            found.append(CurvePoint(share, *source.measure(brick), source.base_restricted))
             update(done, len(points))
     return found
 
@@ -84,12 +77,8 @@ def plot_curve(points: Sequence[CurvePoint], path: Path, title: str) -> None:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot") from error
     scored = [p for p in points if p.accuracy is not None]
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = new_figure((6, 4))
     axes = figure.subplots()
     axes.plot([100 * p.macs for p in scored], [100 * (p.accuracy or 0) for p in scored], "o-", label="brick")
     if scored and scored[0].base_restricted is not None:

@@ -5,19 +5,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from modellego.brick import Brick
-from modellego.choose import Choice, Samples, by_sums, draw_calibration
+from modellego.choose import Samples, by_sums, draw_calibration
 from modellego.contribution.relevance import Thresholds, plan_flow
 from modellego.contribution.stream import class_sums
-from modellego.cut import cut
+from modellego.curves.baseline import baseline
+from modellego.curves.figure import new_figure
 from modellego.data import Data, ImageSet
-from modellego.disassemble import Job, prepare, repair, sample_batches
-from modellego.errors import LegoError, MissingExtraError
-from modellego.evaluate import cost, logits_of, restricted, score
+from modellego.disassemble import cut_out, prepare, sample_batches
+from modellego.errors import LegoError
 from modellego.progress import Stages, silent
-from modellego.provenance import describe
 from modellego.routes.palette import LIGHT
 
 THRESHOLDS = ("conv_alpha", "conv_beta", "linear_alpha", "linear_beta")
@@ -90,22 +87,17 @@ def threshold_curves(
     with stages("contribution", "classes"):
         sums = tuple(class_sums(job.network, batches, channel_map=job.channels))
     drawn = draw_calibration(whole, job.data.train, job.task, refit_images, seed).inputs if refit_images else None
-    test = job.data.test.select(job.task) if job.data.test is not None else None
-    base, inside = restricted(logits_of(whole, test), list(job.task), test.labels) if test else (None, None)
-    before, known, points = cost(whole), dict[bytes, tuple[float, float, float | None]](), []
+    source, known, points = baseline(job), dict[bytes, tuple[float, float, float | None]](), []
     with stages("curves", "points") as update:
         for name in vary:
             for value in values:
                 choice = by_sums(flow, job.channels, sums, replace(around, **{name: value}))  # type: ignore[arg-type]
                 mask = choice.keep.tobytes()
                 if mask not in known:  # equal cuts are scored once
-                    brick = _brick(job, choice, drawn)
-                    after = cost(brick)
-                    right = score(logits_of(brick, test), test.labels).accuracy if test else None
-                    known[mask] = after.macs / before.macs, after.parameters / before.parameters, right
+                    known[mask] = source.measure(cut_out(job, choice, "contribution", {}, drawn))
                 points.append(ThresholdPoint(name, value, *known[mask]))
                 update(len(points), len(vary) * len(values))
-    return ThresholdCurves(tuple(points), base, inside)
+    return ThresholdCurves(tuple(points), source.base, source.base_restricted)
 
 
 def _check(vary: Sequence[str], values: Sequence[float]) -> None:
@@ -118,24 +110,13 @@ def _check(vary: Sequence[str], values: Sequence[float]) -> None:
         raise LegoError(f"thresholds lie in 0..1, and {outside or 'no value'} was given: write 0,0.2,0.4")
 
 
-def _brick(job: Job, choice: Choice, inputs: Tensor | None) -> Brick:
-    """Cut, and repair where there is network input to repair on."""
-    small = cut(job.network, job.channels, choice.keep, job.task)
-    report = repair(job, choice, small, inputs) if inputs is not None else None
-    return describe(job.whole, small, job.task, job.channels, choice, "contribution", {}, report)
-
-
 def plot_threshold_curves(found: ThresholdCurves, path: Path, title: str) -> None:
     """Draw accuracy, MACs and parameters over the thresholds to a PNG or SVG file.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot") from error
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    figure = new_figure((11, 3.4))
     panels = figure.subplots(1, 3)
     draw_panels(panels, found.points, found.base_restricted)
     panels[0].legend(fontsize=7)

@@ -9,11 +9,11 @@ from modellego.evaluate.evaluate import (
     off_task,
     off_task_images,
     rejection,
+    saved_score,
     scoring_images,
 )
 from modellego.evaluate.latency import Latency, latency
 from modellego.evaluate.predict import Prediction, image_batches, logits_of, predict
-from modellego.evaluate.saved import saved_with
 from modellego.evaluate.scores import Scores, auroc, largest_probability, restricted, score
 from modellego.evaluate.widths import layer_widths
 
@@ -40,7 +40,7 @@ __all__ = [
     "predict",
     "rejection",
     "restricted",
-    "saved_with",
+    "saved_score",
     "score",
     "scoring_images",
 ]

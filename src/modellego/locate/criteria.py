@@ -43,15 +43,19 @@ class Request:
 
 Scores = Callable[[Request], Floats]
 SCORES: dict[str, Scores] = {}
+PER: dict[str, str] = {}  # what a criterion's scores are divided by where `rank` is not told
 DYNAMIC = {"reconstruction"}
 ALIASES = {"obs": "reconstruction"}
 
 
-def criterion(name: str) -> Callable[[Scores], Scores]:
-    """Register a criterion: a function from a `Request` to float64 `[n_sets]`, higher is better, none below 0."""
+def criterion(name: str, per: str = "macs") -> Callable[[Scores], Scores]:
+    """Register a criterion: a function from a `Request` to float64 `[n_sets]`, higher is better, none below 0.
+
+    `per` is what its scores are divided by, as in `rank`, unless that is told otherwise.
+    """
 
     def enter(function: Scores) -> Scores:
-        SCORES[name] = function
+        SCORES[name], PER[name] = function, per
         return function
 
     return enter
@@ -66,14 +70,15 @@ def names() -> tuple[str, ...]:
     return (next(iter(SCORES)), *sorted(DYNAMIC), *list(SCORES)[1:])
 
 
-def rank(name: str, request: Request, whole: tuple[int, int], per: str = "macs") -> Curve:
+def rank(name: str, request: Request, whole: tuple[int, int], per: str | None = None) -> Curve:
     """Rank all channel sets by a criterion, per MAC or parameter saved (`per` "macs" or "params"): all budgets at once.
 
-    `per` "sets" ranks by the bare score, as pruning libraries do. `whole` holds the MACs and parameters of the uncut
-    source that shares are counted from.
+    `per` "sets" ranks by the bare score, as pruning libraries do; None takes the criterion's own way. `whole` holds the
+    MACs and parameters of the uncut source that shares are counted from.
     Raises `CutError` for a name that is not known, or a criterion that needs labels where there are none.
     """
     name = ALIASES.get(name, name)
+    per = per or PER.get(name, "macs")
     costs = CostModel(request.network, request.channels, list(request.task))
     with _evaluating(request.network.graph):
         if name == "reconstruction":
@@ -99,9 +104,13 @@ class _evaluating:
             part.training = mode
 
 
-@criterion("contribution")
+@criterion("contribution", per="sets")
 def contribution(request: Request) -> Floats:
-    """Relative contribution `r_p`, the largest over readers and the task's classes (PAPER section 1)."""
+    """Relative contribution `r_p`, the largest over readers and the task's classes (PAPER section 1).
+
+    A share of the largest in its layer, it hardly differs there: divided by MACs, these alone would decide
+    (docs/results.md, compression: 83.57 instead of 53.89).
+    """
     labels = _labels(request, "contribution")
     classes = [(int(c), request.images[labels == c].split(request.batch)) for c in request.task]  # type: ignore[no-untyped-call]
     flow = plan_flow(request.network, request.channels)

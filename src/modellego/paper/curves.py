@@ -7,7 +7,7 @@ from typing import Any
 
 from modellego.contribution.relevance import Thresholds
 from modellego.curves import THRESHOLDS, VALUES, ThresholdPoint, draw_panels
-from modellego.cut import cut
+from modellego.disassemble import cut_out
 from modellego.evaluate import restricted
 from modellego.paper import plots
 from modellego.paper.figures import Task
@@ -16,7 +16,6 @@ from modellego.paper.registry import Reproduction
 from modellego.paper.run import Run
 from modellego.paper.sources import some
 from modellego.paper.subject import Apart, Subject, accuracy, size
-from modellego.provenance import describe
 
 CURVES = (Task("cifar10", "0-2"), Task("cifar100", "0-19"))
 SHOWN = (0.0, 0.2, 0.4, 0.6, 0.8)
@@ -59,11 +58,8 @@ class _Sweep:
         choice = apart.choice(thresholds)
         mask = choice.keep.tobytes()
         if mask not in self.known:
-            job = apart.job
-            small = cut(job.network, job.channels, choice.keep, job.task)
-            whole = self.subject().whole
-            brick = describe(whole, small, job.task, job.channels, choice, "contribution", {}, None)
-            images = some(self.subject().test.select(job.task), IMAGES)
+            brick = cut_out(apart.job, choice, "contribution", {})
+            images = some(self.subject().test.select(apart.task), IMAGES)
             self.known[mask] = {"accuracy": accuracy(brick, images, self.subject().stages), **size(brick)}
         return {"rule": rule, "axis": axis, "value": value, **self.known[mask]}
 

@@ -13,13 +13,11 @@ from torch import Tensor
 from modellego.brick import Brick
 from modellego.choose import Choice, Samples, draw_calibration, network_input, rank_sets, sample_images
 from modellego.contribution.relevance import Thresholds
-from modellego.cut import cut
 from modellego.data import Data
-from modellego.disassemble import prepare, repair
+from modellego.disassemble import cut_out, prepare
 from modellego.evaluate import cost
 from modellego.locate import Curve
 from modellego.progress import Stages, silent
-from modellego.provenance import describe
 
 BATCH = 250
 Surest = Callable[[Sequence[int], int], dict[int, NDArray[np.int64]]]
@@ -110,12 +108,10 @@ class Cutter:
 
     def cut(self, method: Method, macs: float, refit: bool = False) -> Brick:
         """Return the task cut to a share of the source's MACs, as it is or repaired in closed form."""
-        job = self.job
         choice = Choice(self.curve(method).at(macs=macs))
-        small = cut(job.network, job.channels, choice.keep, job.task)
-        report = repair(job, choice, small, self.drawn.inputs, stages=self.stages) if refit else None
+        inputs = self.drawn.inputs if refit else None
         options: dict[str, Any] = {"macs": macs, "per": method.per, "seed": method.seed}
-        return describe(self.whole, small, job.task, job.channels, choice, method.criterion, options, report)
+        return cut_out(self.job, choice, method.criterion, options, inputs, stages=self.stages)
 
     def row(self, brick: Brick) -> dict[str, Any]:
         """Return a brick's accuracy on the task's test images, and what it costs beside its source."""

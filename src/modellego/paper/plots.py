@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from modellego.errors import MissingExtraError
+from modellego.curves.figure import new_figure
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito: safe for all eyes
 
@@ -14,11 +14,7 @@ def subplots(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, A
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot") from error
-    figure = Figure(figsize=size, layout="constrained")
+    figure = new_figure(size)
     axes = figure.subplots(rows, columns, squeeze=False)
     for one in axes.flat:
         one.grid(alpha=0.25)

@@ -20,13 +20,11 @@ from modellego.choose import Choice, by_sums, draw_calibration, network_input
 from modellego.contribution.relevance import Thresholds, plan_flow
 from modellego.contribution.samples import select_samples
 from modellego.contribution.stream import ClassSums, class_sums
-from modellego.cut import cut
 from modellego.data import Data, ImageSet
-from modellego.disassemble import Job, prepare, repair
+from modellego.disassemble import Job, cut_out, prepare
 from modellego.evaluate import cost, logits_of, restricted, score
 from modellego.paper.sources import some
 from modellego.progress import Stages, silent
-from modellego.provenance import describe
 
 Row = dict[str, Any]
 SAMPLES = {10: 50, 100: 5}  # images a class that contributions come from, by number of classes: the paper's 1 %
@@ -148,12 +146,9 @@ class Apart:
     def brick(self, thresholds: Thresholds | None = None, refit: bool = False) -> Brick:
         """Return the brick at some thresholds (by default the paper's), cut alone or repaired in closed form."""
         chosen = thresholds or Thresholds()
-        choice = self.choice(chosen)
-        job = self.job
-        small = cut(job.network, job.channels, choice.keep, job.task)
-        report = repair(job, choice, small, self.inputs, stages=self.subject.stages) if refit else None
+        inputs = self.inputs if refit else None
         options = {"samples": {"per_class": self.per_class}, "thresholds": vars(chosen), "seed": self.subject.seed}
-        return describe(self.subject.whole, small, job.task, job.channels, choice, "contribution", options, report)
+        return cut_out(self.job, self.choice(chosen), "contribution", options, inputs, stages=self.subject.stages)
 
     @cached_property
     def inputs(self) -> Tensor:

@@ -16,7 +16,7 @@ from modellego.evaluate import (
     latency,
     logits_of,
     off_task_images,
-    saved_with,
+    saved_score,
     score,
     scoring_images,
 )
@@ -145,7 +145,7 @@ def _saved_scores(model: Brick | Assembled, name: str) -> tuple[Score, ...]:
         if saved.get(key) is not None:
             rows.append(Score(title, saved[key], note="as saved in the brick"))
         elif isinstance(model, Assembled):
-            mean = saved_with([model], key)
+            mean = saved_score(model, key)
             if mean is not None:
                 rows.append(Score(title, None, mean, "mean over the classes of what the bricks were saved with"))
     for prefix in ("brick", "assembled"):
@@ -204,18 +204,16 @@ def _off_task(
     others = off_task_images(model, images, mapping)
     if not len(others) or not len(on_logits):
         return None
-    rule = model.info.reject
-    threshold = None
+    both, rule, threshold = (on_logits, logits_of(model, others)), model.info.reject, None
     if rule is not None:
-        both = (confidence(x.double(), rule.statistic) for x in (on_logits, logits_of(model, others)))
-        inside, outside = (x.cpu().numpy() for x in both)
+        inside, outside = (confidence(x.double(), rule.statistic).cpu().numpy() for x in both)
         statistic, threshold = _STATISTICS[rule.statistic], rule.threshold
     elif len(model.classes) == 1:  # its softmax is always 1
-        squash = [torch.sigmoid(x.double()[:, 0]).cpu().numpy() for x in (on_logits, logits_of(model, others))]
-        inside, outside, statistic = *squash, "sigmoid of the only logit"
+        inside, outside = (torch.sigmoid(x.double()[:, 0]).cpu().numpy() for x in both)
+        statistic = "sigmoid of the only logit"
     else:
-        inside, outside = largest_probability(on_logits), largest_probability(logits_of(model, others))
-        statistic = "largest softmax"
+        inside, outside = (largest_probability(x) for x in both)
+        statistic = _STATISTICS["max_probability"]
     told = auroc(inside, outside)
     classes = len(np.unique(others.labels))
     return OffTask(

@@ -49,14 +49,11 @@ def _figures(data: ReportData) -> str:
     figures = []
     if data.scores and (own := data.scores[-1]).accuracy is not None:
         beside = next((s for s in data.scores if s.name.startswith("base restricted")), None)
-        if beside is None:
-            figures.append(("Accuracy", f"{words.share(own.accuracy)} %", own.note))
-        elif beside.accuracy is None and own.balanced is not None:  # like beside like
-            under = f"{words.share(beside.balanced)} % base restricted"
-            figures.append(("Class-balanced accuracy", f"{words.share(own.balanced)} %", under))
-        else:
-            under = f"{words.share(beside.accuracy)} % base restricted"
-            figures.append(("Accuracy", f"{words.share(own.accuracy)} %", under))
+        title, value, fair = "Accuracy", own.accuracy, beside.accuracy if beside else None
+        if beside is not None and fair is None and own.balanced is not None:  # like beside like
+            title, value, fair = "Class-balanced accuracy", own.balanced, beside.balanced
+        under = f"{words.share(fair)} % base restricted" if beside else own.note
+        figures.append((title, f"{words.share(value)} %", under))
     if data.sizes:
         own_size, sources = data.sizes[-1], data.sizes[:-1]
         for title, field in (("Parameters", "parameters"), ("MACs", "macs")):

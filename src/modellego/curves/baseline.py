@@ -1,0 +1,31 @@
+"""What the points of a curve are held against: the uncut source's cost, and its scores on the task's test images."""
+
+from dataclasses import dataclass
+
+from modellego.brick import Brick
+from modellego.data import ImageSet
+from modellego.disassemble import Job
+from modellego.evaluate import Cost, cost, logits_of, restricted, score
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The source's cost, the task's test images, and the source's accuracy there; None without such images."""
+
+    before: Cost
+    test: ImageSet | None
+    base: float | None
+    base_restricted: float | None
+
+    def measure(self, brick: Brick) -> tuple[float, float, float | None]:
+        """Return a brick's shares of the source's MACs and parameters, and its accuracy as a fraction."""
+        after = cost(brick)
+        right = score(logits_of(brick, self.test), self.test.labels).accuracy if self.test else None
+        return after.macs / self.before.macs, after.parameters / self.before.parameters, right
+
+
+def baseline(job: Job) -> Baseline:
+    """Score the source once, for all points."""
+    test = job.data.test.select(job.task) if job.data.test is not None else None
+    base, inside = restricted(logits_of(job.whole, test), list(job.task), test.labels) if test else (None, None)
+    return Baseline(cost(job.whole), test, base, inside)
