@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modellego.assemble import assemble
-from modellego.assemble.calibrate import ends_in_features
+from modellego.assembly import assemble
+from modellego.assembly.calibrate import ends_in_features
 from modellego.brick import Assembled, Brick
 from modellego.channels import analyse
 from modellego.cut import cut
 from modellego.data import Data, ImageSet, load_data, resolve_classes
-from modellego.disassemble import disassemble
-from modellego.evaluate import cost, logits_of, restricted, score
-from modellego.finetune import Settings, finetune
+from modellego.disassembly.verb import disassemble
+from modellego.evaluation import cost, logits_of, restricted, score
+from modellego.finetuning import Settings, finetune
 from modellego.locate import Budget
 from published import SHARED, TASKS, Bench
 from record import RESULTS, Record

@@ -16,7 +16,7 @@ from modellego import zoo
 from modellego.capture import capture
 from modellego.channels import analyse
 from modellego.cut import cut
-from modellego.evaluate import network_macs
+from modellego.evaluation import network_macs
 from modellego.locate import CostModel, Request, rank
 from record import RESULTS, Record
 

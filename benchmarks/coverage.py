@@ -187,7 +187,7 @@ def note(out: dict[str, Any], network: Any, channels: Any) -> None:
     layers = {type(m).__name__ for m in network.graph.modules() if m is not network.graph and not list(m.children())}
     out["ops"] = sorted(o.removeprefix("aten.") for o in ops if o) + sorted(layers - {"Module"})
     summary = channels.summary()
-    out["sets"], out["cuttable_sets"] = summary["sets"], summary["cuttable_sets"]
+    out["sets"], out["cuttable_groups"] = summary["sets"], summary["cuttable_groups"]
     out["share"] = round(summary["cuttable_channels"] / max(summary["channels"], 1), 4)
     out["exact"] = not channels.approximate
     out["by_definition"] = sorted(set(channels.approximate.values()))
@@ -196,7 +196,7 @@ def note(out: dict[str, Any], network: Any, channels: Any) -> None:
 
 def halves(network: Any, channels: Any, row: Row) -> Any:
     """Keep the half of every tensor's cuttable sets that contributes most to two classes, two images each."""
-    from modellego.contribution.relevance import plan_flow, relevance, set_scores
+    from modellego.contribution.relevance import group_scores, plan_flow, relevance
     from modellego.contribution.stream import class_sums
     from modellego.cut import rescue
     from modellego.locate.costs import CostModel
@@ -204,12 +204,12 @@ def halves(network: Any, channels: Any, row: Row) -> Any:
 
     dtype = next(p.dtype for p in network.graph.parameters() if p.is_floating_point())
     samples = [(c, [torch.randn(2, *network.input_shape, dtype=dtype)]) for c in WANTED[:2]]
-    scores = np.zeros(channels.n_sets)
+    scores = np.zeros(channels.n_groups)
     with row.timed("contribution"):
         flow = plan_flow(network, channels)
         for label, sums in class_sums(network, samples, channel_map=channels):
             found = relevance(flow, channels, sums, label)
-            scores = np.maximum(scores, set_scores(channels, found))
+            scores = np.maximum(scores, group_scores(channels, found))
     if not (np.isfinite(scores).all() and 0.5 < scores.max() <= 1.0):
         raise AssertionError(f"relative contributions between {scores.min():.3g} and {scores.max():.3g}")
     with row.timed("locate"):
@@ -224,7 +224,7 @@ def halves(network: Any, channels: Any, row: Row) -> Any:
         keep, _ = rescue(channels, keep, scores)
         costs = CostModel(network, channels, WANTED)
         out = row.values
-        out["sets_kept"] = round(float(keep[channels.cuttable].mean()), 4) if channels.cuttable.any() else 1.0
+        out["groups_kept"] = round(float(keep[channels.cuttable].mean()), 4) if channels.cuttable.any() else 1.0
         out["macs_kept"] = round(costs.macs(keep) / max(costs.macs(channels.keep_all()), 1), 4)
     return keep
 

@@ -19,9 +19,9 @@ from sklearn.svm import SVC
 from torch import Tensor, fx
 
 from accuracy import PAIRS, PER_CLASS, Accuracy
-from modellego.assemble.calibrate import ends_in_features
-from modellego.assemble.heads import Anchor, Rows, altered_views, concatenated_head, fit_affine, fit_head, make_rows
-from modellego.assemble.heads.convex import Penalty, as_linear, fit_terms, make_problem
+from modellego.assembly.calibrate import ends_in_features
+from modellego.assembly.heads import Anchor, Rows, altered_views, concatenated_head, fit_affine, fit_head, make_rows
+from modellego.assembly.heads.convex import Penalty, as_linear, fit_terms, make_problem
 from modellego.brick import Brick
 from modellego.data import ImageSet
 from published import SHARED

@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-from modellego.assemble import assemble
+from modellego.assembly import assemble
 from modellego.brick import Assembled, Brick
 from modellego.channels import analyse
 from modellego.contribution.relevance import Thresholds
 from modellego.cut import cut
 from modellego.data import Data, ImageSet, load_data, resolve_classes
-from modellego.disassemble import disassemble
-from modellego.evaluate import cost, logits_of, restricted, score
+from modellego.disassembly.verb import disassemble
+from modellego.evaluation import cost, logits_of, restricted, score
 from modellego.paper.sources import Sources
 from record import RESULTS, Record
 
@@ -63,7 +63,7 @@ class Bench:
             **({} if refit else {"refit_images": 0}),
         )
         assert brick.info.cut is not None
-        kept = {"kept_sets": brick.info.cut.kept, "sets": brick.info.cut.total, "notes": brick.info.notes}
+        kept = {"kept_groups": brick.info.cut.kept, "sets": brick.info.cut.total, "notes": brick.info.notes}
         return {**brick.info.scores, **kept}
 
     def uncut(self, dataset: str, classes: str) -> Brick:

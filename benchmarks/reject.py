@@ -10,19 +10,19 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from modellego.assemble import assemble
-from modellego.assemble.heads import altered_views, choose_threshold
-from modellego.assemble.reject import HELD, KEEP
-from modellego.assemble.samples import PER_CLASS, other_samples
+from modellego.assembly import assemble
+from modellego.assembly.heads import altered_views, choose_threshold
+from modellego.assembly.samples import PER_CLASS, other_samples
 from modellego.brick import Assembled, Brick, confidence
-from modellego.brick.reject import Statistic
+from modellego.brick.reject_rule import Statistic
 from modellego.channels import analyse
-from modellego.choose import draw_images
 from modellego.cut import cut
 from modellego.data import Data, ImageSet, merged, resolve_classes
-from modellego.disassemble import REFIT_IMAGES, disassemble
-from modellego.evaluate import auroc, logits_of, off_task_images
+from modellego.disassembly.choose import draw_images
+from modellego.disassembly.verb import REFIT_IMAGES, disassemble
+from modellego.evaluation import auroc, logits_of, off_task_images
 from modellego.locate import Budget
+from modellego.rejection.rule import HELD, KEEP
 from published import SHARED, Bench
 from record import RESULTS, Record
 

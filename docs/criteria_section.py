@@ -17,7 +17,7 @@ def section(found: Row, origin: Callable[[Row], str]) -> str:
     if found["settings"].get("limit"):
         parts.append(f"**A trial run on {found['settings']['limit']} images a split: the figures mean nothing.**")
     parts.append(
-        "Published ResNet-20s cut to at most the MACs named, along one ranking of all channel sets; every criterion's "
+        "Published ResNet-20s cut to at most the MACs named, along one ranking of all groups; every criterion's "
         "score is divided by the MACs that go with a set, and the refit is the same for all. Before, *l1*, *fpgm*, "
         "*hrank* and *activation* are divided by their mean over the layer (and averaged over the layers that a set "
         "ties together), as pruning libraries do to compare layers; *taylor* and *contribution* compare as they are; "

@@ -60,12 +60,12 @@ def published(found: dict[str, Any]) -> str:
                 [
                     f"{dataset} {classes}, {rule}, {' '.join(how)}",
                     *(percent(r[k]) for k in ("base_accuracy", "base_restricted_accuracy", "brick_accuracy")),
-                    f"{r['kept_sets']} of {r['sets']}",
+                    f"{r['kept_groups']} of {r['sets']}",
                     f"{millions(r['macs'])} ({100 * r['macs'] / r['macs_base']:.0f} %)",
                     f"{millions(r['parameters'])} ({100 * r['parameters'] / r['parameters_base']:.0f} %)",
                 ]
             )
-    parts.append(table(["task", "base", "restricted", "brick", "channel sets kept", "MACs", "parameters"], apart))
+    parts.append(table(["task", "base", "restricted", "brick", "channel groups kept", "MACs", "parameters"], apart))
     base = rows.get("assemble base")
     parts.append("### CIFAR-10 0-9 with CIFAR-100 20-99, uncut, assembled without training")
     if base:

@@ -46,7 +46,7 @@ class _Masked(fx.Interpreter):
     def _reader(self, n: fx.Node) -> Tensor:
         x: Tensor = self.env[n.args[0]]
         layer: Any = self.module.get_submodule(str(n.target))
-        alive = self._alive(self.readers[n.name].in_sets)
+        alive = self._alive(self.readers[n.name].in_groups)
         shape = [1] * x.ndim
         shape[x.ndim - 1 - (layer.weight.ndim - 2)] = len(alive)
         return layer(x.where(torch.from_numpy(alive).reshape(shape), 0.0))
@@ -147,7 +147,7 @@ def random_keep(channels: ChannelMap, share: float, seed: int = 0) -> KeepMask:
     from modellego.cut import rescue
 
     rng = np.random.default_rng(seed)
-    scores = rng.random(channels.n_sets)
+    scores = rng.random(channels.n_groups)
     return rescue(channels, (scores < share) | ~channels.cuttable, scores)[0]
 
 

@@ -5,13 +5,13 @@
 ['Assembled', 'AssemblyError', 'Brick']
 """
 
-from modellego.assemble import assemble
+from modellego.assembly import assemble
 from modellego.brick import Assembled, Brick, load
-from modellego.choose import Samples
 from modellego.contribution.relevance import Thresholds
-from modellego.disassemble import disassemble
+from modellego.disassembly.choose import Samples
+from modellego.disassembly.verb import disassemble
 from modellego.errors import AssemblyError, CaptureError, CutError, DataError, FormatError, LegoError, SourceError
-from modellego.evaluate import Evaluation, evaluate
+from modellego.evaluation import Evaluation, evaluate
 from modellego.locate import Budget
 from modellego.preprocess import Preprocess
 

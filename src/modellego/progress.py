@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 Update = Callable[[int, int], None]
-Stages = Callable[[str, str], AbstractContextManager[Update]]
+Progress = Callable[[str, str], AbstractContextManager[Update]]
 
 
 @contextmanager

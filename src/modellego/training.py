@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from modellego.progress import Update
+
 
 def train_classifier(
     model: nn.Module,
@@ -18,12 +20,12 @@ def train_classifier(
     weight_decay: float = 5e-4,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    update: Update | None = None,
 ) -> nn.Module:
     """Train a network by SGD with momentum and a one-cycle cosine schedule, in place; return it in eval mode.
 
     `inputs` float `[N, C, H, W]` as the network reads them, `labels` int64 `[N]`; `augment(batch, generator)` may
-    change a batch; `progress(step, steps)` is called after each step. The same seed gives the same weights.
+    change a batch; `update(step, steps)` is called after each step. The same seed gives the same weights.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
     >>> net = train_classifier(net, torch.rand(8, 1, 2, 2), torch.arange(8) % 2)
@@ -47,6 +49,6 @@ def train_classifier(
             optimizer.step()
             schedule.step()
             done += 1
-            if progress:
-                progress(done, steps)
+            if update:
+                update(done, steps)
     return model.eval()

@@ -13,38 +13,38 @@ from ..cut.mechanisms import EXACT, Net, conv
 SHAPE = (3, 4, 4)
 
 
-def sets_of(name: str) -> ChannelMap:
+def channel_groups_of(name: str) -> ChannelMap:
     return analyse(capture(EXACT[name](), SHAPE))
 
 
 def test_residual_ties_both_sides() -> None:
-    channels = sets_of("residual")
+    channels = channel_groups_of("residual")
     np.testing.assert_array_equal(channels.layer_out["stem.0"], channels.layer_out["b.0"])
     assert not np.isin(channels.layer_out["a.0"], channels.layer_out["stem.0"]).any()
 
 
 def test_shuffle_permutes_ids() -> None:
-    channels = sets_of("shuffle")
+    channels = channel_groups_of("shuffle")
     a, b = channels.layer_out["stem.0"][:4], channels.layer_out["b.0"]
     np.testing.assert_array_equal(channels.layer_in["head"], np.stack([a, b], 1).ravel())
 
 
 def test_flatten_repeats_each_channel_over_its_positions() -> None:
-    channels = sets_of("flatten")
+    channels = channel_groups_of("flatten")
     np.testing.assert_array_equal(channels.layer_in["head"], np.repeat(channels.layer_out["a.0"], 16))
 
 
 def test_groups_stay_even() -> None:
-    channels = sets_of("grouped")
+    channels = channel_groups_of("grouped")
     rows = channels.layer_out["a.0"].reshape(4, 3)
     assert (rows == rows[:, :1]).all() or (rows == rows[:1]).all()
 
 
 def test_input_and_logits_are_never_cuttable() -> None:
-    channels = sets_of("plain")
+    channels = channel_groups_of("plain")
     assert (channels.layer_in["stem.0"] == -1).all()
-    assert channels.logit_sets is not None
-    assert not channels.cuttable[channels.logit_sets].any()
+    assert channels.logit_groups is not None
+    assert not channels.cuttable[channels.logit_groups].any()
 
 
 def test_single_channel_gate_ties_nothing() -> None:
@@ -77,8 +77,8 @@ def test_readings_fit_their_layers(name: str) -> None:
     for reading in analyse(network).readers:
         layer = network.graph.get_submodule(reading.layer)
         width = layer.in_channels if isinstance(layer, nn.Conv2d) else layer.in_features
-        assert len(reading.in_sets) == width
-        assert len(reading.out_sets) == layer.weight.shape[0]
+        assert len(reading.in_groups) == width
+        assert len(reading.out_groups) == layer.weight.shape[0]
 
 
 def test_wide_flatten_is_quick_and_small() -> None:
@@ -90,5 +90,5 @@ def test_wide_flatten_is_quick_and_small() -> None:
     channels = analyse(network)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert channels.n_sets == 8 + 512 + 6
+    assert channels.n_groups == 8 + 512 + 6
     assert peak < 20e6

@@ -9,7 +9,7 @@ from torch import nn
 
 from modellego.cli import main
 from modellego.preprocess import Preprocess
-from modellego.whole import whole_brick
+from modellego.sources.whole import whole_brick
 
 CASES = {
     "no classifier": (

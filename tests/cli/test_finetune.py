@@ -12,7 +12,7 @@ from modellego.brick import load
 from modellego.cli.app import app
 from modellego.errors import LegoError
 from modellego.preprocess import Preprocess
-from modellego.whole import whole_brick
+from modellego.sources.whole import whole_brick
 
 QUICK = ["--data", "digits", "--epochs", "2", "--no-flip", "--shift", "0", "--device", "cpu", "--lr", "0.05"]
 

@@ -71,7 +71,7 @@ def test_a_wary_brick_says_none_of_these(road: Road) -> None:
     assert all(0 < p["probability"] <= 1 and p["rejected"] for p in road["wary predict"]["predictions"])
 
 
-def test_inspect_shows_layers_and_sets(road: Road) -> None:
+def test_inspect_shows_layers_and_groups(road: Road) -> None:
     (network,) = road["inspect"]["networks"]
     assert [row["layer"] for row in network["layers"]] == ["0", "4"]
     assert network["layers"][0]["may_cut"] == 6

@@ -16,9 +16,9 @@ from modellego.contribution.flow import fit, flattened_maps, plan_flow
 from modellego.contribution.relevance import (
     Relevance,
     Thresholds,
+    group_scores,
     relevance,
-    relevant_sets,
-    set_scores,
+    relevant_groups,
 )
 from modellego.contribution.stream import ClassSums, class_sums, reading_layers
 
@@ -171,15 +171,15 @@ def test_sets_take_the_union_over_their_readers() -> None:
     network, sums, _ = prepared(Shuffled(), (3, 12, 12))
     channels = analyse(network)
     found = relevance(plan_flow(network, channels), channels, sums, 0)
-    keep, scores = relevant_sets(channels, found), set_scores(channels, found)
+    keep, scores = relevant_groups(channels, found), group_scores(channels, found)
     for reading in channels.readers:
-        for channel, in_set in enumerate(reading.in_sets):
-            if in_set >= 0 and found.inputs[reading.node][channel]:
-                assert keep[in_set]
-            if in_set >= 0:
-                assert scores[in_set] >= found.allocation[reading.node][channel]
-    read = np.concatenate([reading.in_sets for reading in channels.readers])
-    assert not keep[np.setdiff1d(np.arange(channels.n_sets), read)].any()
+        for channel, in_group in enumerate(reading.in_groups):
+            if in_group >= 0 and found.inputs[reading.node][channel]:
+                assert keep[in_group]
+            if in_group >= 0:
+                assert scores[in_group] >= found.allocation[reading.node][channel]
+    read = np.concatenate([reading.in_groups for reading in channels.readers])
+    assert not keep[np.setdiff1d(np.arange(channels.n_groups), read)].any()
 
 
 def test_thresholds_are_those_of_the_layer_s_kind() -> None:

@@ -7,7 +7,7 @@ from modellego import zoo
 from modellego.brick import Brick
 from modellego.data import Data, load_data
 from modellego.preprocess import Preprocess
-from modellego.whole import whole_brick
+from modellego.sources.whole import whole_brick
 
 
 @pytest.fixture(scope="session")

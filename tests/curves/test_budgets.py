@@ -7,8 +7,8 @@ import pytest
 from modellego.brick import Brick
 from modellego.curves import accuracy_curve, as_rows, plot_curve
 from modellego.data import Data
-from modellego.disassemble import disassemble
-from modellego.evaluate import cost
+from modellego.disassembly.verb import disassemble
+from modellego.evaluation import cost
 from modellego.locate import Budget
 
 

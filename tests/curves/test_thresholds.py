@@ -9,9 +9,9 @@ from modellego.brick import Brick
 from modellego.contribution.relevance import Thresholds
 from modellego.curves import THRESHOLDS, plot_threshold_curves, threshold_curves
 from modellego.data import Data
-from modellego.disassemble import disassemble
+from modellego.disassembly.verb import disassemble
 from modellego.errors import LegoError
-from modellego.evaluate import cost, evaluate
+from modellego.evaluation import cost, evaluate
 
 
 @pytest.mark.parametrize("rule", ["poster", "back_to_front"])

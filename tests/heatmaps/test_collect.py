@@ -12,7 +12,7 @@ from modellego.errors import LegoError
 from modellego.heatmaps import heat_map
 from modellego.heatmaps.collect import contributions, find_layer
 from modellego.preprocess import Preprocess
-from modellego.whole import whole_brick
+from modellego.sources.whole import whole_brick
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from torch import nn
 from modellego.capture import capture
 from modellego.channels import analyse
 from modellego.cut import cut, rescue
-from modellego.evaluate import cost
+from modellego.evaluation import cost
 from modellego.locate import CostModel
 from modellego.zoo import build
 
@@ -53,7 +53,7 @@ def networks() -> dict[str, nn.Module]:
 def test_costs_equal_those_of_the_cut_network(name: str, seed: int, task: list[int]) -> None:
     network = capture(networks()[name].eval(), (3, 16, 16))
     channels = analyse(network)
-    scores = np.random.default_rng(seed).random(channels.n_sets)
+    scores = np.random.default_rng(seed).random(channels.n_groups)
     keep, _ = rescue(channels, scores > 0.4, scores)
     small = cost(cut(network, channels, keep, task))
     model = CostModel(network, channels, task)
@@ -71,7 +71,7 @@ def test_saving_is_the_difference(what: str) -> None:
     for s in np.flatnonzero(channels.cuttable)[::17]:
         without = whole.copy()
         without[s] = False
-        if s not in (channels.logit_sets if channels.logit_sets is not None else []):
+        if s not in (channels.logit_groups if channels.logit_groups is not None else []):
             assert count(whole) - count(without) == saving[s]
 
 
@@ -80,7 +80,7 @@ def test_costs_along_an_order_equal_those_of_each_mask(name: str) -> None:
     network = capture(networks()[name].eval(), (3, 16, 16))
     channels = analyse(network)
     model = CostModel(network, channels, [1, 2])
-    order = np.random.default_rng(0).permutation(channels.n_sets)
+    order = np.random.default_rng(0).permutation(channels.n_groups)
     macs, params = model.along(order.tolist())
     keep = channels.keep_all()
     wanted = [(model.macs(keep), model.params(keep))]

@@ -9,7 +9,7 @@ from modellego.capture import capture
 from modellego.channels import analyse
 from modellego.cut import cut
 from modellego.errors import CutError
-from modellego.evaluate import cost
+from modellego.evaluation import cost
 from modellego.locate import Request, criterion, names, rank
 from modellego.locate.criteria import SCORES
 from modellego.zoo import build
@@ -93,7 +93,7 @@ def test_ones_own_criterion() -> None:
 
     @criterion("all_but_one")
     def scores(request: Request) -> np.ndarray:
-        found = np.ones(request.channels.n_sets)
+        found = np.ones(request.channels.n_groups)
         found[chosen] = 0
         return found
 

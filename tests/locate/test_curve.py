@@ -9,7 +9,7 @@ from modellego.capture import capture
 from modellego.channels import analyse
 from modellego.cut import cut
 from modellego.errors import CutError
-from modellego.evaluate import cost
+from modellego.evaluation import cost
 from modellego.locate import Budget, CostModel, Curve, rank_by_scores
 from modellego.zoo import build
 
@@ -20,7 +20,7 @@ COSTS = CostModel(NETWORK, CHANNELS, [0, 1])
 
 
 def curve(seed: int = 0) -> Curve:
-    return rank_by_scores(COSTS, CHANNELS, np.random.default_rng(seed).random(CHANNELS.n_sets), WHOLE)
+    return rank_by_scores(COSTS, CHANNELS, np.random.default_rng(seed).random(CHANNELS.n_groups), WHOLE)
 
 
 CURVE = curve()
@@ -67,7 +67,7 @@ def test_one_ranking_serves_all_budgets() -> None:
 
 
 def test_worthless_sets_go_first() -> None:
-    scores = np.ones(CHANNELS.n_sets)
+    scores = np.ones(CHANNELS.n_groups)
     chosen = int(CHANNELS.layer_out["layer2.0.conv1"][3])
     scores[chosen] = 0.0
     assert rank_by_scores(COSTS, CHANNELS, scores, WHOLE).order[0] == chosen

@@ -60,7 +60,7 @@ def request(model: nn.Module, size: int = 8, images: int = 7) -> Request:
     return Request(network, analyse(network), drawn, torch.arange(images) % 3, [0, 1, 2, 3], batch=3)
 
 
-def sets_of(of: Request, layer: str) -> np.ndarray:
+def channel_groups_of(of: Request, layer: str) -> np.ndarray:
     return of.channels.layer_out[layer]
 
 
@@ -100,7 +100,7 @@ def test_a_layers_channels_are_valued_by_the_papers_formula(name: str, layer: st
         "hrank": lambda: hrank_of(model, layer, of.images),
     }[name]()
     # between layers they compare after division by the layer's mean
-    assert SCORES[name](of)[sets_of(of, layer)] == pytest.approx(np.array(wanted) / np.mean(wanted), rel=1e-5)
+    assert SCORES[name](of)[channel_groups_of(of, layer)] == pytest.approx(np.array(wanted) / np.mean(wanted), rel=1e-5)
 
 
 def gate_loss(
@@ -123,13 +123,13 @@ def test_taylor_is_the_mean_square_of_the_gates_gradients(layer: str) -> None:
         loss, gates = gate_loss(model, layer, image, label)
         squares.append(torch.autograd.grad(loss, gates)[0].double() ** 2)
     wanted = torch.stack(squares).mean(0).numpy()
-    assert SCORES["taylor"](of)[sets_of(of, layer)] == pytest.approx(wanted, rel=1e-4, abs=1e-12)
+    assert SCORES["taylor"](of)[channel_groups_of(of, layer)] == pytest.approx(wanted, rel=1e-4, abs=1e-12)
 
 
 def test_activation_is_the_mean_magnitude_over_the_layers_mean() -> None:
     model, of = looked_at()
     wanted = np.mean([maps(model, "3", image).abs().sum((1, 2)).double().numpy() for image in of.images], 0)
-    assert SCORES["activation"](of)[sets_of(of, "3")] == pytest.approx(wanted / wanted.mean(), rel=1e-5)
+    assert SCORES["activation"](of)[channel_groups_of(of, "3")] == pytest.approx(wanted / wanted.mean(), rel=1e-5)
 
 
 def test_a_tied_set_gets_the_mean_of_its_layers() -> None:
@@ -137,7 +137,7 @@ def test_a_tied_set_gets_the_mean_of_its_layers() -> None:
     model = build("resnet20", 4, width=0.25, input_size=16)
     of = request(model, 16)
     layers = dict(of.network.graph.named_modules())
-    stream = sets_of(of, next(p for p, m in layers.items() if isinstance(m, nn.Conv2d)))
+    stream = channel_groups_of(of, next(p for p, m in layers.items() if isinstance(m, nn.Conv2d)))
     makers = [p for p, sets in of.channels.layer_out.items() if np.isin(stream, sets).all() and p in layers]
     makers = [p for p in makers if isinstance(layers[p], nn.Conv2d)]
     assert len(makers) > 1
@@ -197,6 +197,6 @@ def test_fpgm_values_a_duplicate_below_the_rest() -> None:
     middle = filters.mean(0)
     filters[2], filters[5] = middle, middle
     of = request(model)
-    found = SCORES["fpgm"](of)[sets_of(of, "3")]
+    found = SCORES["fpgm"](of)[channel_groups_of(of, "3")]
     assert set(np.argsort(found)[:2]) == {2, 5}
     assert all(found[a] <= found[b] for a, b in itertools.product((2, 5), (0, 1, 3, 4, 6, 7)))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from modellego.evaluate import cost, logits_of, score
+from modellego.evaluation import cost, logits_of, score
 from modellego.locate import Curve
 from modellego.paper import Run, cutting
 from modellego.paper.cutting import Cutter, Method
@@ -37,13 +37,13 @@ def test_base_lets_all_logits_compete_and_restricted_the_tasks(cutter: Cutter) -
 
 def test_ranking_is_worked_out_once(cutter: Cutter, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    rank = cutting.rank_sets
+    rank = cutting.rank_groups
 
     def counted(*given: object, **more: object) -> Curve:
         calls.append("rank")
         return rank(*given, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(cutting, "rank_sets", counted)
+    monkeypatch.setattr(cutting, "rank_groups", counted)
     for share in (0.8, 0.5):
         cutter.cut(Method("random"), share)
     assert calls == ["rank"]

@@ -55,5 +55,5 @@ def test_alpha_moves_nothing_under_the_posters_rule(run_of: Callable[[str], Run]
     run = run_of("curves")
     find("curves").run(run)
     rows = run.record.document["rows"].values()
-    kept = {row["kept_sets"] for row in rows if row.get("axis") == "conv_alpha" and row["rule"] == "poster"}
+    kept = {row["kept_groups"] for row in rows if row.get("axis") == "conv_alpha" and row["rule"] == "poster"}
     assert len(kept) == 1

@@ -30,7 +30,7 @@ def test_limit_takes_images_of_every_class(made_up: Path) -> None:
 
 def test_published_model_scores_as_its_page_says(shared: Path) -> None:
     sources = Sources(shared, 100)
-    from modellego.evaluate import logits_of, score
+    from modellego.evaluation import logits_of, score
 
     test = sources.data("cifar10").test
     assert test is not None

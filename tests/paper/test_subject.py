@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from modellego.choose import Samples
-from modellego.disassemble import disassemble
+from modellego.disassembly.choose import Samples
+from modellego.disassembly.verb import disassemble
 from modellego.paper.subject import Subject
 
 

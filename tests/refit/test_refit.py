@@ -112,7 +112,7 @@ def made(name: str, seed: int = 0) -> tuple[Network, ChannelMap]:
 def some_cut(channels: ChannelMap, share: float = 0.3, seed: int = 0) -> np.ndarray:
     from modellego.cut import rescue
 
-    random = np.random.default_rng(seed).random(channels.n_sets)
+    random = np.random.default_rng(seed).random(channels.n_groups)
     return rescue(channels, random > share, random)[0]
 
 

@@ -16,8 +16,8 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from modellego.brick.names import Label, Text
-from modellego.brick.reject import Reject
-from modellego.brick.values import Strict, sentence
+from modellego.brick.reject_rule import Reject
+from modellego.brick.strict import Strict, sentence
 from modellego.errors import FormatError
 from modellego.preprocess import Preprocess
 
@@ -101,7 +101,7 @@ class Source(Strict):
 
 
 class Cut(Strict):
-    """How channels were chosen: the criterion, its options, and how many of the channel sets stayed.
+    """How channels were chosen: the criterion, its options, and how many of the channel groups stayed.
 
     `widths` tells how many output channels the source's layers had, by module path (since version 2).
     """

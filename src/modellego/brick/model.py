@@ -9,7 +9,7 @@ from torch import fx, nn
 
 from modellego.brick.info import BrickInfo, make_info
 from modellego.brick.joint import Joint
-from modellego.brick.reject import predict_reject
+from modellego.brick.reject_rule import predict_reject
 from modellego.capture.network import Network, annotate, reads_graph
 from modellego.errors import AssemblyError, DataError, FormatError
 from modellego.preprocess import apply
@@ -26,7 +26,7 @@ class Saver(Protocol):
 class Piece(nn.Module):
     """What a brick and an assembled brick have in common.
 
-    `save` is a function of `modellego.brick.disk`, which makes it a method here: what is written is built again first,
+    `save` is a function of `modellego.brick.format.disk`, which makes it a method here: what is written is built again,
     so the disk knows the bricks, and the bricks know nothing of the disk.
     """
 

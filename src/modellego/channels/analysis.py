@@ -1,4 +1,4 @@
-"""Walk a network once, give every channel an integer id, and close the ties into channel sets."""
+"""Walk a network once, give every channel an integer id, and close the ties into channel groups."""
 
 import numpy as np
 from torch import fx
@@ -20,14 +20,14 @@ _FIXED_AXIS = ("select.int", "unbind.int", "index.Tensor", "roll.default", "chan
 def analyse(network: Network) -> ChannelMap:
     """Find which channels of a network must live or die together, and which may be cut.
 
-    Source: "channel sets" of DESIGN.md; integer ids pushed through the graph, ties closed by connected components.
+    Source: "channel groups" of DESIGN.md; integer ids pushed through the graph, ties closed by connected components.
 
     >>> import torch
     >>> from modellego.capture import capture
     >>> net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.Flatten(), torch.nn.Linear(16, 2))
     >>> found = analyse(capture(net, (3, 2, 2)))
     >>> found.summary()
-    {'sets': 6, 'cuttable_sets': 4, 'channels': 6, 'cuttable_channels': 4}
+    {'sets': 6, 'cuttable_groups': 4, 'channels': 6, 'cuttable_channels': 4}
     """
     walk = Walk(network.graph)
     output: fx.Node | None = None
@@ -51,18 +51,18 @@ def _close(walk: Walk, output: fx.Node) -> ChannelMap:
     labels = make_rectangular(walk.ties, tables, walk.groups)
     used = np.unique(labels) if labels.size else labels
     labels = np.searchsorted(used, labels).astype(np.int64)
-    n_sets = int(used.size)
-    cuttable = np.ones(n_sets, dtype=np.bool_)
+    n_groups = int(used.size)
+    cuttable = np.ones(n_groups, dtype=np.bool_)
     for pins in walk.ties.pins:
         cuttable[labels[pins]] = False
-    logit_sets = look_up(labels, logit_ids)
-    cuttable[logit_sets[logit_sets >= 0]] = False
-    free = bool((logit_sets >= 0).all()) and np.unique(logit_sets).size == logit_sets.size
-    pinned_sets = labels[np.concatenate(walk.ties.pins)] if walk.ties.pins else np.zeros(0, dtype=np.int64)
+    logit_groups = look_up(labels, logit_ids)
+    cuttable[logit_groups[logit_groups >= 0]] = False
+    free = bool((logit_groups >= 0).all()) and np.unique(logit_groups).size == logit_groups.size
+    pinned_groups = labels[np.concatenate(walk.ties.pins)] if walk.ties.pins else np.zeros(0, dtype=np.int64)
     # logits that something else reads (a layer, a softmax, attention over them) are picked at the end, not cut
     inner = [look_up(labels, i) for i in [*walk.layer_in.values(), *walk.reduced]]
-    read_again = np.concatenate([*inner, pinned_sets]) if inner else pinned_sets
-    free = free and not np.isin(logit_sets, read_again).any()
+    read_again = np.concatenate([*inner, pinned_groups]) if inner else pinned_groups
+    free = free and not np.isin(logit_groups, read_again).any()
     _pin_empty_boxes(cuttable, labels, walk)
     _pin_fixed_axes(cuttable, labels, walk)
 
@@ -72,14 +72,14 @@ def _close(walk: Walk, output: fx.Node) -> ChannelMap:
     return ChannelMap(
         ids={n.name: compress(sets(a)) for n, a in walk.ids.items() if isinstance(a, np.ndarray)},
         parts={n.name: [compress(sets(a)) for a in f] for n, f in walk.ids.items() if isinstance(f, list)},
-        n_sets=n_sets,
+        n_groups=n_groups,
         cuttable=cuttable,
         readers=[
             Reading(n.name, str(n.target), n.all_input_nodes[0].name, sets(i), sets(o)) for n, i, o in walk.readers
         ],
         layer_in={k: sets(v) for k, v in walk.layer_in.items()},
         layer_out={k: sets(v) for k, v in walk.layer_out.items()},
-        logit_sets=logit_sets if free else None,
+        logit_groups=logit_groups if free else None,
         approximate=walk.approximate,
         pinned=walk.pinned,
     )

@@ -1,4 +1,4 @@
-"""What the channel analysis hands on: which channel set every position of every tensor belongs to."""
+"""What the channel analysis hands on: which channel group every position of every tensor belongs to."""
 
 from dataclasses import dataclass, field
 
@@ -14,42 +14,42 @@ NO_CHANNEL = -1
 class Reading:
     """One call of a layer that mixes channels (convolution or linear), with the sets it reads and makes.
 
-    `in_sets` int64 [P] and `out_sets` int64 [Q] hold a set for every input and output channel (feature) of the layer,
+    `in_groups` int64 [P] and `out_groups` int64 [Q] hold a group for every input and output channel (feature) of a layer,
     all groups included; -1 stands for a channel that is never cut (the image's own).
     """
 
     node: str
     layer: str
     input: str
-    in_sets: Ids
-    out_sets: Ids
+    in_groups: Ids
+    out_groups: Ids
 
 
 @dataclass(frozen=True)
 class ChannelMap:
-    """Channel sets of a network: channels of one set live or die together.
+    """Channel groups of a network: channels of one set live or die together.
 
     `ids[node]` is an int64 array that broadcasts against the node's shape at batch 1 (size-1 axes where the set does
     not vary); for an op with several outputs, `parts[node]` holds one such array an output. `layer_in` and
-    `layer_out` give, for every layer with weights, the sets along its weight's input and output axes. `logit_sets`
+    `layer_out` give, for every layer with weights, the sets along its weight's input and output axes. `logit_groups`
     holds the set of each logit, or None where the logits' axis is tied to other channels. `approximate` names the
     nodes at which a cut is by definition, not exact, and why; `pinned` why some sets are kept whole.
     """
 
     ids: dict[str, Ids]
     parts: dict[str, list[Ids]]
-    n_sets: int
+    n_groups: int
     cuttable: NDArray[np.bool_]
     readers: list[Reading]
     layer_in: dict[str, Ids]
     layer_out: dict[str, Ids]
-    logit_sets: Ids | None
+    logit_groups: Ids | None
     approximate: dict[str, str] = field(default_factory=dict)
     pinned: dict[str, str] = field(default_factory=dict)
 
     def keep_all(self) -> KeepMask:
         """Return the mask that keeps every set."""
-        return np.ones(self.n_sets, dtype=np.bool_)
+        return np.ones(self.n_groups, dtype=np.bool_)
 
     def tensors(self) -> list[Ids]:
         """Return the distinct sets of each tensor that can be cut: of none of them may all be removed."""
@@ -61,13 +61,13 @@ class ChannelMap:
         return list(seen.values())
 
     def summary(self) -> dict[str, int]:
-        """Count sets and channels: `sets`, `cuttable_sets`, `channels`, `cuttable_channels`."""
+        """Count sets and channels: `sets`, `cuttable_groups`, `channels`, `cuttable_channels`."""
         out = list(self.layer_out.values())
         flat = np.concatenate(out) if out else np.zeros(0, dtype=np.int64)
         inner = flat[flat >= 0]
         return {
-            "sets": self.n_sets,
-            "cuttable_sets": int(self.cuttable.sum()),
+            "sets": self.n_groups,
+            "cuttable_groups": int(self.cuttable.sum()),
             "channels": int(flat.size),
             "cuttable_channels": int(self.cuttable[inner].sum()),
         }

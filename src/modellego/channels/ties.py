@@ -91,14 +91,14 @@ def _one_free_axis(ties: Ties, ids: Ids, sets: Ids) -> None:
     ties.tie_along(ids, tuple(a for a in range(ids.ndim) if a != free))
 
 
-def _even_groups(ties: Ties, inputs: Ids, outputs: Ids, in_sets: Ids, out_sets: Ids) -> None:
+def _even_groups(ties: Ties, inputs: Ids, outputs: Ids, in_groups: Ids, out_groups: Ids) -> None:
     """Either whole groups go, or the same channels of every group: whichever leaves more sets."""
-    rows_in, rows_out = _uniform(in_sets, 1), _uniform(out_sets, 1)
+    rows_in, rows_out = _uniform(in_groups, 1), _uniform(out_groups, 1)
     whole = inputs.shape[0] >= max(inputs.shape[1], outputs.shape[1]) or (rows_in and rows_out and inputs.shape[0] > 1)
-    if _uniform(in_sets, 0) and _uniform(out_sets, 0):
+    if _uniform(in_groups, 0) and _uniform(out_groups, 0):
         return  # the same channels of every group already
     if whole or (rows_in != rows_out):
-        if rows_in and rows_out and bool((in_sets[:, 0] == out_sets[:, 0]).all()):
+        if rows_in and rows_out and bool((in_groups[:, 0] == out_groups[:, 0]).all()):
             return
         ties.tie(ties.tie_along(inputs, (1,)), ties.tie_along(outputs, (1,)))
     else:

@@ -24,7 +24,7 @@ def ablation(
     json: o.JsonFlag = False,
 ) -> None:
     """Compare ways of assembling: padding, parameter scaling in both ways, calibration in both."""
-    from modellego.ablation import ablation as compare
+    from modellego.assembly.ablation import ablation as compare
     from modellego.brick import load
     from modellego.cli.opening import open_data
     from modellego.data import parse_mapping
@@ -39,7 +39,7 @@ def ablation(
         merge_equal_classes=merge_equal_classes,
         **given,
         seed=seed,
-        stages=progress,
+        progress=progress,
     )
     if json:
         print_json({"paths": [str(path) for path in bricks], "bricks": names, **asdict(found)})

@@ -37,12 +37,12 @@ def assemble(
     json: o.JsonFlag = False,
 ) -> None:
     """Put bricks together to one classifier that tells all their classes apart, without training."""
-    from modellego.assemble import assemble as put_together
+    from modellego.assembly import assemble as put_together
     from modellego.brick import check_target, load
     from modellego.cli.opening import open_data, open_unlabelled
     from modellego.data import match_labels, parse_mapping
     from modellego.errors import DataError, LegoError
-    from modellego.evaluate import evaluate
+    from modellego.evaluation import evaluate
 
     check_target(output, force)
     for option, value, known in (
@@ -78,7 +78,7 @@ def assemble(
         **given,
         **rule_asked,
         seed=seed,
-        stages=progress,
+        progress=progress,
     )
     found = None
     unscored = ""
@@ -90,7 +90,7 @@ def assemble(
             unscored = f"Not scored: {error}."
         else:
             with progress("score") as update:
-                found = evaluate(made, images.test, mapping=mapping, progress=update)
+                found = evaluate(made, images.test, mapping=mapping, update=update)
             measured = {"accuracy": found.scores.accuracy, "balanced_accuracy": found.scores.balanced_accuracy}
             made.info = made.info.changed(scores=made.info.scores | measured)
     made.save(output, force)
@@ -124,7 +124,7 @@ def assemble(
 
 
 def _spent(piece: object) -> dict[str, int]:
-    from modellego.evaluate import cost
+    from modellego.evaluation import cost
 
     found = cost(piece)  # type: ignore[arg-type]
     return {"macs": found.macs, "parameters": found.parameters}

@@ -51,7 +51,7 @@ def curve(
         multiple=round_to,
         refit_images=refit_images if refit else 0,
         seed=seed,
-        stages=progress,
+        progress=progress,
     )
     if plot is not None:
         write_file(plot, lambda path: plot_curve(found, path, f"classes {classes}, {criterion}"))

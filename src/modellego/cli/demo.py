@@ -20,8 +20,8 @@ def demo(
 ) -> None:
     """Train two small models on handwritten digits, take them apart, put the bricks together without training."""
     from modellego.brick import check_target
-    from modellego.demo import SOURCES
-    from modellego.demo import demo as run
+    from modellego.demonstration import SOURCES
+    from modellego.demonstration import demo as run
     from modellego.errors import LegoError
 
     place = next(p for p in (output.absolute(), *output.absolute().parents) if p.exists())

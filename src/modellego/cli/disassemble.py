@@ -55,13 +55,13 @@ def disassemble(
 ) -> None:
     """Cut a brick for a few classes out of a classifier, and repair the cut without training."""
     from modellego.brick import Brick, check_target
-    from modellego.choose import Samples
     from modellego.cli.opening import SourceOptions, open_data, open_model, open_unlabelled
     from modellego.contribution.relevance import Thresholds
     from modellego.data import Data, parse_mapping, resolve_classes
-    from modellego.disassemble import disassemble as take_apart
+    from modellego.disassembly.choose import Samples
+    from modellego.disassembly.verb import disassemble as take_apart
     from modellego.errors import LegoError
-    from modellego.inspection import inspection
+    from modellego.evaluation.inspection import inspection
     from modellego.locate import Budget, names
 
     check_target(output, force)
@@ -100,14 +100,14 @@ def disassemble(
         refit_data=open_unlabelled(refit_data, opened) if refit_data and refit else None,
         **rule_asked,
         seed=seed,
-        stages=progress,
+        progress=progress,
     )
     brick.save(output, force)
     scores = brick.info.scores
     assert brick.info.cut is not None
     if json:
         refitted = None if brick.info.refit is None else {k: v for k, v in brick.info.refit.items() if k != "stages"}
-        kept = {"kept_sets": brick.info.cut.kept, "sets": brick.info.cut.total, "refit": refitted}
+        kept = {"kept_groups": brick.info.cut.kept, "sets": brick.info.cut.total, "refit": refitted}
         plain = {k: v if v is None or not k.startswith(("macs", "parameters")) else int(v) for k, v in scores.items()}
         print_json({"path": str(output), "classes": list(brick.classes), **plain, **kept, "notes": brick.info.notes})
         return

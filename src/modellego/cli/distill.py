@@ -47,12 +47,12 @@ def distill(
     from modellego.brick import check_target, is_brick, load
     from modellego.cli.opening import SourceOptions, open_data, open_model
     from modellego.data import parse_mapping, resolve_classes
-    from modellego.distill import Distillation, student_from, teacher_accuracy, teachers_preprocess
-    from modellego.distill import distill as teach
-    from modellego.distill.student import restricted_to
-    from modellego.evaluate import cost
-    from modellego.finetune import Augment, Settings
-    from modellego.finetune.scoring import rescored
+    from modellego.distillation import Distillation, student_from, teacher_accuracy, teachers_preprocess
+    from modellego.distillation import distill as teach
+    from modellego.distillation.student import restricted_to
+    from modellego.evaluation import cost
+    from modellego.finetuning import Augment, Settings
+    from modellego.finetuning.scoring import rescored
 
     check_target(output, force)
     how = Distillation(temperature, share)
@@ -79,7 +79,7 @@ def distill(
         mapping=mapping,
         checkpoint=file,
         resume=resume,
-        stages=progress,
+        progress=progress,
     )
     teachers = teacher_accuracy(opened, pupil, images, mapping)
     _, accuracy = rescored(None, done.student, images, mapping)

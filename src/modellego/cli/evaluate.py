@@ -34,7 +34,7 @@ def evaluate(
     from modellego.cli.opening import SourceOptions, open_data, open_model
     from modellego.data import parse_mapping
     from modellego.errors import LegoError
-    from modellego.evaluate import evaluate as measure
+    from modellego.evaluation import evaluate as measure
 
     images = open_data(data, test_data)
     said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
@@ -45,7 +45,7 @@ def evaluate(
     mapping = parse_mapping(map_labels or [])
     with progress("evaluate") as update:
         found = measure(
-            opened, images, source=whole, mapping=mapping, latency_batch=latency, latency_runs=runs, progress=update
+            opened, images, source=whole, mapping=mapping, latency_batch=latency, latency_runs=runs, update=update
         )
     size = bytes_on_disk(Path(model))
     if json:

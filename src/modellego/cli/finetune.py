@@ -9,7 +9,7 @@ from modellego.cli import options as o
 from modellego.cli.console import amount, note, out, percent, print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from modellego.finetune import Epoch
+    from modellego.finetuning import Epoch
 
 
 def finetune(
@@ -43,9 +43,9 @@ def finetune(
     from modellego.brick import check_target
     from modellego.cli.opening import SourceOptions, open_data, open_model
     from modellego.data import parse_mapping
-    from modellego.finetune import Augment, Settings
-    from modellego.finetune import finetune as train
-    from modellego.finetune.scoring import rescored
+    from modellego.finetuning import Augment, Settings
+    from modellego.finetuning import finetune as train
+    from modellego.finetuning.scoring import rescored
 
     check_target(output, force)
     file = checkpoint_path(output, checkpoint, resume, force)
@@ -73,7 +73,7 @@ def finetune(
         mapping=mapping,
         checkpoint=file,
         resume=resume,
-        stages=progress,
+        progress=progress,
     )
     before, after = rescored(opened, done.model, images, mapping)
     done.model.save(output, force)

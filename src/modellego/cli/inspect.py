@@ -1,4 +1,4 @@
-"""`modellego inspect`: the layers of a model or brick, its channel sets, and what may be cut."""
+"""`modellego inspect`: the layers of a model or brick, its channel groups, and what may be cut."""
 
 from typing import Annotated, Any
 
@@ -19,9 +19,9 @@ def inspect(
     logits: o.LogitsOption = None,
     json: o.JsonFlag = False,
 ) -> None:
-    """Show a model's layers, its sets of coupled channels, and which of them may be cut."""
+    """Show a model's layers, its groups of coupled channels, and which of them may be cut."""
     from modellego.cli.opening import SourceOptions, open_model
-    from modellego.inspection import inspection
+    from modellego.evaluation.inspection import inspection
 
     said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
     found = inspection(open_model(model, said))
@@ -42,7 +42,7 @@ def _print_network(part: dict[str, Any]) -> None:
     title = (
         f"{part['name']}: input {'x'.join(map(str, part['input_shape']))}, {amount(part['macs'])} MACs, "
         f"{amount(part['parameters'])} parameters, {part['channels']:,} channels in {part['sets']:,} sets, "
-        f"{part['cuttable_sets']:,} of which may be cut"
+        f"{part['cuttable_groups']:,} of which may be cut"
     )
     print_table(title, ["layer", "type", "in", "out", "may be cut", "MACs"], rows)
     if part["refit"]:

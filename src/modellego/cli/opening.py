@@ -11,7 +11,7 @@ from modellego.data import Data, image_files, load_data, load_image
 from modellego.errors import LegoError
 from modellego.preprocess import resized, with_channels
 from modellego.sources import load_source
-from modellego.whole import name_classes, whole_brick
+from modellego.sources.whole import name_classes, whole_brick
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,8 @@ def reject_rule(reject: bool, keep: float | None, by: str | None) -> dict[str, A
     >>> reject_rule(True, None, None)
     {'reject': 0.95, 'reject_by': 'energy'}
     """
-    from modellego.assemble.reject import KEEP, STATISTIC, check_rule
     from modellego.errors import LegoError
+    from modellego.rejection.rule import KEEP, STATISTIC, check_rule
 
     if not reject:
         for option, given in (("keep", keep), ("by", by)):

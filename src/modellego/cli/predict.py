@@ -18,7 +18,7 @@ def predict(
     """Name the classes of image files; with a reject rule, a brick may say "none of these"."""
     from modellego.brick import load
     from modellego.data import image_files, load_image
-    from modellego.evaluate import predict as classify
+    from modellego.evaluation import predict as classify
 
     brick = load(model)
     files = image_files(images)

@@ -30,7 +30,7 @@ def report(
     from modellego.cli.opening import open_data
     from modellego.data import parse_mapping
     from modellego.errors import LegoError
-    from modellego.report import report as render
+    from modellego.reporting import report as render
 
     check_file(output, force, (".html",))
     opened = load(model)

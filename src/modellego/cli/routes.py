@@ -34,8 +34,8 @@ def routes(
     from modellego.cli.files import check_file, write_file
     from modellego.cli.opening import SourceOptions, open_data, open_model
     from modellego.data import parse_mapping
-    from modellego.routes import render_html, save_picture
-    from modellego.routes import routes as follow
+    from modellego.decision_routes import render_html, save_picture
+    from modellego.decision_routes import routes as follow
 
     check_file(output, force, (".html", ".png", ".svg", ".pdf"))
     images = open_data(data, None)

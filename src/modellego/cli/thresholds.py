@@ -38,10 +38,10 @@ def thresholds(
     json: o.JsonFlag = False,
 ) -> None:
     """Cut a task at growing thresholds alpha and beta, and show accuracy, MACs and parameters."""
-    from modellego.choose import Samples
     from modellego.cli.opening import SourceOptions, open_brick, open_data
     from modellego.contribution.relevance import Thresholds
     from modellego.curves import plot_threshold_curves, threshold_curves
+    from modellego.disassembly.choose import Samples
     from modellego.errors import LegoError
 
     check_picture(plot, force)
@@ -64,7 +64,7 @@ def thresholds(
         refit_images=refit_images if refit else 0,
         samples=Samples(samples),
         seed=seed,
-        stages=progress,
+        progress=progress,
     )
     title = f"classes {classes}, {rule}" + (", refit" if refit else "")
     if plot is not None:

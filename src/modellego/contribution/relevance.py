@@ -1,8 +1,8 @@
 """Back to front: from one category's sums to the relevant channels of every tensor that a layer reads.
 
 Relevance starts at the category's own logit and flows backwards, tensor by tensor, in reverse topological order; a
-tensor read several times takes the union of what its readers find relevant. Sets of coupled channels take the union at
-the very end (PAPER section 4), so that a residual stream is no circle.
+tensor read several times takes the union of what its readers find relevant. Channel groups take the union at the very end,
+so that a residual stream is no circle.
 """
 
 from dataclasses import dataclass
@@ -105,25 +105,25 @@ def relevance(
     return found
 
 
-def relevant_sets(channel_map: ChannelMap, found: Relevance) -> KeepMask:
-    """Return the channel sets that any reader finds relevant, bool `[n_sets]`.
+def relevant_groups(channel_map: ChannelMap, found: Relevance) -> KeepMask:
+    """Return the channel groups that any reader finds relevant, bool `[n_groups]`.
 
     Union over the readers and, a set being coupled channels, over those (PAPER section 4). No pinned set is added.
     """
-    keep = np.zeros(channel_map.n_sets, dtype=np.bool_)
+    keep = np.zeros(channel_map.n_groups, dtype=np.bool_)
     for reading in channel_map.readers:
-        sets = reading.in_sets[found.inputs[reading.node]]
+        sets = reading.in_groups[found.inputs[reading.node]]
         keep[sets[sets >= 0]] = True
     return keep
 
 
-def set_scores(channel_map: ChannelMap, found: Relevance) -> NDArray[np.float64]:
-    """Return each channel set's largest relative contribution `r_p` over its readers, float64 `[n_sets]`."""
-    scores = np.zeros(channel_map.n_sets)
+def group_scores(channel_map: ChannelMap, found: Relevance) -> NDArray[np.float64]:
+    """Return each channel group's largest relative contribution `r_p` over its readers, float64 `[n_groups]`."""
+    scores = np.zeros(channel_map.n_groups)
     for reading in channel_map.readers:
-        known = reading.in_sets >= 0
-        np.maximum.at(scores, reading.in_sets[known], found.allocation[reading.node][known])
+        known = reading.in_groups >= 0
+        np.maximum.at(scores, reading.in_groups[known], found.allocation[reading.node][known])
     return scores
 
 
-__all__ = ["Relevance", "Thresholds", "plan_flow", "relevance", "relevant_sets", "set_scores"]
+__all__ = ["Relevance", "Thresholds", "group_scores", "plan_flow", "relevance", "relevant_groups"]

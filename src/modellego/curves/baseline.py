@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from modellego.brick import Brick
 from modellego.data import ImageSet
-from modellego.disassemble import Job
-from modellego.evaluate import Cost, cost, logits_of, restricted, score
+from modellego.disassembly.verb import Job
+from modellego.evaluation import Cost, cost, logits_of, restricted, score
 
 
 @dataclass(frozen=True)

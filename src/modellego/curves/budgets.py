@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from modellego.brick import Brick
-from modellego.choose import Choice, Samples, draw_calibration
 from modellego.contribution.relevance import Thresholds
 from modellego.curves.baseline import baseline
 from modellego.curves.figure import new_figure
 from modellego.data import Data, ImageSet
-from modellego.disassemble import REFIT_IMAGES, cut_out, make_curve, prepare
-from modellego.progress import Stages, silent
+from modellego.disassembly.choose import Choice, Samples, draw_calibration
+from modellego.disassembly.verb import REFIT_IMAGES, cut_out, make_curve, prepare
+from modellego.progress import Progress, silent
 
 POINTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 
@@ -42,7 +42,7 @@ def accuracy_curve(
     thresholds: Thresholds | None = None,
     samples: Samples | None = None,
     seed: int = 0,
-    stages: Stages = silent,
+    progress: Progress = silent,
 ) -> list[CurvePoint]:
     """Cut a brick at each share of the source's MACs, all from one ranking, and score each on the test part.
 
@@ -50,10 +50,10 @@ def accuracy_curve(
     """
     job = prepare(whole, data, classes)
     drawn = draw_calibration(whole, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
-    curve = make_curve(job, drawn, criterion, thresholds or Thresholds(), samples or Samples(), seed, stages)
+    curve = make_curve(job, drawn, criterion, thresholds or Thresholds(), samples or Samples(), seed, progress)
     source, inputs = baseline(job), drawn.inputs if refit_images else None
     found = []
-    with stages("curve", "points") as update:
+    with progress("curve", "points") as update:
         for done, share in enumerate(points, 1):
             choice = Choice(curve.at(macs=share, multiple=multiple))
             brick = cut_out(job, choice, criterion, {"macs": share}, inputs)

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from modellego.brick import Brick
-from modellego.choose import Samples, by_sums, draw_calibration
 from modellego.contribution.relevance import Thresholds, plan_flow
 from modellego.contribution.stream import class_sums
 from modellego.curves.baseline import baseline
 from modellego.curves.figure import new_figure
 from modellego.data import Data, ImageSet
-from modellego.disassemble import cut_out, prepare, sample_batches
+from modellego.decision_routes.palette import LIGHT
+from modellego.disassembly.choose import Samples, by_sums, draw_calibration
+from modellego.disassembly.verb import cut_out, prepare, sample_batches
 from modellego.errors import LegoError
-from modellego.progress import Stages, silent
-from modellego.routes.palette import LIGHT
+from modellego.progress import Progress, silent
 
 THRESHOLDS = ("conv_alpha", "conv_beta", "linear_alpha", "linear_beta")
 VALUES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
@@ -52,7 +52,7 @@ def threshold_curves(
     refit_images: int = 0,
     samples: Samples | None = None,
     seed: int = 0,
-    stages: Stages = silent,
+    progress: Progress = silent,
 ) -> ThresholdCurves:
     """Cut a task at each value of each threshold, all from one contribution pass, and score on the test part.
 
@@ -66,14 +66,14 @@ def threshold_curves(
         refit_images: images a class for a closed-form repair of every cut; 0 scores them cut alone, as the paper does.
         samples: from which images contributions are taken.
         seed: of the choice of refit images.
-        stages: follows the long parts.
+        progress: follows the long parts.
 
     Raises what `disassemble` raises; `LegoError` for a threshold that does not exist and a value outside 0..1.
     Source: the paper's curves of accuracy, MACs and parameters over alpha and beta.
 
     >>> from modellego import zoo
     >>> from modellego.preprocess import Preprocess
-    >>> from modellego.whole import whole_brick
+    >>> from modellego.sources.whole import whole_brick
     >>> net = zoo.build("lenet5", 10, channels=1, input_size=8)
     >>> whole = whole_brick(net, Preprocess(1, 8, 8), [str(k) for k in range(10)], "lenet5")
     >>> found = threshold_curves(whole, "digits", "0-2", vary=["conv_beta"], values=[0, 0.5])
@@ -83,12 +83,12 @@ def threshold_curves(
     _check(vary, values)
     job = prepare(whole, data, classes)
     around, flow = around or Thresholds(), plan_flow(job.network, job.channels)
-    batches = sample_batches(job, samples or Samples(), stages)
-    with stages("contribution", "classes"):
+    batches = sample_batches(job, samples or Samples(), progress)
+    with progress("contribution", "classes"):
         sums = tuple(class_sums(job.network, batches, channel_map=job.channels))
     drawn = draw_calibration(whole, job.data.train, job.task, refit_images, seed).inputs if refit_images else None
     source, known, points = baseline(job), dict[bytes, tuple[float, float, float | None]](), []
-    with stages("curves", "points") as update:
+    with progress("curves", "points") as update:
         for name in vary:
             for value in values:
                 choice = by_sums(flow, job.channels, sums, replace(around, **{name: value}))  # type: ignore[arg-type]

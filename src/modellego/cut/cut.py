@@ -1,4 +1,4 @@
-"""Cut a network by a keep mask over its channel sets: a smaller graph with smaller layers, logits limited to a task."""
+"""Cut a network by a keep mask over its channel groups: a smaller graph of smaller layers, logits limited to a task."""
 
 import copy
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def cut(network: Network, channels: ChannelMap, keep: KeepMask, logits: Sequence
     Args:
         network: what `channels` was analysed from.
         channels: its channel map.
-        keep: bool [n_sets]; sets that may not be cut are kept whatever it says.
+        keep: bool [n_groups]; sets that may not be cut are kept whatever it says.
         logits: class indices to keep, distinct; all by default.
 
     Raises:
@@ -43,10 +43,10 @@ def cut(network: Network, channels: ChannelMap, keep: KeepMask, logits: Sequence
     wanted = _check_logits(network, logits)
     kept = (np.asarray(keep, dtype=np.bool_) | ~channels.cuttable).copy()
     order = wanted  # which of the logits that are left, in the order wanted
-    if channels.logit_sets is not None:
+    if channels.logit_groups is not None:
         order = np.argsort(np.argsort(wanted)).tolist()
-        kept[channels.logit_sets] = False
-        kept[channels.logit_sets[wanted]] = True
+        kept[channels.logit_groups] = False
+        kept[channels.logit_groups[wanted]] = True
     _check_not_empty(network, channels, kept)
 
     def mask(ids: Ids) -> Any:
@@ -68,7 +68,7 @@ def cut(network: Network, channels: ChannelMap, keep: KeepMask, logits: Sequence
     for node in network.graph.graph.nodes:
         if node.op == "output":
             result = moved[node.args[0]]
-            left = network.num_logits if channels.logit_sets is None else len(wanted)
+            left = network.num_logits if channels.logit_groups is None else len(wanted)
             if order != list(range(left)):
                 result = _select_logits(graph, root, result, order)
             graph.output(result)

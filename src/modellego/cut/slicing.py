@@ -107,6 +107,6 @@ def _kept_groups(path: str, inputs: Mask, outputs: Mask, groups: int) -> tuple[i
     if not even or not np.array_equal(live, rows_out.any(1)):
         raise CutError(
             f"the {groups} groups of {path} would keep unequal numbers of channels: "
-            "cut by channel sets (modellego.channels.analyse)"
+            "cut by channel groups (modellego.channels.analyse)"
         )
     return int(live.sum()), np.asarray(columns)

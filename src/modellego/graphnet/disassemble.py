@@ -11,17 +11,17 @@ from modellego.brick import Brick, BrickInfo
 from modellego.brick import Source as Lineage
 from modellego.capture.network import Network
 from modellego.channels import ChannelMap, analyse
-from modellego.choose import Choice
-from modellego.contribution.relevance import Thresholds, plan_flow, relevance, relevant_sets, set_scores
+from modellego.contribution.relevance import Thresholds, group_scores, plan_flow, relevance, relevant_groups
 from modellego.contribution.samples import PER_CLASS, select_samples
 from modellego.cut import cut, rescue
 from modellego.data import resolve_classes
+from modellego.disassembly.choose import Choice
+from modellego.disassembly.provenance import describe
 from modellego.errors import CutError
-from modellego.evaluate import Cost, cost, restricted, score
+from modellego.evaluation import Cost, cost, restricted, score
 from modellego.graphnet.capture import capture_graph
 from modellego.graphnet.contribution import node_sums
 from modellego.graphnet.data import NodeData
-from modellego.provenance import describe
 
 
 @dataclass(frozen=True)
@@ -120,11 +120,11 @@ def _relevant(
 ) -> Choice:
     """Keep what any class of the task finds relevant; no tensor may end empty."""
     flow = plan_flow(network, channels)
-    keep, scores = np.zeros(channels.n_sets, dtype=np.bool_), np.zeros(channels.n_sets)
+    keep, scores = np.zeros(channels.n_groups, dtype=np.bool_), np.zeros(channels.n_groups)
     for label, sums in node_sums(network, channels, data.x, data.edge_index, samples):
         found = relevance(flow, channels, sums, label, thresholds)
-        keep |= relevant_sets(channels, found)
-        scores = np.maximum(scores, set_scores(channels, found))
+        keep |= relevant_groups(channels, found)
+        scores = np.maximum(scores, group_scores(channels, found))
     kept, rescued = rescue(channels, keep, scores)
     return Choice(kept, tuple(rescued))
 

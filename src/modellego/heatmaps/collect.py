@@ -16,9 +16,9 @@ from modellego.contribution.aggregate import Reader as ReadingLayer
 from modellego.contribution.allocate import allocate
 from modellego.contribution.samples import PER_CLASS
 from modellego.contribution.stream import reading_layers
+from modellego.decision_routes.samples import Images, class_images, network_batches
 from modellego.errors import LegoError
 from modellego.heatmaps.similarity import Similarity, class_similarity
-from modellego.routes.samples import Images, class_images, network_batches
 
 Floats = NDArray[np.float64]
 
@@ -51,12 +51,12 @@ def heat_map(
     """Work out the soft relative contribution of the channels that a layer reads, for classes and single samples.
 
     `layer` is a module path, or the place among the layers that mix channels (0 the first, -1 the last); `classes`,
-    `mapping` and `per_class` are as in `modellego.routes.routes`. Raises `LegoError` for a layer that is not there,
+    `mapping` and `per_class` are as in `decision_routes.routes`. Raises `LegoError` for a layer that is not there,
     `DataError` for classes without images. Source: PAPER section 1 (aggregation, allocation), heat maps of section 2.
 
     >>> from modellego import zoo
     >>> from modellego.preprocess import Preprocess
-    >>> from modellego.whole import whole_brick
+    >>> from modellego.sources.whole import whole_brick
     >>> lenet = zoo.build("lenet5", 10, channels=1, input_size=28)
     >>> brick = whole_brick(lenet, Preprocess(1, 28, 28), [str(digit) for digit in range(10)])
     >>> found = heat_map(brick, "digits", "conv2", "3,7", per_class=4)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modellego.decision_routes.palette import DARK, LIGHT, Palette
 from modellego.errors import LegoError, MissingExtraError
 from modellego.heatmaps.similarity import Similarity, class_similarity
-from modellego.routes.palette import DARK, LIGHT, Palette
 
 _COLOURS = "cividis"  # reads the same with red-green blindness, and in grey
 _SORTED = "channel, sorted by the class it gives most to"

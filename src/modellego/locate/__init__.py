@@ -1,4 +1,4 @@
-"""Locate: from scores and budgets to a keep mask over channel sets."""
+"""Locate: from scores and budgets to a keep mask over channel groups."""
 
 from modellego.locate.budget import Budget
 from modellego.locate.costs import CostModel

@@ -1,4 +1,4 @@
-"""What a keep mask would cost, without cutting: MACs and parameters from the channel sets alone."""
+"""What a keep mask would cost, without cutting: MACs and parameters from the channel groups alone."""
 
 import math
 from collections.abc import Sequence
@@ -49,10 +49,10 @@ class CostModel:
         self._macs: list[_Product] = []
         self._weights: list[_Product] = []
         self._vectors: list[Ids] = []
-        self._gone = np.zeros(channels.n_sets, dtype=np.bool_)
+        self._gone = np.zeros(channels.n_groups, dtype=np.bool_)
         self._last: Ids | None = None
-        if logits is not None and channels.logit_sets is not None:
-            self._gone[np.setdiff1d(channels.logit_sets, channels.logit_sets[logits])] = True
+        if logits is not None and channels.logit_groups is not None:
+            self._gone[np.setdiff1d(channels.logit_groups, channels.logit_groups[logits])] = True
         modules = dict(network.graph.named_modules())
         seen: set[str] = set()
         for node in network.graph.graph.nodes:
@@ -123,8 +123,8 @@ class CostModel:
         macs, params = [self.macs(keep)], [self.params(keep)]
         products = [*self._macs, *self._weights]
         sides = [[_counts(ids, p.groups, alive) for ids in (p.inputs, p.outputs)] for p in products]
-        parts = _parts(products, self.channels.n_sets)
-        numbers = np.zeros(self.channels.n_sets, dtype=np.int64)
+        parts = _parts(products, self.channels.n_groups)
+        numbers = np.zeros(self.channels.n_groups, dtype=np.int64)
         for vector in self._vectors:
             numbers += np.bincount(vector[vector >= 0], minlength=numbers.size)
         for chosen in order:
@@ -141,14 +141,14 @@ class CostModel:
         return macs, params
 
     def saving(self, keep: KeepMask, what: str = "macs") -> Floats:
-        """Return what each set, removed alone, would save, float64 `[n_sets]`, given what is kept now.
+        """Return what each set, removed alone, would save, float64 `[n_groups]`, given what is kept now.
 
         `what` is "macs", "params", or "sets": each counts as one.
         """
         if what == "sets":
-            return np.ones(self.channels.n_sets)
+            return np.ones(self.channels.n_groups)
         alive = self.alive(keep)
-        total = np.zeros(self.channels.n_sets)
+        total = np.zeros(self.channels.n_groups)
         for p in self._macs if what == "macs" else self._weights:
             inputs, outputs = (_on(ids, alive).reshape(p.groups, -1) for ids in (p.inputs, p.outputs))
             ins, outs = inputs.sum(1, keepdims=True), outputs.sum(1, keepdims=True)
@@ -168,15 +168,15 @@ def _counts(ids: Ids, groups: int, alive: KeepMask) -> list[int]:
     return [int(n) for n in _on(ids, alive).reshape(groups, -1).sum(1)]
 
 
-def _parts(products: Sequence[_Product], n_sets: int) -> dict[int, list[tuple[int, int, int, int]]]:
+def _parts(products: Sequence[_Product], n_groups: int) -> dict[int, list[tuple[int, int, int, int]]]:
     """Return for each set the places it is counted at: (product, 0 for inputs or 1 for outputs, group, channels)."""
     found: dict[int, list[tuple[int, int, int, int]]] = {}
     for which, product in enumerate(products):
         for side, ids in enumerate((product.inputs, product.outputs)):
             rows = ids.reshape(product.groups, -1)
-            keys = (np.arange(product.groups)[:, None] * n_sets + rows)[rows >= 0]
+            keys = (np.arange(product.groups)[:, None] * n_groups + rows)[rows >= 0]
             for key, count in zip(*np.unique(keys, return_counts=True), strict=True):
-                group, chosen = divmod(int(key), n_sets)
+                group, chosen = divmod(int(key), n_groups)
                 found.setdefault(chosen, []).append((which, side, group, int(count)))
     return found
 

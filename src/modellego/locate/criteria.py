@@ -1,4 +1,4 @@
-"""Criteria by name: what a channel set is worth, before any budget is spent on it."""
+"""Criteria by name: what a channel group is worth, before any budget is spent on it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from modellego.capture.network import Network
 from modellego.channels.channel_map import ChannelMap, Ids
-from modellego.contribution.relevance import Thresholds, plan_flow, relevance, set_scores
+from modellego.contribution.relevance import Thresholds, group_scores, plan_flow, relevance
 from modellego.contribution.stream import class_sums
 from modellego.errors import CutError
 from modellego.locate.costs import CostModel
@@ -49,7 +49,7 @@ ALIASES = {"obs": "reconstruction"}
 
 
 def criterion(name: str, per: str = "macs") -> Callable[[Scores], Scores]:
-    """Register a criterion: a function from a `Request` to float64 `[n_sets]`, higher is better, none below 0.
+    """Register a criterion: a function from a `Request` to float64 `[n_groups]`, higher is better, none below 0.
 
     `per` is what its scores are divided by, as in `rank`, unless that is told otherwise.
     """
@@ -71,7 +71,7 @@ def names() -> tuple[str, ...]:
 
 
 def rank(name: str, request: Request, whole: tuple[int, int], per: str | None = None) -> Curve:
-    """Rank all channel sets by a criterion, per MAC or parameter saved (`per` "macs" or "params"): all budgets at once.
+    """Rank all channel groups by a criterion, per MAC or parameter saved (`per` "macs" or "params").
 
     `per` "sets" ranks by the bare score, as pruning libraries do; None takes the criterion's own way. `whole` holds the
     MACs and parameters of the uncut source that shares are counted from.
@@ -114,10 +114,10 @@ def contribution(request: Request) -> Floats:
     labels = _labels(request, "contribution")
     classes = [(int(c), request.images[labels == c].split(request.batch)) for c in request.task]  # type: ignore[no-untyped-call]
     flow = plan_flow(request.network, request.channels)
-    scores = np.zeros(request.channels.n_sets)
+    scores = np.zeros(request.channels.n_groups)
     for label, sums in class_sums(request.network, classes, channel_map=request.channels):
         found = relevance(flow, request.channels, sums, label, request.thresholds)
-        scores = np.maximum(scores, set_scores(request.channels, found))
+        scores = np.maximum(scores, group_scores(request.channels, found))
     return scores
 
 
@@ -129,7 +129,7 @@ def taylor(request: Request) -> Floats:
     feature maps that are read. Without labels the loss is that of the network's own choice among the task.
     """
     nodes = {r.input: r for r in request.channels.readers}
-    totals = np.zeros(request.channels.n_sets)
+    totals = np.zeros(request.channels.n_groups)
     wanted = torch.tensor(list(request.task))
     with torch.enable_grad():
         for start in range(0, len(request.images), request.batch):
@@ -147,17 +147,17 @@ def taylor(request: Request) -> Floats:
             for (name, value), gradient in zip(kept.items(), gradients, strict=True):
                 if gradient is not None:
                     product = (value * gradient).detach().double()
-                    per_set = _per_set(product, request.channels.ids[name], request.channels.n_sets)
-                    totals += (per_set**2).sum(0)
+                    per_group = _per_group(product, request.channels.ids[name], request.channels.n_groups)
+                    totals += (per_group**2).sum(0)
     result: Floats = totals / len(request.images)
     return result
 
 
-def _per_set(values: Tensor, ids: Ids, n_sets: int) -> Floats:
-    """Sum `[B, ...]` over all positions of a set: float64 `[B, n_sets]`."""
+def _per_group(values: Tensor, ids: Ids, n_groups: int) -> Floats:
+    """Sum `[B, ...]` over all positions of a set: float64 `[B, n_groups]`."""
     flat = np.broadcast_to(ids, (1, *values.shape[1:])).reshape(-1)
     inner = torch.from_numpy(np.flatnonzero(flat >= 0))
-    result = torch.zeros(len(values), n_sets, dtype=torch.float64)
+    result = torch.zeros(len(values), n_groups, dtype=torch.float64)
     result.index_add_(1, torch.from_numpy(flat[inner.numpy()].copy()), values.flatten(1)[:, inner])
     found: Floats = result.numpy()
     return found
@@ -167,15 +167,15 @@ def _per_set(values: Tensor, ids: Ids, n_sets: int) -> Floats:
 def activation(request: Request) -> Floats:
     """Mean magnitude of a channel's feature map where it is read, over the tensor's mean."""
     inputs = {r.input: r for r in request.channels.readers}
-    totals = {name: np.zeros(request.channels.n_sets) for name in inputs}
+    totals = {name: np.zeros(request.channels.n_groups) for name in inputs}
     with torch.no_grad():
         for block in request.images.split(request.batch):  # type: ignore[no-untyped-call]
             recorder = Recorder(request.network.graph, set(inputs))
             recorder.run(block)
             for name, value in recorder.kept.items():
-                totals[name] += _per_set(value.abs().double(), request.channels.ids[name], request.channels.n_sets).sum(
-                    0
-                )
+                totals[name] += _per_group(
+                    value.abs().double(), request.channels.ids[name], request.channels.n_groups
+                ).sum(0)
     return _mean_of_relative(list(totals.values()), [request.channels.ids[n] for n in totals])
 
 
@@ -206,7 +206,7 @@ def hrank(request: Request) -> Floats:
 @criterion("random")
 def random(request: Request) -> Floats:
     """A number drawn for every set."""
-    return np.random.default_rng(request.seed).random(request.channels.n_sets)
+    return np.random.default_rng(request.seed).random(request.channels.n_groups)
 
 
 def _of_filters(request: Request, measure: Callable[[Tensor], Tensor]) -> Floats:
@@ -216,7 +216,7 @@ def _of_filters(request: Request, measure: Callable[[Tensor], Tensor]) -> Floats
         weight = layer.weight.detach().double()  # type: ignore[operator]
         values = measure(weight.flatten(1)).numpy()
         sets = request.channels.layer_out[path]
-        total = np.zeros(request.channels.n_sets)
+        total = np.zeros(request.channels.n_groups)
         np.add.at(total, sets[sets >= 0], values[sets >= 0])
         totals.append(total)
         places.append(sets)

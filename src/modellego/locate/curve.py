@@ -1,4 +1,4 @@
-"""One ranking of all channel sets, and the curve of networks along it: every budget is a point of one pass."""
+"""One ranking of all channel groups, and the curve of networks along it: every budget is a point of one pass."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,13 +27,13 @@ class Guard:
     def __init__(self, channels: ChannelMap) -> None:
         self._tensors = channels.tensors()
         self._left = np.array([len(t) for t in self._tensors], dtype=np.int64)
-        self._of: list[list[int]] = [[] for _ in range(channels.n_sets)]
+        self._of: list[list[int]] = [[] for _ in range(channels.n_groups)]
         for i, sets in enumerate(self._tensors):
             for s in sets.tolist():
                 self._of[s].append(i)
         self._free = channels.cuttable.copy()
-        if channels.logit_sets is not None:
-            self._free[channels.logit_sets] = False
+        if channels.logit_groups is not None:
+            self._free[channels.logit_groups] = False
         for i in range(len(self._tensors)):
             self._close(i)
 
@@ -78,7 +78,7 @@ class Curve:
         mask = self.channels.keep_all()
         mask[self.order[:point]] = False
         if multiple > 1:
-            rank = np.full(self.channels.n_sets, len(self.order))
+            rank = np.full(self.channels.n_groups, len(self.order))
             rank[self.order] = np.arange(len(self.order))
             for family in families(self.channels):
                 _round(mask, family, rank, multiple)
@@ -165,7 +165,7 @@ def families(channels: ChannelMap) -> list[NDArray[np.int64]]:
         for s in sets.tolist():
             member.setdefault(s, []).append(i)
     groups: dict[tuple[int, ...], list[int]] = {}
-    pinned = set() if channels.logit_sets is None else set(channels.logit_sets.tolist())
+    pinned = set() if channels.logit_groups is None else set(channels.logit_groups.tolist())
     for s, where in member.items():
         if channels.cuttable[s] and s not in pinned:
             groups.setdefault(tuple(where), []).append(s)
@@ -187,7 +187,7 @@ def rank_by_scores(
 ) -> Curve:
     """Rank all cuttable sets by score per MAC (or per parameter) saved, the least first, and walk down the ranking.
 
-    `scores` float64 [n_sets], higher is better, none below 0; savings are looked at anew as the network shrinks.
+    `scores` float64 [n_groups], higher is better, none below 0; savings are looked at anew as the network shrinks.
     `whole` is the uncut source's MACs and parameters.
     """
     keep = channels.keep_all()

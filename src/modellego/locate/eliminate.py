@@ -1,4 +1,4 @@
-"""Reconstruction-aware ranking: channel sets go by what their loss costs the task after a refit, per MAC."""
+"""Reconstruction-aware ranking: channel groups go by what their loss costs the task after a refit, per MAC."""
 
 from collections.abc import Sequence
 
@@ -46,15 +46,15 @@ def gather_readers(
     generator = torch.Generator().manual_seed(seed)
     images = images[torch.randperm(len(images), generator=generator)[:most]]
     movable = channels.cuttable.copy()
-    if channels.logit_sets is not None:
-        movable[channels.logit_sets] = False
+    if channels.logit_groups is not None:
+        movable[channels.logit_groups] = False
     modules = dict(network.graph.named_modules())
     readings = {
         r.node: r
         for r in channels.readers
         if fittable(modules[r.layer])
-        and (r.in_sets >= 0).any()
-        and movable[r.in_sets[r.in_sets >= 0]].any()
+        and (r.in_groups >= 0).any()
+        and movable[r.in_groups[r.in_groups >= 0]].any()
         and not _depthwise(modules[r.layer])
     }
     axes = {n: -1 if isinstance(modules[r.layer], nn.Linear) else 1 for n, r in readings.items()}
@@ -88,8 +88,8 @@ def gather_readers(
         made = make_readers(
             path,
             modules[path],
-            reading.in_sets,
-            reading.out_sets,
+            reading.in_groups,
+            reading.out_groups,
             done.gram / max(done.rows, 1),
             metric,
             ridge,
@@ -131,7 +131,7 @@ def eliminate(
     guard = Guard(channels)
     of: dict[int, list[int]] = {}
     makers: dict[int, list[int]] = {}
-    table = np.zeros((len(readers), channels.n_sets))
+    table = np.zeros((len(readers), channels.n_groups))
     for i, reader in enumerate(readers):
         for s in reader.features:
             of.setdefault(s, []).append(i)

@@ -22,7 +22,7 @@ def map_nodes(network: Network, channels: ChannelMap) -> list[str]:
     nodes = {n.name: n for n in network.graph.graph.nodes}
     found: dict[str, None] = {}
     for reading in channels.readers:
-        if (reading.in_sets < 0).all():  # the image itself
+        if (reading.in_groups < 0).all():  # the image itself
             continue
         node: fx.Node | None = nodes[reading.input]
         while node is not None and not _has_maps(node, channels.ids):
@@ -40,7 +40,7 @@ def _has_maps(node: fx.Node, ids: dict[str, Ids]) -> bool:
 
 
 def average_ranks(network: Network, channels: ChannelMap, images: Tensor, batch: int = 50) -> dict[str, Floats]:
-    """Return for each of `map_nodes` the mean rank of its channels' maps, float64 `[n_sets]`, 0 where a set is not in.
+    """Return for each of `map_nodes` the mean rank of its channels' maps, float64 `[n_groups]`, 0 for a group not in it.
 
     `images` is network input `[N, *input_shape]`. A singular value counts where it is above the largest one times
     the side of the map times float32's epsilon. Source: Lin et al. 2020 (HRank, arXiv 2002.10179), equation 4.
@@ -57,7 +57,7 @@ def average_ranks(network: Network, channels: ChannelMap, images: Tensor, batch:
     [3.0, 0.0]
     """
     names = map_nodes(network, channels)
-    totals = {name: np.zeros(channels.n_sets) for name in names}
+    totals = {name: np.zeros(channels.n_groups) for name in names}
     with torch.no_grad():
         for block in images.split(batch):  # type: ignore[no-untyped-call]
             recorder = Recorder(network.graph, set(names))
@@ -72,7 +72,7 @@ def average_ranks(network: Network, channels: ChannelMap, images: Tensor, batch:
                     sets = np.broadcast_to(ids, (1, *value.shape[1:])).reshape(-1)
                 inner = sets >= 0
                 # a set that sits at several places of one tensor: its mean over them
-                places = np.bincount(sets[inner], minlength=channels.n_sets)
-                total = np.bincount(sets[inner], weights=ranks[inner], minlength=channels.n_sets)
+                places = np.bincount(sets[inner], minlength=channels.n_groups)
+                total = np.bincount(sets[inner], weights=ranks[inner], minlength=channels.n_groups)
                 totals[name] += total / np.maximum(places, 1)
     return {name: total / len(images) for name, total in totals.items()}

@@ -1,4 +1,4 @@
-"""Readers' normal equations, and what each channel set's loss costs them once they have been fitted anew.
+"""Readers' normal equations, and what each channel group's loss costs them once they have been fitted anew.
 
 The optimal-brain-surgeon rule on groups of features: with H the inverse of a reader's regularised normal matrix and w
 the weights of a set's features, the loss after the best refit without them is larger by tr(w' (H_ss)^-1 w), weighed
@@ -110,8 +110,8 @@ class Reader:
 def make_readers(
     path: str,
     layer: Fittable,
-    in_sets: Floats | NDArray[np.int64],
-    out_sets: NDArray[np.int64],
+    in_groups: Floats | NDArray[np.int64],
+    out_groups: NDArray[np.int64],
     gram: Tensor,
     metric: Tensor,
     ridge: float,
@@ -126,7 +126,7 @@ def make_readers(
     bias = gram.shape[1] - features
     readers = []
     for g in range(groups):
-        own = in_sets.reshape(groups, -1)[g]
+        own = in_groups.reshape(groups, -1)[g]
         each = features // own.size
         owned = {
             int(s): torch.from_numpy((np.flatnonzero(own == s)[:, None] * each + np.arange(each)).reshape(-1))
@@ -142,7 +142,7 @@ def make_readers(
         rows = slice(g * outputs, (g + 1) * outputs)
         padded = torch.cat([weights[g], weights.new_zeros(bias, outputs)])
         readers.append(
-            Reader(path, inverse, padded, metric[rows, rows].clone(), owned, torch.from_numpy(out_sets[rows].copy()))
+            Reader(path, inverse, padded, metric[rows, rows].clone(), owned, torch.from_numpy(out_groups[rows].copy()))
         )
     return readers
 

@@ -4,7 +4,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from modellego.finetune import Augment
+from modellego.finetuning import Augment
 from modellego.heatmaps import heat_map
 from modellego.paper.figures import Task
 from modellego.paper.heatmaps import draw, heat_row

@@ -10,7 +10,7 @@ import numpy as np
 
 from modellego.brick import Brick, load, save
 from modellego.data import ImageSet
-from modellego.finetune import FinetuneResult, Settings, finetune
+from modellego.finetuning import FinetuneResult, Settings, finetune
 from modellego.paper import plots
 from modellego.paper.cutting import Cutter, Method
 from modellego.paper.markdown import millions, percent, table
@@ -83,9 +83,9 @@ class _Network:
             CALIBRATION,
             run.seed,
             subject.surest,
-            run.stages,
+            run.progress,
         )
-        self.stages = run.stages
+        self.progress = run.progress
 
     def base(self) -> Row:
         """Return the uncut source's accuracy and cost."""
@@ -105,7 +105,7 @@ class _Network:
         for rate in RATES:
             made = [self._brick(SHARES[-1], method, start) for method in JUDGES for start in STARTS]
             bricks = [self._finetuned(brick, rate).model for brick in made]
-            found[f"{rate:g}"] = float(np.mean([accuracy(b, judge, self.stages) for b in bricks]))
+            found[f"{rate:g}"] = float(np.mean([accuracy(b, judge, self.progress) for b in bricks]))
         return {"held_out": found, "images": len(judge)}
 
     def tuned(self, share: float, method: Method, start: str, rate: float) -> Row:
@@ -122,7 +122,7 @@ class _Network:
 
     def _finetuned(self, brick: Brick, rate: float) -> FinetuneResult:
         settings = Settings(epochs=self.epochs, lr=rate, held_out=0.0, precision="float32", seed=self.subject.seed)
-        return finetune(brick, self.images[0], settings=settings, stages=self.stages)
+        return finetune(brick, self.images[0], settings=settings, progress=self.progress)
 
     @cached_property
     def images(self) -> tuple[ImageSet, ImageSet]:
@@ -238,7 +238,7 @@ REPRODUCTION = Reproduction(
     name="compression",
     title="Compression of a whole classifier",
     shows="cuts all of CIFAR-10's classes to fewer MACs, against FPGM and HRank; its figures are not at hand.",
-    differs="published CIFAR-10 ResNets are cut along one ranking of all channel sets, to at most the MACs named (a "
+    differs="published CIFAR-10 ResNets are cut along one ranking of all channel groups, to at most the MACs named (a "
     "stream's channel costs up to 2 %, so some stay below), and scored as they are, after the closed-form refit, and "
     f"after one epoch of fine-tuning on {TUNING} images a class (SGD, the same images, seed and learning rate for "
     f"all; the rate is the one of {', '.join(map(str, RATES))} that does best on {HELD} other training images a class, "

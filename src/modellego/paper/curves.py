@@ -7,8 +7,8 @@ from typing import Any
 
 from modellego.contribution.relevance import Thresholds
 from modellego.curves import THRESHOLDS, VALUES, ThresholdPoint, draw_panels
-from modellego.disassemble import cut_out
-from modellego.evaluate import restricted
+from modellego.disassembly.verb import cut_out
+from modellego.evaluation import restricted
 from modellego.paper import plots
 from modellego.paper.figures import Task
 from modellego.paper.markdown import percent, share, table
@@ -60,7 +60,7 @@ class _Sweep:
         if mask not in self.known:
             brick = cut_out(apart.job, choice, "contribution", {})
             images = some(self.subject().test.select(apart.task), IMAGES)
-            self.known[mask] = {"accuracy": accuracy(brick, images, self.subject().stages), **size(brick)}
+            self.known[mask] = {"accuracy": accuracy(brick, images, self.subject().progress), **size(brick)}
         return {"rule": rule, "axis": axis, "value": value, **self.known[mask]}
 
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modellego.brick import Brick
-from modellego.choose import Choice, Samples, draw_calibration, network_input, rank_sets, sample_images
 from modellego.contribution.relevance import Thresholds
 from modellego.data import Data
-from modellego.disassemble import cut_out, prepare
-from modellego.evaluate import cost
+from modellego.disassembly.choose import Choice, Samples, draw_calibration, network_input, rank_groups, sample_images
+from modellego.disassembly.verb import cut_out, prepare
+from modellego.evaluation import cost
 from modellego.locate import Curve
-from modellego.progress import Stages, silent
+from modellego.progress import Progress, silent
 
 BATCH = 250
 Surest = Callable[[Sequence[int], int], dict[int, NDArray[np.int64]]]
@@ -61,9 +61,9 @@ class Cutter:
         per_class: int,
         seed: int = 0,
         surest: Surest | None = None,
-        stages: Stages = silent,
+        progress: Progress = silent,
     ) -> None:
-        self.whole, self.seed, self.stages, self.choose = whole, seed, stages, surest
+        self.whole, self.seed, self.progress, self.choose = whole, seed, progress, surest
         self.job = prepare(whole, data, classes)
         self.drawn = draw_calibration(whole, self.job.data.train, self.job.task, per_class, seed)
         self.spent = cost(whole)
@@ -74,7 +74,7 @@ class Cutter:
         """Return the images that contributions come from, as network input, and their labels."""
         train, task, samples = self.job.data.train, self.job.task, Samples()
         if self.choose is None:
-            chosen = sample_images(self.whole, train, task, samples, self.stages)
+            chosen = sample_images(self.whole, train, task, samples, self.progress)
         else:
             chosen = self.choose(task, samples.per_class)
         part = train.subset(np.concatenate(list(chosen.values())))
@@ -92,8 +92,8 @@ class Cutter:
         """Return the method's ranking, worked out once."""
         if method not in self._curves:
             images = self.surest if method.criterion == "contribution" else (self.drawn.inputs, self.drawn.labels)
-            with self.stages(f"rank by {method.name}", "passes"):
-                self._curves[method] = rank_sets(
+            with self.progress(f"rank by {method.name}", "passes"):
+                self._curves[method] = rank_groups(
                     self.whole,
                     self.job.network,
                     self.job.channels,
@@ -111,7 +111,7 @@ class Cutter:
         choice = Choice(self.curve(method).at(macs=macs))
         inputs = self.drawn.inputs if refit else None
         options: dict[str, Any] = {"macs": macs, "per": method.per, "seed": method.seed}
-        return cut_out(self.job, choice, method.criterion, options, inputs, stages=self.stages)
+        return cut_out(self.job, choice, method.criterion, options, inputs, progress=self.progress)
 
     def row(self, brick: Brick) -> dict[str, Any]:
         """Return a brick's accuracy on the task's test images, and what it costs beside its source."""

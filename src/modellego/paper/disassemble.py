@@ -63,7 +63,7 @@ def tables(rows: dict[str, Row]) -> str:
     parts = [
         table(["source", "accuracy, all classes", "test images", "MACs", "parameters"], sources),
         table(["task", "base", "restricted", *HOW.values()], lines),
-        "Share of MACs; of parameters; of channel sets kept (a refit changes none of them):",
+        "Share of MACs; of parameters; of channel groups kept (a refit changes none of them):",
         table(["task", "poster", "back to front"], costs),
         "The paper's base → disassembled:",
         table(["task", *NETWORKS], paper),
@@ -74,7 +74,7 @@ def tables(rows: dict[str, Row]) -> str:
 
 def _cost(brick: Row, row: Row) -> str:
     shares = [share(brick[k], row[f"{k}_base"]) for k in ("macs", "parameters")]
-    return "; ".join([*shares, share(brick["kept_sets"], brick["sets"])])
+    return "; ".join([*shares, share(brick["kept_groups"], brick["sets"])])
 
 
 REPRODUCTION = Reproduction(

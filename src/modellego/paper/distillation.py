@@ -7,9 +7,9 @@ import numpy as np
 
 from modellego.brick import Brick
 from modellego.data import Data, ImageSet
-from modellego.distill import Distillation, distill, student_from, teachers_preprocess
-from modellego.evaluate import cost
-from modellego.finetune import Settings
+from modellego.distillation import Distillation, distill, student_from, teachers_preprocess
+from modellego.evaluation import cost
+from modellego.finetuning import Settings
 from modellego.paper.cutting import Cutter, Method
 from modellego.paper.markdown import millions, percent, table
 from modellego.paper.registry import Reproduction
@@ -40,7 +40,7 @@ class _Task:
     def __init__(self, run: Run, task: str) -> None:
         subject = run.subject("cifar10")
         self.run, self.whole, self.classes = run, subject.whole, task
-        self.cutter = Cutter(subject.whole, subject.data, task, CALIBRATION, run.seed, stages=run.stages)
+        self.cutter = Cutter(subject.whole, subject.data, task, CALIBRATION, run.seed, progress=run.progress)
         self.task = self.cutter.job.task
         self.test = subject.test.select(self.task)
         self.train = _few(subject.train.select(self.task), run.seed)
@@ -53,9 +53,9 @@ class _Task:
         voice: Brick = self._brick() if teacher == "brick" else self.whole
         how = HOW if teacher != "alone" else Distillation(HOW.temperature, 0.0)
         settings = Settings(**{**vars(SETTINGS), "seed": run.seed})
-        done = distill(voice, student, Data(self.train), how=how, settings=settings, stages=run.stages)
+        done = distill(voice, student, Data(self.train), how=how, settings=settings, progress=run.progress)
         row = {
-            "accuracy": accuracy(done.student, self.test, run.stages),
+            "accuracy": accuracy(done.student, self.test, run.progress),
             "images": len(self.train),
             "test_images": len(self.test),
             "epochs": settings.epochs,

@@ -54,7 +54,7 @@ def _trained(name: str, run: Run, data: Any) -> Brick:
     options = dict(MODELS[name])
     hidden = max(1, round(options.pop("hidden_channels") * run.width))
     model = getattr(models, name)(nodes.x.shape[1], hidden, 2, len(nodes.classes), dropout=0.5, **options)
-    with run.stages(f"train {name}", "epochs"):
+    with run.progress(f"train {name}", "epochs"):
         trained = train_nodes(model, nodes, epochs=run.epochs or EPOCHS, seed=run.seed)
     return whole_graph_brick(trained, nodes, name)
 
@@ -75,7 +75,7 @@ def _taken_apart(whole: Brick, data: NodeData, task: str) -> dict[str, Any]:
         **brick.info.scores,
         "message_macs": graph_cost(brick, data).message_macs,
         "message_macs_base": graph_cost(whole, data).message_macs,
-        "kept_sets": brick.info.cut.kept,
+        "kept_groups": brick.info.cut.kept,
         "sets": brick.info.cut.total,
         "bytes": size,
         "loaded_equals_saved": same,

@@ -27,7 +27,7 @@ def run(run: Run) -> None:
 def _row(run: Run, dataset: str, layer: int) -> Row:
     subject = run.subject(dataset)
     per_class = 50 if len(subject.whole.classes) <= 10 else 10
-    with run.stages("heat map", "passes"):
+    with run.progress("heat map", "passes"):
         return heat_row(heat_map(subject.whole, subject.data, layer, per_class=per_class))
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modellego.ablation import WAYS
-from modellego.assemble import assemble
+from modellego.assembly import assemble
+from modellego.assembly.ablation import WAYS
 from modellego.brick import Assembled, Brick
 from modellego.data import Data, ImageSet, load_data
-from modellego.evaluate import cost, logits_of, score
-from modellego.finetune import Settings, finetune
+from modellego.evaluation import cost, logits_of, score
+from modellego.finetuning import Settings, finetune
 from modellego.paper.figures import Task
 from modellego.paper.run import Run
 
@@ -58,7 +58,7 @@ class Pair:
             names=[task.dataset for task in self.tasks],
             per_class=PER_CLASS,
             seed=self.run.seed,
-            stages=self.run.stages,
+            progress=self.run.progress,
             **OPTIONS[how],  # type: ignore[arg-type]
         )
         assert isinstance(made, Assembled)
@@ -83,8 +83,8 @@ class Pair:
             outputs = []
             for brick in made.bricks:
                 assert isinstance(brick, Brick)
-                with self.run.stages("score", "images") as update:
-                    outputs.append(logits_of(brick, test, progress=update))
+                with self.run.progress("score", "images") as update:
+                    outputs.append(logits_of(brick, test, update=update))
             self._columns[key] = torch.cat(outputs, 1)
         with torch.no_grad():
             found = score(made.joint(self._columns[key]), test.labels)
@@ -94,8 +94,8 @@ class Pair:
         """Assemble as it is, fine-tune for some epochs as the paper does ("score 2"), and score."""
         made = self.made("padding", refit)
         settings = Settings(epochs=epochs, held_out=0.0, seed=self.run.seed)
-        with self.run.stages("score 2", "epochs"):
-            done = finetune(made, Data(self.data.train), settings=settings, stages=self.run.stages).model
+        with self.run.progress("score 2", "epochs"):
+            done = finetune(made, Data(self.data.train), settings=settings, progress=self.run.progress).model
         test = self.test(done)
         return self._row(done, test, score(logits_of(done, test), test.labels).accuracy)
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from modellego.decision_routes import RouteGraph, render_html, roles, routes, save_picture
 from modellego.errors import MissingExtraError
 from modellego.paper.markdown import table
 from modellego.paper.registry import Reproduction
 from modellego.paper.run import Run
 from modellego.paper.train import Recipe
-from modellego.routes import RouteGraph, render_html, roles, routes, save_picture
 
 Row = dict[str, Any]
 CLASSES = "dog,automobile"

@@ -11,7 +11,7 @@ from modellego.paper.record import Record
 from modellego.paper.sources import PREPROCESS, Sources, some
 from modellego.paper.subject import Subject
 from modellego.paper.train import Recipe, recipe_for, trained
-from modellego.progress import Stages, silent
+from modellego.progress import Progress, silent
 
 PUBLISHED = (None, "resnet20", "resnet32")
 
@@ -34,7 +34,7 @@ class Run:
         scored: test images of each data set that are scored, classes alike; None for all.
         command: what the record says was called.
         say: is told of each new row.
-        stages: follows the long parts.
+        progress: follows the long parts.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Run:
     scored: int | None = None
     command: str | None = None
     say: Callable[[str], None] | None = None
-    stages: Stages = silent
+    progress: Progress = silent
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -101,10 +101,10 @@ class Run:
             whole = self.sources.published(name)
         else:
             name = recipe.file(dataset, self.seed, len(data.train))
-            whole = trained(recipe, dataset, data, PREPROCESS[dataset], folder, self.seed, self.stages)
+            whole = trained(recipe, dataset, data, PREPROCESS[dataset], folder, self.seed, self.progress)
         assert data.test is not None
         data = Data(data.train, some(data.test, self.scored))
-        return Subject(name, whole, data, folder, self.seed, self.stages, self.candidates)
+        return Subject(name, whole, data, folder, self.seed, self.progress, self.candidates)
 
     def row(self, key: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return a row of the record, worked out by `work` if it is not there yet, and written at once."""

@@ -11,7 +11,7 @@ from modellego.data import Data, ImageSet, load_data
 from modellego.errors import DataError
 from modellego.preprocess import Preprocess
 from modellego.sources import load_source
-from modellego.whole import whole_brick
+from modellego.sources.whole import whole_brick
 
 PREPROCESS = {
     "cifar10": Preprocess(3, 32, 32, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.choose import Choice, by_sums, draw_calibration, network_input
 from modellego.contribution.relevance import Thresholds, plan_flow
 from modellego.contribution.samples import select_samples
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.data import Data, ImageSet
-from modellego.disassemble import Job, cut_out, prepare
-from modellego.evaluate import cost, logits_of, restricted, score
+from modellego.disassembly.choose import Choice, by_sums, draw_calibration, network_input
+from modellego.disassembly.verb import Job, cut_out, prepare
+from modellego.evaluation import cost, logits_of, restricted, score
 from modellego.paper.sources import some
-from modellego.progress import Stages, silent
+from modellego.progress import Progress, silent
 
 Row = dict[str, Any]
 SAMPLES = {10: 50, 100: 5}  # images a class that contributions come from, by number of classes: the paper's 1 %
@@ -46,11 +46,11 @@ class Subject:
         data: Data,
         folder: Path,
         seed: int = 0,
-        stages: Stages = silent,
+        progress: Progress = silent,
         candidates: int | None = None,
     ) -> None:
         assert data.test is not None
-        self.name, self.whole, self.seed, self.stages = name, whole, seed, stages
+        self.name, self.whole, self.seed, self.progress = name, whole, seed, progress
         self.data = data.for_model(whole.classes)
         assert self.data.test is not None
         self.train: ImageSet = self.data.train
@@ -98,7 +98,7 @@ class Subject:
 
     def score(self, brick: Brick, task: Sequence[int], limit: int | None = None) -> Row:
         """Return a brick's accuracy on its task's test images (the first `limit`, classes alike), and its cost."""
-        return {"accuracy": accuracy(brick, some(self.test.select(task), limit), self.stages), **size(brick)}
+        return {"accuracy": accuracy(brick, some(self.test.select(task), limit), self.progress), **size(brick)}
 
     def apart(self, classes: str, per_class: int | None = None) -> "Apart":
         """Begin to take a task apart: its samples run through the network once."""
@@ -110,8 +110,8 @@ class Subject:
         if file.is_file():
             known: NDArray[np.float32] = np.load(file, allow_pickle=False)
             return known
-        with self.stages(f"{part} images", "images") as update:
-            found = logits_of(self.whole, images, progress=update).float().numpy()
+        with self.progress(f"{part} images", "images") as update:
+            found = logits_of(self.whole, images, update=update).float().numpy()
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(f".{os.getpid()}.partial.npy")  # runs may share the folder
         np.save(partial, found)
@@ -136,11 +136,11 @@ class Apart:
             (label, network_input(self.subject.whole, train.subset(places)).split(BATCH))  # type: ignore[no-untyped-call]
             for label, places in chosen.items()
         )
-        with self.subject.stages("contribution", "classes"):
+        with self.subject.progress("contribution", "classes"):
             return tuple(class_sums(self.job.network, samples, channel_map=self.job.channels))
 
     def choice(self, thresholds: Thresholds) -> Choice:
-        """Return what any class of the task finds relevant (see `modellego.choose.by_thresholds`)."""
+        """Return what any class of the task finds relevant (see `modellego.disassembly.choose.by_thresholds`)."""
         return by_sums(self.flow, self.job.channels, self.sums, thresholds)
 
     def brick(self, thresholds: Thresholds | None = None, refit: bool = False) -> Brick:
@@ -148,7 +148,7 @@ class Apart:
         chosen = thresholds or Thresholds()
         inputs = self.inputs if refit else None
         options = {"samples": {"per_class": self.per_class}, "thresholds": vars(chosen), "seed": self.subject.seed}
-        return cut_out(self.job, self.choice(chosen), "contribution", options, inputs, stages=self.subject.stages)
+        return cut_out(self.job, self.choice(chosen), "contribution", options, inputs, progress=self.subject.progress)
 
     @cached_property
     def inputs(self) -> Tensor:
@@ -160,11 +160,11 @@ class Apart:
 def size(brick: Brick) -> Row:
     """Return what a brick costs, and how much of its source was kept."""
     spent = cost(brick)
-    kept = {} if brick.info.cut is None else {"kept_sets": brick.info.cut.kept, "sets": brick.info.cut.total}
+    kept = {} if brick.info.cut is None else {"kept_groups": brick.info.cut.kept, "sets": brick.info.cut.total}
     return {"macs": spent.macs, "parameters": spent.parameters, **kept}
 
 
-def accuracy(brick: Brick | Assembled, images: ImageSet, stages: Stages = silent) -> float:
+def accuracy(brick: Brick | Assembled, images: ImageSet, progress: Progress = silent) -> float:
     """Return the plain accuracy on images labelled by the brick's classes."""
-    with stages("score", "images") as update:
-        return score(logits_of(brick, images, progress=update), images.labels).accuracy
+    with progress("score", "images") as update:
+        return score(logits_of(brick, images, update=update), images.labels).accuracy

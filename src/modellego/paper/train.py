@@ -8,10 +8,10 @@ import torch
 from modellego import zoo
 from modellego.brick import Brick
 from modellego.data import Data
-from modellego.finetune import Augment, Settings, finetune
+from modellego.finetuning import Augment, Settings, finetune
 from modellego.preprocess import Preprocess
-from modellego.progress import Stages, silent
-from modellego.whole import whole_brick
+from modellego.progress import Progress, silent
+from modellego.sources.whole import whole_brick
 
 SHORT = 50  # epochs below which the paper's learning rate and batch size make too few and too small steps
 
@@ -57,7 +57,7 @@ def trained(
     preprocess: Preprocess,
     folder: Path,
     seed: int = 0,
-    stages: Stages = silent,
+    progress: Progress = silent,
 ) -> Brick:
     """Train a zoo network on a data set's train part, or take up its checkpoint in `folder`; return it whole.
 
@@ -79,6 +79,6 @@ def trained(
     )
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.pt"
-    done = finetune(whole, data.train, settings=settings, checkpoint=file, resume=file.is_file(), stages=stages)
+    done = finetune(whole, data.train, settings=settings, checkpoint=file, resume=file.is_file(), progress=progress)
     assert isinstance(done.model, Brick)
     return done.model

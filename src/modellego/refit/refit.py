@@ -14,9 +14,10 @@ from modellego.channels.channel_map import ChannelMap, KeepMask
 from modellego.errors import DataError, LegoError
 from modellego.leastsquares import input_rows, output_rows, per_image, pick_positions
 from modellego.leastsquares.walk import Walk, peak_numbers
+from modellego.progress import Update
 from modellego.refit.fit import Rows, fit_stage
 from modellego.refit.plan import Site, Stage, make_plan
-from modellego.refit.values import Progress, RefitOptions, RefitReport, StageError
+from modellego.refit.values import RefitOptions, RefitReport, StageError
 from modellego.refit.write import effective, has_bias, write
 
 
@@ -30,7 +31,7 @@ def refit(
     *,
     logits: Sequence[int] | None = None,
     options: RefitOptions | None = None,
-    progress: Progress | None = None,
+    update: Update | None = None,
 ) -> RefitReport:
     """Refit every convolution and linear layer of `small`, in place, so that its feature maps match the source's.
 
@@ -46,7 +47,7 @@ def refit(
         channels, keep, logits: as given to `cut`.
         images: network input `[N, *input_shape]`, or batches of it; labels are not needed.
         options: see `RefitOptions`.
-        progress: called with (stages done, stages in all).
+        update: called with (stages done, stages in all).
 
     Raises:
         DataError: no images, or images of another shape.
@@ -76,7 +77,7 @@ def refit(
     for module in modes:
         module.training = False
     try:
-        return _Refit(source, small, channels, kept, batches, options).run(progress)
+        return _Refit(source, small, channels, kept, batches, options).run(update)
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -102,9 +103,9 @@ def _kept(channels: ChannelMap, keep: KeepMask, logits: Sequence[int] | None, co
     """Return the sets that `cut` kept (its own reading of mask and logits)."""
     kept = (np.asarray(keep, dtype=np.bool_) | ~channels.cuttable).copy()
     wanted = list(range(count)) if logits is None else [int(i) for i in logits]
-    if channels.logit_sets is not None:
-        kept[channels.logit_sets] = False
-        kept[channels.logit_sets[wanted]] = True
+    if channels.logit_groups is not None:
+        kept[channels.logit_groups] = False
+        kept[channels.logit_groups[wanted]] = True
     return kept
 
 
@@ -136,7 +137,7 @@ class _Refit:
         self.source = Walk(source, batches, hold=self.twin.values())
         self.reached = 0
 
-    def run(self, progress: Progress | None) -> RefitReport:
+    def run(self, update: Update | None) -> RefitReport:
         at = {stage.at: stage for stage in self.stages}
         deferred = {node for stage in self.stages for node in stage.deferred}
         done: list[StageError] = []
@@ -150,8 +151,8 @@ class _Refit:
                 for waiting in stage.deferred:
                     self.small.compute(waiting)
                 self.source.release(self.twin[stage.match], self.reached - 1)
-                if progress is not None:
-                    progress(len(done), len(self.stages))
+                if update is not None:
+                    update(len(done), len(self.stages))
             self.small.compute(node)
             self.small.free(node)
         fitted = {name for s in done for name in s.layers}

@@ -1,9 +1,6 @@
 """What goes into a refit beside networks and images, and what comes out: options and the report of errors."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

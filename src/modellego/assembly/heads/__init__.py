@@ -1,0 +1,21 @@
+"""Heads: logits of several bricks made comparable, from arrays to arrays; nothing here runs a network."""
+
+from modellego.assembly.heads.affine import fit_affine
+from modellego.assembly.heads.convex import Penalty
+from modellego.assembly.heads.prior import fit_prior
+from modellego.assembly.heads.select import fit_head
+from modellego.assembly.heads.values import Affine, Anchor, Head, Report, Rows, concatenated_head, make_rows
+
+__all__ = [
+    "Affine",
+    "Anchor",
+    "Head",
+    "Penalty",
+    "Report",
+    "Rows",
+    "concatenated_head",
+    "fit_affine",
+    "fit_head",
+    "fit_prior",
+    "make_rows",
+]

@@ -1,0 +1,215 @@
+"""The verb `assemble`: bricks in, one new classifier out, without training."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, cast, get_args
+
+import torch
+from torch import Tensor
+
+from modellego.assembly.calibrate import Calibrate, calibrated, calibrated_without_labels
+from modellego.assembly.class_names import JoinedClasses, default_names, join_classes
+from modellego.assembly.ends import bare, with_joint, without_selection
+from modellego.assembly.padding.padded import Member, check_padded, pad
+from modellego.assembly.padding.topology import match
+from modellego.assembly.parallel import parallel
+from modellego.assembly.samples import PER_CLASS, Source, network_inputs, other_samples, own_samples, train_images
+from modellego.assembly.scaling import LayerScaling, logit_factors, scale_layers
+from modellego.brick import Assembled, Brick, BrickInfo, Joint
+from modellego.brick.reject_rule import Statistic
+from modellego.data import ImageSet
+from modellego.data.views import VIEWS
+from modellego.errors import AssemblyError
+from modellego.evaluation import logits_of
+from modellego.progress import Progress, silent
+from modellego.rejection.rule import HELD, STATISTIC, add_reject_rule, check_rule
+
+Piece = Brick | Assembled
+Layout = Literal["parallel", "padded"]
+Scale = Literal["none", "logits", "layers"]
+
+
+def assemble(
+    bricks: Sequence[Piece],
+    *,
+    layout: Layout = "parallel",
+    scale: Scale = "none",
+    calibrate: Calibrate | None = None,
+    data: Source | Sequence[Source] | None = None,
+    merge_equal_classes: bool = False,
+    names: Sequence[str] | None = None,
+    per_class: int | None = PER_CLASS,
+    views: int = VIEWS,
+    unlabelled: Tensor | None = None,
+    reject: float | None = None,
+    reject_by: Statistic = STATISTIC,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Piece:
+    """Put bricks together to one classifier that tells all their classes apart; no training, the bricks are copied.
+
+    Args:
+        bricks: two or more.
+        layout: `parallel` puts any bricks side by side; `padded` makes bricks of one topology one block-diagonal
+            network, with the same logits to rounding.
+        scale: `none`; `logits` divides each class's logit by the mean largest logit of that class's correctly predicted
+            samples (the published software); `layers` brings the channels of each layer to one magnitude (the poster).
+        calibrate: `none`; `affine` fits a scale and a shift a class; `head` a convex head over all bricks' features,
+            anchored at their own heads. Both are kept only where held-out images say that they help. `prior` needs no
+            labels: a shift a class, so that all classes are predicted equally often on images that show them so.
+        data: images of the bricks' classes for scaling and calibration; of `Data` the train part.
+        merge_equal_classes: make a class that several bricks know one class (log-sum-exp of its logits); else equal
+            names get the brick's name and a slash in front.
+        names: what the bricks are called, in prefixes and errors; by default a, b, c, ...
+        per_class: how many images a class scaling and calibration take; None for all.
+        views: how many altered views of each image calibration sees beside it.
+        unlabelled: images for `prior` instead of `data`, float `[N, c, h, w]` in [0,1].
+        reject: the share of images of its own classes that the model still answers, such as 0.95; of the rest it says
+            "none of these". The threshold is taken from images of `data` beyond those of scaling and calibration.
+        reject_by: the statistic: `energy`, `max_logit`, `max_probability` or `margin`.
+        seed: of the choice of images and views.
+        progress: follows the long parts.
+
+    Raises:
+        AssemblyError: bricks that do not fit the layout or the scaling, naming the first such layers and their shapes.
+        DataError: a class without images.
+
+    Source: "Model LEGO" (arXiv 2203.13453v2), alignment padding and parameter scaling; `heads` for the calibrations.
+
+    >>> from modellego.preprocess import Preprocess
+    >>> from modellego.sources.whole import whole_brick
+    >>> def brick(*classes):
+    ...     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, len(classes)))
+    ...     return whole_brick(net, Preprocess(1, 8, 8), classes)
+    >>> pets, wild = brick("cat", "dog"), brick("fox", "cat")
+    >>> assemble([pets, wild]).classes
+    ('a/cat', 'dog', 'fox', 'b/cat')
+    >>> assemble([pets, wild], layout="padded", merge_equal_classes=True).classes
+    ('cat', 'dog', 'fox')
+    """
+    names = tuple(names) if names is not None else default_names(len(bricks))
+    method = calibrate or "none"
+    _check_words(layout, scale, method)
+    if unlabelled is not None and method != "prior":
+        raise AssemblyError(f"images without labels serve calibrate='prior', not {method!r}")
+    check_rule(reject, reject_by)
+    known = None if reject is None else train_images(data, f"reject={reject:g}")
+    classes = _check_bricks(bricks, names, layout, scale, merge_equal_classes)
+    bricks = _refuse_early(bricks, names, layout, scale)
+    notes = [f"Assembled from {', '.join(names)}: layout {layout}, scaling {scale}, calibration {method}."]
+    joint = Joint(merge=classes.groups)
+    if scale != "none":
+        train = train_images(data, f"scale={scale!r}")
+        samples = [own_samples(train, own, per_class, seed) for own in classes.own]
+        if scale == "layers":
+            bricks, done = _layers_scaled(bricks, names, samples, progress)
+            notes.append(_told(done))
+        else:
+            joint = Joint(scale=_logit_factors(bricks, classes, samples, progress), merge=classes.groups)
+    if method != "none":
+        if unlabelled is not None:
+            batches: Iterable[Tensor] = unlabelled.split(100)  # type: ignore[no-untyped-call]
+            found = calibrated_without_labels(bricks, classes, batches, len(unlabelled), progress)
+        else:
+            images = own_samples(train_images(data, f"calibrate={method!r}"), classes.classes, per_class, seed)
+            found = calibrated(bricks, classes, images, method, views=views, seed=seed, progress=progress)
+        bricks, joint = found.bricks, found.joint
+        notes.append(found.told)
+    made = _laid_out(bricks, names, layout, classes.classes, joint, " ".join(notes))
+    if reject is not None and known is not None:
+        taken = 0 if scale == "none" and method == "none" else per_class
+        held = other_samples(known, made.classes, HELD, taken, seed)
+        add_reject_rule(made, held, reject, reject_by, seed=seed, progress=progress)
+    return made
+
+
+def _check_words(layout: str, scale: str, method: str) -> None:
+    for value, known, what in ((layout, Layout, "layout"), (scale, Scale, "scale"), (method, Calibrate, "calibrate")):
+        if value not in get_args(known):
+            raise AssemblyError(f"{what} is one of {', '.join(get_args(known))}, not {value!r}")
+    if scale == "logits" and method != "none":
+        raise AssemblyError(f"scale='logits' and calibrate={method!r} both set the logits' scale: choose one of them")
+
+
+def _check_bricks(bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str, merge: bool) -> JoinedClasses:
+    if len(bricks) < 2:
+        raise AssemblyError("there is nothing to assemble: give two bricks or more")
+    classes = join_classes([b.classes for b in bricks], names, merge)
+    for brick, name in zip(bricks, names, strict=True):
+        if brick.info.outputs != "logits":
+            raise AssemblyError(f"{name} gives features, not logits: assemble bricks that classify")
+        if brick.info.inputs == "graph":
+            raise AssemblyError(f"{name} reads graphs: only bricks that read images are assembled")
+        if not isinstance(brick, Brick) and (layout == "padded" or scale == "layers"):
+            what = "layout='padded'" if layout == "padded" else "scale='layers'"
+            raise AssemblyError(f"{name} is assembled of several networks, and {what} takes bricks of one network each")
+    return classes
+
+
+def _refuse_early(bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str) -> Sequence[Piece]:
+    """Refuse topologies that do not fit before images are read; return bricks whose graphs end in their last layer."""
+    if layout != "padded" and scale != "layers":
+        return bricks
+    leaves = [_tidied(cast(Brick, b)) for b in bricks]
+    if layout == "padded":
+        check_padded(_members(leaves, names))
+    else:
+        match([bare(b) for b in leaves], names)
+    return leaves
+
+
+def _tidied(brick: Brick) -> Brick:
+    network = bare(brick)
+    tidy = without_selection(network)
+    return brick if tidy is network else Brick(tidy.graph, brick.info)
+
+
+def _members(bricks: Sequence[Brick], names: Sequence[str]) -> list[Member]:
+    return [Member(n, bare(b), b.info.preprocess) for n, b in zip(names, bricks, strict=True)]
+
+
+def _logit_factors(
+    bricks: Sequence[Piece], classes: JoinedClasses, samples: Sequence[ImageSet], progress: Progress
+) -> Tensor:
+    found = []
+    for brick, own, part in zip(bricks, classes.own, samples, strict=True):
+        with progress("scaling", "images") as update:
+            logits = logits_of(brick, part, update=update)
+        found.append(logit_factors(logits, torch.from_numpy(part.labels), own).to(logits.dtype))
+    return torch.cat(found)
+
+
+def _layers_scaled(
+    bricks: Sequence[Piece], names: Sequence[str], samples: Sequence[ImageSet], progress: Progress
+) -> tuple[list[Piece], list[LayerScaling]]:
+    leaves = cast(Sequence[Brick], bricks)
+    with progress("scaling", "bricks"):
+        inputs = [network_inputs(b, part) for b, part in zip(leaves, samples, strict=True)]
+        scaled, done = scale_layers([bare(b) for b in leaves], inputs, names)
+    return [Brick(n.graph, b.info) for n, b in zip(scaled, leaves, strict=True)], done
+
+
+def _told(done: Sequence[LayerScaling]) -> str:
+    """Say how far the scaling went: it changes what the bricks compute."""
+    factors = torch.cat([f for layer in done for f in layer.factors]) if done else torch.ones(1)
+    low, high = float(factors.min()), float(factors.max())
+    return (
+        f"The channels of {len(done)} layers were scaled by factors of {low:.3g} to {high:.3g}; "
+        f"this changes what the bricks compute."
+    )
+
+
+def _laid_out(
+    bricks: Sequence[Piece], names: Sequence[str], layout: str, classes: Sequence[str], joint: Joint, notes: str
+) -> Piece:
+    if layout == "parallel":
+        return parallel(bricks, classes, joint, notes=notes)
+    leaves = cast(Sequence[Brick], bricks)
+    network, preprocess = pad(_members(leaves, names))
+    info = BrickInfo(
+        classes=tuple(classes),
+        input_shape=network.input_shape,
+        preprocess=preprocess,
+        sources=tuple(source for b in leaves for source in b.info.sources),
+        notes=notes,
+    )
+    return Brick(with_joint(network, joint).graph, info)

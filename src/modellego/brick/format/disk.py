@@ -1,0 +1,105 @@
+"""Bricks on disk: saved whole or not at all, loaded without pickle and without running code of the file."""
+
+import os
+from pathlib import Path
+
+from modellego.brick.format.build import build_brick, encode_brick, expected_of
+from modellego.brick.format.card import model_card
+from modellego.brick.format.document import MAX_BYTES, dump_document, parse_document, read_json
+from modellego.brick.format.folder import foreign_files, write_folder
+from modellego.brick.format.weights import dump_weights, read_plain_file, read_weights
+from modellego.brick.model import Assembled, Brick, Piece
+from modellego.errors import FormatError
+
+DOCUMENT, WEIGHTS, CARD = "brick.json", "model.safetensors", "README.md"
+FILES = (DOCUMENT, WEIGHTS, CARD)
+
+
+def save(brick: Brick | Assembled, path: str | Path, force: bool = False) -> Path:
+    """Write a brick to a new directory `path` and return it: `brick.json`, `model.safetensors`, `README.md`.
+
+    The same brick gives the same bytes. What is to be written is first built again from its document, so what
+    saves also loads. The directory appears whole or not at all; `force` replaces one that is a brick and
+    holds nothing else.
+
+    Raises:
+        FormatError: `path` is taken or cannot be written, or the brick holds something the format does not.
+    """
+    target = check_target(path, force)
+    document, tensors = encode_brick(brick)
+    text = dump_document(document)
+    build_brick(parse_document(text), {k: t.detach().to("cpu") for k, t in tensors.items()})
+    weights = dump_weights(tensors)
+    files = {DOCUMENT: text.encode(), WEIGHTS: weights, CARD: model_card(brick, len(weights)).encode()}
+    write_folder(target, files, replace=force)
+    return target
+
+
+Piece.save = save  # type: ignore[assignment]  # a function of a class is a method of its objects
+
+
+def load(path: str | Path) -> Brick | Assembled:
+    """Read a brick from its directory, on the CPU, in eval mode, its parameters wanting gradients.
+
+    Nothing of the model's source is needed, nothing is unpickled and no code of the file is run: the graph is
+    built from ops and layers of closed lists, after all of it has been checked.
+
+    Raises:
+        FormatError: there is no brick, it is broken, of a newer version, or holds what is not allowed.
+    """
+    folder = Path(path)
+    if not os.path.lexists(folder):
+        raise FormatError(f"there is no brick at {folder}")
+    if not folder.is_dir():
+        raise FormatError(f"{folder} is no directory: a brick is a directory with {', '.join(FILES)}")
+    try:
+        document = parse_document(read_plain_file(folder / DOCUMENT, MAX_BYTES))
+        wanted = expected_of(document)
+        stored = {name: expected for name, expected in wanted.items() if name not in document.ties}
+        return build_brick(document, read_weights(folder / WEIGHTS, stored))
+    except FormatError as error:
+        raise FormatError(f"{folder}: {error}") from error
+
+
+def is_brick(path: str | Path) -> bool:
+    """Say whether `path` is a directory with the `brick.json` of a brick (of any version) and weights.
+
+    >>> is_brick("/nowhere")
+    False
+    """
+    folder = Path(path)
+    if not folder.is_dir() or not (folder / WEIGHTS).is_file():
+        return False
+    try:
+        raw = read_json(read_plain_file(folder / DOCUMENT, MAX_BYTES), DOCUMENT)
+    except FormatError:
+        return False
+    version = raw.get("format_version") if isinstance(raw, dict) else None
+    return type(version) is int and raw.get("kind") in ("brick", "assembled") and isinstance(raw.get("classes"), list)
+
+
+def check_target(path: str | Path, force: bool = False) -> Path:
+    """Return the directory a brick may be written to, or refuse it before any work is done.
+
+    Raises:
+        FormatError: its parent is missing; or it exists, and `force` is not set or it is not just a brick.
+    """
+    target = Path(os.path.abspath(path))
+    if not target.name:
+        raise FormatError(f"{path} is no place for a brick: give the name of a new directory")
+    if not target.parent.is_dir():
+        raise FormatError(f"the directory {target.parent} does not exist: make it first")
+    if not os.access(target.parent, os.W_OK):
+        raise FormatError(f"nothing can be written into the directory {target.parent}")
+    if not os.path.lexists(target):
+        return target
+    if not force:
+        raise FormatError(f"{path} exists: choose another name, or replace it with force (--force)")
+    if target.is_symlink() or not is_brick(target):
+        raise FormatError(
+            f"{path} exists and is no brick: it is not replaced; choose another name or remove it yourself"
+        )
+    others = foreign_files(target, FILES)
+    if others:
+        raise FormatError(f"{path} holds {others[0]!r} beside the brick: it is not replaced; move that away first")
+    return target

@@ -1,0 +1,129 @@
+"""Decision routes of a model: one route graph for a brick, one for each brick of an assembled model."""
+
+import copy
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from torch import fx, nn
+
+from modellego.brick import Assembled, Brick
+from modellego.capture.network import Network, annotate
+from modellego.contribution.samples import PER_CLASS
+from modellego.data import ImageSet, match_labels
+from modellego.decision_routes.collect import collect_routes
+from modellego.decision_routes.samples import Images, class_images, network_batches
+from modellego.decision_routes.values import RouteGraph
+from modellego.errors import LegoError
+
+
+def routes(
+    model: Brick | Assembled,
+    data: Images,
+    classes: str | Sequence[str | int] | None = None,
+    *,
+    mapping: Mapping[str, str | int] | None = None,
+    per_class: int = PER_CLASS,
+    edges: int = 24,
+    threshold: float = 0.2,
+    title: str = "Decision routes",
+) -> tuple[RouteGraph, ...]:
+    """Follow classes through a model: a route graph for each of its bricks that has any of them.
+
+    Args:
+        model: a brick (whole or cut) or an assembled model; bricks that give features are followed to the joint's
+            logits.
+        data: labelled images, or what names them; the training images are used.
+        classes: names or numbers of the model's classes as in `resolve_classes`; all by default.
+        mapping: data class name -> model class name or index, where names do not meet by themselves.
+        per_class: how many images show a class, the surest ones.
+        edges: how many edges are kept for each class and layer.
+        threshold: where the page's slider stands at first.
+        title: heading of the page; bricks of an assembled model are numbered behind it.
+
+    Raises:
+        DataError: a class that the data do not show, or that the model does not have.
+
+    >>> from modellego import zoo
+    >>> from modellego.preprocess import Preprocess
+    >>> from modellego.sources.whole import whole_brick
+    >>> lenet = zoo.build("lenet5", 10, channels=1, input_size=28)
+    >>> brick = whole_brick(lenet, Preprocess(1, 28, 28), [str(digit) for digit in range(10)])
+    >>> graph, = routes(brick, "digits", "3,7", per_class=5)
+    >>> graph.classes, [layer.name for layer in graph.layers]
+    (('3', '7'), ['input', 'conv1', 'conv2', 'fc1', 'fc2', 'fc3'])
+    """
+    shown = class_images(model, data, classes, mapping=mapping, per_class=per_class)
+    parts = _parts(model)
+    graphs = []
+    for number, (brick, network, names) in enumerate(parts, 1):
+        samples = {
+            name: (logit, network_batches(brick, images))
+            for name, images in shown.items()
+            if (logit := _logit(name, names)) is not None
+        }
+        if samples:
+            heading = title if len(parts) == 1 else f"{title}, brick {number}"
+            graphs.append(collect_routes(network, samples, edges=edges, threshold=threshold, title=heading))
+    if not graphs:
+        raise LegoError("none of the classes belongs to one brick of this model, so there is no route to follow")
+    return tuple(graphs)
+
+
+def follow(brick: Brick, shown: Mapping[str, ImageSet], **options: object) -> RouteGraph:
+    """Follow classes through one brick, each shown by its own images; `options` as in `collect_routes`."""
+    samples = {name: (brick.classes.index(name), network_batches(brick, images)) for name, images in shown.items()}
+    return collect_routes(brick.captured(), samples, **options)  # type: ignore[arg-type]
+
+
+def _parts(model: Brick | Assembled) -> list[tuple[Brick, Network, tuple[str, ...]]]:
+    """Return the bricks of a model, each with a network that ends in logits and the classes of these."""
+    if isinstance(model, Brick):
+        return [(model, model.captured(), model.classes)]
+    found: list[tuple[Brick, Network, tuple[str, ...]]] = []
+    column = 0
+    for child in model.bricks:
+        assert isinstance(child, Brick | Assembled)
+        if isinstance(child, Brick) and child.info.outputs == "features":
+            head = model.joint.linear
+            if head is not None:
+                network = _with_head(child, head, column)
+                names = tuple(f"#{i}" for i in range(head.out_features))
+                found.append((child, network, _joint_names(model, names)))
+        else:
+            found += _parts(child)
+        column += child.num_outputs
+    return found
+
+
+def _joint_names(model: Assembled, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Name the columns of a joint's linear layer: by the classes, where merged columns have the first's name only."""
+    groups = model.joint.merge or tuple((i,) for i in range(len(model.classes)))
+    names = list(columns)
+    for name, group in zip(model.classes, groups, strict=True):
+        names[group[0]] = name
+    return tuple(names)
+
+
+def _with_head(brick: Brick, head: nn.Linear, column: int) -> Network:
+    """Put the joint's columns for one brick behind it, so that its features have a reader."""
+    graph: fx.GraphModule = copy.deepcopy(brick.network)
+    part = nn.Linear(brick.num_outputs, head.out_features, bias=False)
+    part.weight.data.copy_(head.weight.data[:, column : column + brick.num_outputs])
+    graph.add_submodule("joint", part)
+    output = next(node for node in reversed(graph.graph.nodes) if node.op == "output")
+    with graph.graph.inserting_before(output):
+        made = graph.graph.call_module("joint", (output.args[0],))
+    output.args = (made,)
+    graph.recompile()
+    shape = brick.info.input_shape
+    assert shape is not None
+    return annotate(graph, shape)
+
+
+def _logit(name: str, names: tuple[str, ...]) -> int | None:
+    """The logit of a class in one brick, whose own names may lack the prefix that tells bricks apart."""
+    if name in names:
+        return names.index(name)
+    number = match_labels(names, [name])
+    fits = np.flatnonzero(number == 0)
+    return int(fits[0]) if len(fits) == 1 else None

@@ -1,0 +1,118 @@
+"""The demo: two small classifiers of different architecture, taken apart and put together, on embedded data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from modellego import zoo
+from modellego.assembly import assemble
+from modellego.brick import Assembled, Brick, save
+from modellego.data import Data, load_data
+from modellego.disassembly.provenance import with_scores
+from modellego.disassembly.verb import disassemble
+from modellego.evaluation import Evaluation, evaluate
+from modellego.locate import Budget
+from modellego.preprocess import Preprocess, apply
+from modellego.progress import Progress, silent
+from modellego.sources.whole import whole_brick
+from modellego.training import train_classifier
+
+MACS = 0.6  # what each brick may cost, as a share of its source
+
+
+@dataclass(frozen=True)
+class DemoSource:
+    """A source model of the demo: a zoo network, the digits it is trained on, and those that are cut out of it."""
+
+    name: str
+    network: str
+    width: float
+    preprocess: Preprocess
+    trained_on: tuple[int, ...]
+    wanted: tuple[int, ...]
+    epochs: int
+
+
+SOURCES = (
+    DemoSource("lenet", "lenet5", 1.0, Preprocess(1, 28, 28, (0.3,), (0.35,)), tuple(range(6)), tuple(range(5)), 12),
+    DemoSource(
+        "resnet", "resnet20", 0.5, Preprocess(1, 8, 8, (0.3,), (0.35,)), tuple(range(4, 10)), tuple(range(5, 10)), 20
+    ),
+)
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo made: source models, the bricks cut from them, the assembled model, and what each scored."""
+
+    sources: tuple[Brick, ...]
+    bricks: tuple[Brick, ...]
+    assembled: Brick | Assembled
+    scores: tuple[Evaluation, ...]
+    assembled_scores: Evaluation
+    base: float
+    base_restricted: float
+
+
+def demo(out: Path, seed: int = 0, force: bool = False, progress: Progress = silent) -> DemoResult:
+    """Train two classifiers on different digits, cut a brick from each, assemble them without training, score all.
+
+    Writes `lenet.brick`, `resnet.brick` and `digits.brick` into the folder `out` (made if need be), all three once
+    all are there. The same seed gives the same bricks.
+    """
+    torch.manual_seed(seed)
+    data = load_data("digits")
+    sources = tuple(_train(source, data, seed, progress) for source in SOURCES)
+    bricks = tuple(
+        disassemble(
+            whole,
+            data,
+            [source.trained_on.index(digit) for digit in source.wanted],
+            budget=Budget(macs=MACS),
+            criterion="reconstruction",
+            seed=seed,
+            progress=progress,
+        )
+        for whole, source in zip(sources, SOURCES, strict=True)
+    )
+    assembled = assemble(
+        bricks, calibrate="head", data=data, names=[s.name for s in SOURCES], seed=seed, progress=progress
+    )
+    assert data.test is not None
+    scores = tuple(evaluate(brick, data.test) for brick in bricks)
+    with progress("score", "images") as update:
+        assembled_scores = evaluate(assembled, data.test, update=update)
+    named = [*zip((f"{s.name}.brick" for s in SOURCES), bricks, strict=True), ("digits.brick", assembled)]
+    out.mkdir(parents=True, exist_ok=True)
+    for file, piece in named:
+        save(piece, out / file, force)
+    return DemoResult(
+        sources,
+        bricks,
+        assembled,
+        scores,
+        assembled_scores,
+        _mean_over_classes(bricks, "base_accuracy"),
+        _mean_over_classes(bricks, "base_restricted_accuracy"),
+    )
+
+
+def _train(source: DemoSource, data: Data, seed: int, progress: Progress) -> Brick:
+    """Train one source model on its digits, and capture it whole."""
+    names = [str(c) for c in source.trained_on]
+    p = source.preprocess
+    train = data.train.select(list(source.trained_on))
+    model: nn.Module = zoo.build(source.network, len(names), p.channels, (p.height, p.width), source.width)
+    with progress(f"train {source.name}", "steps") as update:
+        inputs, labels = apply(p, train.images()), torch.from_numpy(train.labels)
+        train_classifier(model, inputs, labels, epochs=source.epochs, seed=seed, update=update)
+    whole = whole_brick(model, p, names, source.name)
+    return with_scores(whole, whole, range(len(names)), None)
+
+
+def _mean_over_classes(bricks: tuple[Brick, ...], key: str) -> float:
+    """Return the sources' own accuracy on the bricks' tasks, each task weighted by its number of classes."""
+    total = sum(len(b.classes) for b in bricks)
+    return sum((b.info.scores[key] or 0.0) * len(b.classes) for b in bricks) / total

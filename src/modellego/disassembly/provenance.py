@@ -1,0 +1,111 @@
+"""What a new brick says of itself: where it comes from, how it was cut and refitted, what it scored."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from modellego.brick import Brick, BrickInfo, Cut
+from modellego.brick import Source as Lineage
+from modellego.capture.network import Network
+from modellego.channels import ChannelMap
+from modellego.data import ImageSet
+from modellego.disassembly.choose import Choice
+from modellego.evaluation import cost, layer_widths, logits_of, restricted, score
+from modellego.progress import Progress, silent
+from modellego.refit import RefitReport
+
+
+def describe(
+    whole: Brick,
+    small: Network,
+    task: Sequence[int],
+    channels: ChannelMap,
+    choice: Choice,
+    criterion: str,
+    options: dict[str, Any],
+    report: RefitReport | None,
+) -> Brick:
+    """Return the cut network as a brick that knows where it comes from and how it was made."""
+    inner = np.ones(channels.n_groups, dtype=np.bool_)
+    if channels.logit_groups is not None:
+        inner[channels.logit_groups] = False
+    if choice.rescued:
+        options = options | {"rescued": [int(s) for s in choice.rescued]}
+    how = Cut(
+        criterion=criterion,
+        options=options,
+        kept=int(choice.keep[inner].sum()),
+        total=int(inner.sum()),
+        widths=layer_widths(whole),
+    )
+    info = BrickInfo(
+        classes=tuple(whole.classes[i] for i in task),
+        inputs=whole.info.inputs,
+        input_shape=whole.info.input_shape,
+        preprocess=whole.info.preprocess,
+        sources=lineage(whole.info.sources, whole.classes, task),
+        cut=how,
+        refit=refit_record(report) if report is not None else None,
+        notes=_rescue_note(len(choice.rescued)),
+    )
+    return Brick(small.graph, info)
+
+
+def refit_record(report: RefitReport) -> dict[str, Any]:
+    """Return what a brick keeps of its refit: mean relative squared errors, and those of every stage."""
+    stages = [{"layers": list(s.layers), "before": float(s.before), "after": float(s.after)} for s in report.stages]
+    return {
+        "method": "least squares",
+        "images": report.images,
+        "error_before": float(np.mean([s.before for s in report.stages])),
+        "error_after": float(np.mean([s.after for s in report.stages])),
+        "stages": stages,
+    }
+
+
+def _rescue_note(count: int) -> str:
+    return f"{count} tensors would have ended without channels: the best channel of each was kept." if count else ""
+
+
+def lineage(sources: Sequence[Lineage], classes: Sequence[str], task: Sequence[int]) -> tuple[Lineage, ...]:
+    """Return the sources that the task's classes come from, with the classes taken from each."""
+    places = [(i, k) for i, source in enumerate(sources) for k in range(len(source.classes))]
+    if len(places) != len(classes):
+        return tuple(sources)
+    taken: list[Lineage] = []
+    for i, source in enumerate(sources):
+        mine = [places[t][1] for t in task if places[t][0] == i]
+        if mine:
+            names, of = tuple(source.classes[k] for k in mine), tuple(source.of[k] for k in mine)
+            taken.append(source.model_copy(update={"classes": names, "of": of}))
+    return tuple(taken)
+
+
+def with_scores(
+    brick: Brick, whole: Brick, task: Sequence[int], test: ImageSet | None, progress: Progress = silent
+) -> Brick:
+    """Score a brick and its source on the test part, once, and write scores and costs into the brick."""
+    before, after = cost(whole), cost(brick)
+    found: dict[str, float | None] = {
+        "base_accuracy": None,
+        "base_restricted_accuracy": None,
+        "brick_accuracy": None,
+        "brick_balanced_accuracy": None,
+        "macs": after.macs,
+        "macs_base": before.macs,
+        "parameters": after.parameters,
+        "parameters_base": before.parameters,
+    }
+    on_task = test.select(task) if test is not None else None
+    if on_task is not None and len(on_task):
+        with progress("score", "images") as update:
+            source_logits = logits_of(whole, on_task)
+            logits = logits_of(brick, on_task, update=update)
+        found["base_accuracy"], found["base_restricted_accuracy"] = restricted(
+            source_logits, list(task), on_task.labels
+        )
+        scores = score(logits, on_task.labels)
+        found["brick_accuracy"], found["brick_balanced_accuracy"] = scores.accuracy, scores.balanced_accuracy
+    brick.info = brick.info.changed(scores=found)
+    return brick

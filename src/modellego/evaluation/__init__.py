@@ -1,0 +1,46 @@
+"""Evaluate: accuracy beside base and base restricted, cost, latency, behaviour off the task."""
+
+from modellego.evaluation.cost import Cost, cost, network_macs, node_macs
+from modellego.evaluation.evaluate import (
+    Evaluation,
+    OffTask,
+    Rejection,
+    evaluate,
+    off_task,
+    off_task_images,
+    rejection,
+    saved_score,
+    scoring_images,
+)
+from modellego.evaluation.latency import Latency, latency
+from modellego.evaluation.predict import Prediction, image_batches, logits_of, predict
+from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
+from modellego.evaluation.widths import layer_widths
+
+__all__ = [
+    "Cost",
+    "Evaluation",
+    "Latency",
+    "OffTask",
+    "Prediction",
+    "Rejection",
+    "Scores",
+    "auroc",
+    "cost",
+    "evaluate",
+    "image_batches",
+    "largest_probability",
+    "latency",
+    "layer_widths",
+    "logits_of",
+    "network_macs",
+    "node_macs",
+    "off_task",
+    "off_task_images",
+    "predict",
+    "rejection",
+    "restricted",
+    "saved_score",
+    "score",
+    "scoring_images",
+]

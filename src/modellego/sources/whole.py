@@ -1,0 +1,60 @@
+"""A whole source model as a brick: captured, with its preprocessing and class names, nothing cut."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from modellego.brick import Brick, BrickInfo
+from modellego.brick import Source as Lineage
+from modellego.capture import capture
+from modellego.capture.export import LogitsSelector
+from modellego.errors import CaptureError
+from modellego.evaluation.cost import cost
+from modellego.preprocess import Preprocess
+
+
+def whole_brick(
+    model: nn.Module,
+    preprocess: Preprocess,
+    classes: Sequence[str] | None = None,
+    name: str = "model",
+    logits: LogitsSelector | None = None,
+) -> Brick:
+    """Capture a classifier with all its classes as a brick; without names the classes are called 0, 1, ...
+
+    Raises:
+        CaptureError: the model cannot be captured, or does not give one logit a class name.
+
+    >>> brick = whole_brick(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), Preprocess(1, 8, 8), ["a", "b", "c"])
+    >>> brick.classes, brick.info.sources[0].macs
+    (('a', 'b', 'c'), 192)
+    """
+    shape = (preprocess.channels, preprocess.height, preprocess.width)
+    network = capture(model, shape, logits=logits)
+    names = tuple(classes) if classes is not None else tuple(str(i) for i in range(network.num_logits))
+    if len(names) != network.num_logits:
+        raise CaptureError(f"{name} gives {network.num_logits} logits but {len(names)} class names: give one a logit")
+    spent = cost(network)
+    lineage = Lineage(
+        name=name,
+        classes=names,
+        of=tuple(range(len(names))),
+        parameters=spent.parameters,
+        macs=spent.macs,
+        total=len(names),
+    )
+    info = BrickInfo(classes=names, input_shape=shape, preprocess=preprocess, sources=(lineage,))
+    return Brick(network.graph, info)
+
+
+def name_classes(brick: Brick, names: Sequence[str]) -> None:
+    """Give a whole brick, in place, the class names of data that have as many classes as it; else leave its own.
+
+    >>> brick = whole_brick(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), Preprocess(1, 8, 8))
+    >>> name_classes(brick, ["cat", "dog"]); brick.classes
+    ('cat', 'dog')
+    """
+    if len(names) != len(brick.classes):
+        return
+    sources = tuple(source.model_copy(update={"classes": tuple(names)}) for source in brick.info.sources)
+    brick.info = brick.info.changed(classes=tuple(names), sources=sources)
