@@ -9,7 +9,8 @@ import pytest
 from modellego.decision_routes import RouteGraph, RouteLayer, RouteLink
 from modellego.reporting import Lineage, OffTask, ReportData, Score, Size, Width
 
-_spec = importlib.util.spec_from_file_location("routes_conftest", Path(__file__).parents[1] / "routes" / "conftest.py")
+_CONFTEST = Path(__file__).parents[1] / "decision_routes" / "conftest.py"
+_spec = importlib.util.spec_from_file_location("routes_conftest", _CONFTEST)
 assert _spec is not None
 assert _spec.loader is not None
 _routes = importlib.util.module_from_spec(_spec)

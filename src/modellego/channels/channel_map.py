@@ -14,8 +14,8 @@ NO_CHANNEL = -1
 class Reading:
     """One call of a layer that mixes channels (convolution or linear), with the sets it reads and makes.
 
-    `in_groups` int64 [P] and `out_groups` int64 [Q] hold a group for every input and output channel (feature) of a layer,
-    all groups included; -1 stands for a channel that is never cut (the image's own).
+    `in_groups` int64 [P] and `out_groups` int64 [Q] hold the group of every input and output channel (feature) of a
+    layer; -1 stands for a channel that is never cut (the image's own).
     """
 
     node: str

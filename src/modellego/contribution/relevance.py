@@ -1,8 +1,8 @@
 """Back to front: from one category's sums to the relevant channels of every tensor that a layer reads.
 
 Relevance starts at the category's own logit and flows backwards, tensor by tensor, in reverse topological order; a
-tensor read several times takes the union of what its readers find relevant. Channel groups take the union at the very end,
-so that a residual stream is no circle.
+tensor read several times takes the union of what its readers find relevant. Channel groups take the union at the
+very end, so that a residual stream is no circle.
 """
 
 from dataclasses import dataclass

@@ -40,7 +40,7 @@ def _has_maps(node: fx.Node, ids: dict[str, Ids]) -> bool:
 
 
 def average_ranks(network: Network, channels: ChannelMap, images: Tensor, batch: int = 50) -> dict[str, Floats]:
-    """Return for each of `map_nodes` the mean rank of its channels' maps, float64 `[n_groups]`, 0 for a group not in it.
+    """Return for each of `map_nodes` mean rank of its channels' maps, float64 `[n_groups]`, 0 for a group not in it.
 
     `images` is network input `[N, *input_shape]`. A singular value counts where it is above the largest one times
     the side of the map times float32's epsilon. Source: Lin et al. 2020 (HRank, arXiv 2002.10179), equation 4.
