@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from tests.assemble.nets import relative
+from tests.assembly.nets import relative
 from torch import nn
 
 from modellego.assembly import assemble

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.assemble.nets import NETS, random_brick, relative
+from tests.assembly.nets import NETS, random_brick, relative
 from torch import Tensor, nn
 
 from modellego.assembly import assemble, logit_factors, scale_layers

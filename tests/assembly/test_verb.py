@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.assemble.nets import random_brick, relative
+from tests.assembly.nets import random_brick, relative
 from torch import nn
 
 from modellego.assembly import assemble

@@ -1,7 +1,7 @@
 """The affine calibration: scales and shifts a class, never worse than the concatenation on held-out images."""
 
 import torch
-from tests.assemble.heads.problems import accuracy, problem
+from tests.assembly.heads.problems import accuracy, problem
 
 from modellego.assembly.heads import fit_affine
 

@@ -1,7 +1,7 @@
 """The convex head: its slope is the loss's, neutral terms change nothing, penalties hold it at its anchor."""
 
 import torch
-from tests.assemble.heads.problems import accuracy, problem
+from tests.assembly.heads.problems import accuracy, problem
 
 from modellego.assembly.heads.convex import (
     Penalty,

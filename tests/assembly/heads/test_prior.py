@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.assemble.heads.problems import accuracy, problem
+from tests.assembly.heads.problems import accuracy, problem
 
 from modellego.assembly.heads import fit_prior
 from modellego.errors import AssemblyError

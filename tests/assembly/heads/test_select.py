@@ -3,7 +3,7 @@
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.assemble.heads.problems import accuracy, problem
+from tests.assembly.heads.problems import accuracy, problem
 
 from modellego.assembly.heads import fit_head, make_rows
 from modellego.assembly.heads.select import balanced_accuracy, choose, fold_of

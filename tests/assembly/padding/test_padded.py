@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.assemble.nets import NETS, random_brick, relative
+from tests.assembly.nets import NETS, random_brick, relative
 from torch import nn
 
 from modellego.assembly import assemble

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from modellego.brick import FORMAT_VERSION, Brick, Cut, check_target, load, save
-from modellego.brick import folder as folder_module
+from modellego.brick.format import folder as folder_module
 from modellego.brick.format.folder import remove_folder, write_folder
 from modellego.errors import FormatError
 
