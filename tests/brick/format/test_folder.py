@@ -113,7 +113,7 @@ def test_a_folder_that_appears_meanwhile_is_not_overwritten(tmp_path: Path) -> N
 CRASH = """
 import os, signal, sys
 from pathlib import Path
-from modellego.brick import folder
+from modellego.brick.format import folder
 real, seen = os.fsync, []
 def dies(handle):
     seen.append(handle)

@@ -9,7 +9,7 @@ import pytest
 from modellego.brick import Assembled, Brick, save
 from modellego.brick.format.schema import schema_text
 
-PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "brick.schema.json"
+PUBLISHED = Path(__file__).resolve().parents[3] / "docs" / "brick.schema.json"
 jsonschema = pytest.importorskip("jsonschema")
 
 
