@@ -17,8 +17,10 @@ from modellego.contribution.samples import PER_CLASS, select_samples, true_class
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.cut import cut, rescue
 from modellego.data import ImageSet
+from modellego.data.feed import Inputs, framed_batches
+from modellego.data.store import Store
 from modellego.errors import DataError
-from modellego.evaluation import cost, image_batches, latency
+from modellego.evaluation import cost, latency
 from modellego.locate import Budget, Curve, Request, rank
 from modellego.progress import Progress, silent
 from modellego.refit import RefitOptions, refit
@@ -76,11 +78,9 @@ def sample_images(
     with progress("samples", "images") as update:
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
-            done = 0
-            for images, labels in image_batches(whole, part):
-                yield whole.prepare(images), labels
-                done += len(labels)
-                update(done, len(part))
+            for rows, shown in framed_batches(part, whole.frames):
+                yield whole.prepare(shown), torch.from_numpy(part.labels[rows])
+                update(rows.stop, len(part))
 
         found = true_class_probabilities(whole.network.eval(), batches())
     chosen = select_samples(
@@ -89,15 +89,15 @@ def sample_images(
     return {label: candidates[indices] for label, indices in chosen.items()}
 
 
-def network_input(whole: Brick, images: ImageSet) -> Tensor:
+def network_input(whole: Brick, images: Store) -> Tensor:
     """Return all images as the network reads them, `[N, *input_shape]`."""
-    return torch.cat([whole.prepare(batch) for batch, _ in image_batches(whole, images)])
+    return Inputs(images, whole.frame, whole.prepare).tensor()
 
 
 def draw_calibration(whole: Brick, train: ImageSet, task: Sequence[int], per_class: int, seed: int) -> Calibration:
     """Read the images of `draw_images` as the network's input."""
     parts = draw_images(train, task, per_class, seed)
-    inputs = [network_input(whole, p) if len(p) else torch.empty(0, *(whole.info.input_shape or ())) for p in parts]
+    inputs = [network_input(whole, part) for part in parts]
     labels = [torch.from_numpy(p.labels) for p in parts]
     return Calibration(inputs[0], labels[0], inputs[1], labels[1])
 

@@ -13,7 +13,7 @@ from modellego.evaluation.evaluate import (
     scoring_images,
 )
 from modellego.evaluation.latency import Latency, latency
-from modellego.evaluation.predict import Prediction, image_batches, logits_of, predict
+from modellego.evaluation.predict import Prediction, logits_of, predict
 from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
 from modellego.evaluation.widths import layer_widths
 
@@ -28,7 +28,6 @@ __all__ = [
     "auroc",
     "cost",
     "evaluate",
-    "image_batches",
     "largest_probability",
     "latency",
     "layer_widths",

@@ -1,13 +1,13 @@
-"""Run a brick over images: logits batch by batch, and named predictions for image files."""
+"""Run a model over images: logits batch by batch, and named predictions."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.data import ImageSet
+from modellego.data.feed import BATCH, framed_batches
+from modellego.data.store import Store
 from modellego.errors import DataError
 from modellego.progress import Update
 
@@ -21,54 +21,40 @@ class Prediction:
     rejected: bool
 
 
-def image_batches(model: Brick | Assembled, images: ImageSet, batch_size: int = 250) -> Iterator[tuple[Tensor, Tensor]]:
-    """Go through labelled images as float32 `[B, c, h, w]` in [0,1]; images of unlike sizes get the model's own."""
-    try:
-        images.images(slice(0, min(len(images), 64)))
-        yield from images.batches(batch_size)
-    except DataError as error:
-        if "differ in size" not in str(error):
-            raise
-        yield from images.batches(batch_size, size=_largest_input(model))
-
-
-def _largest_input(model: Brick | Assembled) -> tuple[int, int]:
-    sizes = [b.info.input_shape[-2:] for b in model.modules() if isinstance(b, Brick) and b.info.input_shape]
-    height, width = max(sizes, key=lambda s: s[0] * s[1])
-    return height, width
-
-
 @torch.no_grad()
-def logits_of(
-    model: Brick | Assembled, images: ImageSet, batch_size: int = 250, update: Update | None = None
-) -> Tensor:
+def logits_of(model: Brick | Assembled, images: Store, batch_size: int = BATCH, update: Update | None = None) -> Tensor:
     """Return the logits of all images, float `[N, classes]`, the model in eval mode; its mode is put back.
 
+    `images` is an `ImageSet` or any other store; each goes through the model's own preprocessing at its own size.
     `update(done, total)` is called after each batch.
+
+    Raises:
+        DataError: an image that is corrupt or that the model cannot take.
     """
     mode = model.training
     model.eval()
     rows = []
-    done = 0
     try:
-        for batch, _ in image_batches(model, images, batch_size):
-            rows.append(model(batch))
-            done += len(batch)
+        for place, shown in framed_batches(images, model.frames, batch_size):
+            rows.append(model(shown))
             if update:
-                update(done, len(images))
+                update(place.stop, len(images))
     finally:
         model.train(mode)
-    return torch.cat(rows) if rows else torch.empty(0, len(model.classes))
+    found = torch.cat(rows) if rows else torch.empty(0, len(model.classes))
+    if len(found) != len(images):
+        raise DataError(f"the model gave {len(found)} rows for {len(images)} images: it must give one for each")
+    return found
 
 
 @torch.no_grad()
-def predict(model: Brick | Assembled, images: Tensor, top: int = 5) -> list[Prediction]:
-    """Name the likeliest classes of images, float `[B, c, h, w]` in [0,1].
+def predict(model: Brick | Assembled, images: Tensor | Store, top: int = 5) -> list[Prediction]:
+    """Name the likeliest classes of images: float `[B, c, h, w]` in [0,1], or a store of images of any sizes.
 
     Raises:
-        DataError: images of channels or type the model cannot take.
+        DataError: an image that is corrupt, or of channels or type the model cannot take.
     """
-    logits = model(images)
+    logits = model(images) if isinstance(images, Tensor) else logits_of(model, images)
     probabilities = logits.double().softmax(1)
     best = probabilities.topk(min(top, logits.shape[1]), 1)
     rejected = model.predict_reject(logits).tolist()
