@@ -1,7 +1,7 @@
-"""The commands and the Python of README, CONTRIBUTING and docs run as they stand, in order, each page in a folder of its own.
+"""The commands and the Python of README, CONTRIBUTING and docs run as they stand, each page in a folder of its own.
 
-A fenced block of `console` or `python` is run unless its first line says `not-run` behind the language: what installs, downloads
-or wants a GPU. Lines of a console block that do not call `modellego` are set-up, and not run.
+A fenced block of `console` or `python` is run unless its first line says `not-run` behind the language: what
+installs, downloads or wants a GPU. Lines of a console block that do not call `modellego` are set-up, and not run.
 """
 
 import os
