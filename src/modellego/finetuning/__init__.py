@@ -1,5 +1,5 @@
 """Fine-tune: a few epochs of training for a brick or an assembled model ("score 2"), with checkpoints and a curve."""
 
-from modellego.finetuning.finetune import finetune
+from modellego.finetuning.verb import finetune
 
 __all__ = ["finetune"]
