@@ -101,7 +101,9 @@ def same_model(one: Piece, two: Piece) -> None:
     assert one.classes == two.classes
     assert one.state_dict().keys() == two.state_dict().keys()
     for key, tensor in one.state_dict().items():
-        torch.testing.assert_close(tensor, two.state_dict()[key], rtol=1e-4, atol=1e-5, msg=lambda m, k=key: f"{k}: {m}")
+        torch.testing.assert_close(
+            tensor, two.state_dict()[key], rtol=1e-4, atol=1e-5, msg=lambda m, k=key: f"{k}: {m}"
+        )
 
 
 def test_the_folder_is_what_the_tests_need(folder: Path) -> None:
@@ -131,7 +133,12 @@ def test_one_image_gives_the_same_probabilities_everywhere(folder: Path, resize:
                 (repeated, _) = model(pixels.expand(2, -1, -1, -1)).softmax(1)
             (told,) = ml.predict(model, images.subset([index]), top=len(model.classes))
             by_name = torch.tensor([dict(zip(told.classes, told.probabilities, strict=True))[c] for c in model.classes])
-            for found in (by_itself[0], repeated, by_name.float(), logits_of(model, images.subset([index])).softmax(1)[0]):
+            for found in (
+                by_itself[0],
+                repeated,
+                by_name.float(),
+                logits_of(model, images.subset([index])).softmax(1)[0],
+            ):
                 torch.testing.assert_close(found, among_others[index], rtol=0, atol=1e-5)
 
 

@@ -48,6 +48,17 @@ def framed_batches(images: Store, frames: Sequence[Frame], batch_size: int = BAT
             parts, done = [], stop
 
 
+def framed(images: Store, frames: Sequence[Frame]) -> Framed:
+    """Return all images at once, for each frame: where they are few.
+
+    >>> from modellego.data import load_data
+    >>> len(framed(load_data("digits").test, [Frame((1, 8, 8))]))
+    355
+    """
+    found = [shown for _, shown in framed_batches(images, frames)]
+    return _joined(found or [Framed({frame: torch.empty(0, *frame.shape) for frame in frames})])
+
+
 @dataclass(frozen=True)
 class Inputs:
     """Images as one network reads them: goes through batches of its input, as often as asked, decoding anew each time.
