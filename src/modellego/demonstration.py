@@ -10,7 +10,6 @@ from modellego import zoo
 from modellego.assembly import assemble
 from modellego.brick import Assembled, Brick, save
 from modellego.data import Data, load_data
-from modellego.disassembly.provenance import with_scores
 from modellego.disassembly.verb import disassemble
 from modellego.evaluation import Evaluation, evaluate
 from modellego.locate import Budget
@@ -108,8 +107,7 @@ def _train(source: DemoSource, data: Data, seed: int, progress: Progress) -> Bri
     with progress(f"train {source.name}", "steps") as update:
         inputs, labels = apply(p, train.images()), torch.from_numpy(train.labels)
         train_classifier(model, inputs, labels, epochs=source.epochs, seed=seed, update=update)
-    whole = whole_brick(model, p, names, source.name)
-    return with_scores(whole, whole, range(len(names)), None)
+    return whole_brick(model, p, names, source.name)
 
 
 def _mean_over_classes(bricks: tuple[Brick, ...], key: str) -> float:

@@ -1,6 +1,7 @@
 """Evaluate: accuracy beside base and base restricted, cost, latency, behaviour off the task."""
 
-from modellego.evaluation.cost import Cost, cost, network_macs, node_macs
+from modellego.capture.cost import Cost
+from modellego.evaluation.cost import cost
 from modellego.evaluation.evaluate import (
     Evaluation,
     OffTask,
@@ -13,7 +14,7 @@ from modellego.evaluation.evaluate import (
     scoring_images,
 )
 from modellego.evaluation.latency import Latency, latency
-from modellego.evaluation.predict import Prediction, image_batches, logits_of, predict
+from modellego.evaluation.predict import Prediction, image_batches, logits_of, logits_of_each, predict
 from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
 from modellego.evaluation.widths import layer_widths
 
@@ -33,8 +34,7 @@ __all__ = [
     "latency",
     "layer_widths",
     "logits_of",
-    "network_macs",
-    "node_macs",
+    "logits_of_each",
     "off_task",
     "off_task_images",
     "predict",

@@ -3,9 +3,9 @@
 from typing import Any
 
 from modellego.brick import Assembled, Brick
+from modellego.capture.cost import network_cost, node_macs
 from modellego.capture.network import Network
 from modellego.channels import ChannelMap, analyse
-from modellego.evaluation.cost import cost, node_macs
 
 
 def inspection(model: Brick | Assembled) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def inspection(model: Brick | Assembled) -> dict[str, Any]:
 def _network(brick: Brick) -> dict[str, Any]:
     network = brick.captured()
     channels = analyse(network)
-    spent = cost(network)
+    spent = network_cost(network)
     name = brick.info.sources[0].name if brick.info.sources else "network"
     return {
         "name": name,
