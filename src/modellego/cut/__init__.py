@@ -1,7 +1,7 @@
 """Cut: a plan in, a physically smaller graph out."""
 
-from modellego.cut.cut import cut
+from modellego.cut.empty import rescue
+from modellego.cut.graph import cut
 from modellego.cut.plan import CutPlan, plan_cut
-from modellego.cut.rescue import rescue
 
 __all__ = ["CutPlan", "cut", "plan_cut", "rescue"]

@@ -63,7 +63,7 @@ def plan_cut(network: Network, channels: ChannelMap, keep: KeepMask, task: Seque
     for name, ids in channels.ids.items():
         if ids.size and (ids >= 0).all() and not kept[np.unique(ids)].any():
             raise CutError(
-                f"all channels of {name} would be removed: keep at least one of its groups (modellego.cut.rescue does)"
+                f"all channels of {name} would be removed: keep at least one of its groups (modellego.cut.empty does)"
             )
     return CutPlan(network, channels, kept, wanted)
 

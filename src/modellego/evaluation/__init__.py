@@ -1,8 +1,11 @@
 """Evaluate: accuracy beside base and base restricted, cost, latency, behaviour off the task."""
 
 from modellego.capture.cost import Cost
-from modellego.evaluation.cost import cost
-from modellego.evaluation.evaluate import (
+from modellego.evaluation.costs import cost
+from modellego.evaluation.prediction import Prediction, image_batches, logits_of, logits_of_each, predict
+from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
+from modellego.evaluation.timing import Latency, latency
+from modellego.evaluation.verb import (
     Evaluation,
     OffTask,
     Rejection,
@@ -13,9 +16,6 @@ from modellego.evaluation.evaluate import (
     saved_score,
     scoring_images,
 )
-from modellego.evaluation.latency import Latency, latency
-from modellego.evaluation.predict import Prediction, image_batches, logits_of, logits_of_each, predict
-from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
 from modellego.evaluation.widths import layer_widths
 
 __all__ = [

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from modellego.finetuning import Augment
-from modellego.heatmaps import heat_map
+from modellego.heatmaps import heatmap
 from modellego.paper.figures import Task
 from modellego.paper.heatmaps import draw, heat_row
 from modellego.paper.markdown import millions, percent, share, table
@@ -56,7 +56,7 @@ def _taken_apart(run: Run, task: Task, recipe: Recipe) -> Row:
 
 def _heat(run: Run, dataset: str, layer: str, recipe: Recipe) -> Row:
     subject = run.subject(dataset, recipe)
-    return heat_row(heat_map(subject.whole, subject.data, layer))
+    return heat_row(heatmap(subject.whole, subject.data, layer))
 
 
 def tables(rows: dict[str, Row]) -> str:

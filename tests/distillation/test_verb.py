@@ -21,8 +21,8 @@ from modellego.distillation import (
     teacher_accuracy,
     teachers_preprocess,
 )
-from modellego.distillation.distill import teacher_columns
 from modellego.distillation.student import restricted_to
+from modellego.distillation.verb import teacher_columns
 from modellego.errors import DataError, LegoError
 from modellego.evaluation import logits_of
 from modellego.finetuning import Augment, Settings

@@ -16,8 +16,8 @@ from modellego.data import Data, match_labels
 from modellego.errors import DataError, LegoError
 from modellego.evaluation import logits_of, score
 from modellego.finetuning import Epoch, FinetuneResult, Settings
-from modellego.finetuning.finetune import TrainingData, say_so, train_model
 from modellego.finetuning.train import device_of
+from modellego.finetuning.verb import TrainingData, say_so, train_model
 from modellego.progress import Progress, silent
 
 
