@@ -29,8 +29,8 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        """What it is known by, whatever is written above it in the file."""
-        text = "\0".join((self.file, self.function, self.statement, self.before, self.after, str(self.number)))
+        """What it is known by, whatever is written around it and wherever in its room the function is moved."""
+        text = "\0".join((self.room, self.function, self.statement, self.before, self.after, str(self.number)))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
