@@ -134,7 +134,7 @@ def run(rooms: tuple[str, ...], count: int, again: str | None) -> None:
         os.chdir(root)
         sys.path[:] = [str(root / "src"), *(p for p in sys.path if Path(p).resolve() != ROOT / "src")]
         os.environ.setdefault("MODELLEGO_SHARED", str(ROOT.parent / "shared"))
-        preload()
+        preload(ROOMS)
         for room, drawn in sample(rooms, count, root).items():
             keys = {m.key for m, *_ in drawn}
             rows = {k: r for k, r in rows.items() if r["room"] != room or k in keys}

@@ -162,17 +162,16 @@ def tested(tests: list[str], files: dict[str, Path], make: Callable[[Path], Code
     return {"failed": watch.failed, "tests": watch.tests}
 
 
-def preload() -> None:
+def preload(rooms: tuple[str, ...]) -> None:
     """Load what every trial needs but the package itself, which each trial imports anew."""
-    import hypothesis.strategies
-    import pytest
+    for name in ("hypothesis.strategies", "PIL.Image", "pyarrow.parquet", "pytest", "safetensors.torch",
+                 "scipy.optimize", "torch.export", *(f"modellego.{room}" for room in rooms)):  # fmt: skip
+        import_module(name)
     import torch
 
-    import modellego
     from modellego.capture import capture
 
     torch.set_num_threads(1)
-    modellego.channels.analyse(capture(torch.nn.Linear(2, 2), (2,)))  # type: ignore[attr-defined]
-    del pytest, hypothesis
+    capture(torch.nn.Linear(2, 2), (2,))  # the first capture loads most of torch's compiler
     for name in [n for n in sys.modules if n.split(".")[0] == "modellego"]:
         del sys.modules[name]
