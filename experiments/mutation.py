@@ -76,7 +76,8 @@ def covering(mutant: Mutant, place: Place, tests: dict[str, Any]) -> list[str]:
     chosen.sort(key=lambda name: (f"test_{stem}.py" not in name and f"/{stem}.py" not in name, tests[name][0]))
     if place.statement.col_offset and mutant.function:
         chosen.sort(key=lambda name: tests[name][0])
-    spent, fitting = 0.0, []
+    fitting: list[str] = []
+    spent = 0.0
     for name in chosen:
         spent += tests[name][0]
         if fitting and spent > ROOM_FOR_TESTS:

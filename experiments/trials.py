@@ -147,7 +147,7 @@ def tested(tests: list[str], files: dict[str, Path], make: Callable[[Path], Code
 
     hypothesis.settings.register_profile("mutation", derandomize=True, database=None, deadline=None)
     hypothesis.settings.load_profile("mutation")
-    sys.meta_path.insert(0, _Made(files, make))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _Made(files, make))
     try:
         for name in files:
             import_module(name)
