@@ -132,8 +132,8 @@ def _rows(bricks: Sequence[Piece], images: ImageSet, views: int, seed: int, prog
     return make_rows([[torch.cat(c) for c in view] for view in found], torch.from_numpy(images.labels))
 
 
-def _frames(bricks: Sequence[Piece]) -> tuple[Frame, ...]:
-    return tuple(dict.fromkeys(frame for brick in bricks for frame in brick.frames))
+def _frames(bricks: Sequence[Piece]) -> list[Frame]:
+    return [frame for brick in bricks for frame in brick.frames]
 
 
 def _as_often(images: ImageSet) -> ImageSet:

@@ -6,7 +6,7 @@ and only one batch of them is held as floats, however many there are and however
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ AHEAD = 2**18  # pixels that a thread decodes in one go, where an image has fewe
 THREADS = min(8, os.cpu_count() or 1)
 
 
-def framed_batches(images: Store, frames: Sequence[Frame], batch_size: int = BATCH) -> Iterator[tuple[slice, Framed]]:
+def framed_batches(images: Store, frames: Iterable[Frame], batch_size: int = BATCH) -> Iterator[tuple[slice, Framed]]:
     """Go through all images in order: which ones, as a slice of their numbers, and the images for each frame.
 
     A batch holds `batch_size` images, or fewer where they are large: about two million pixels. `images` is an
@@ -36,6 +36,7 @@ def framed_batches(images: Store, frames: Sequence[Frame], batch_size: int = BAT
     >>> [(rows, shown[frame].shape) for rows, shown in framed_batches(load_data("digits").test, [frame])]
     [(slice(0, 250, None), torch.Size([250, 1, 8, 8])), (slice(250, 355, None), torch.Size([105, 1, 8, 8]))]
     """
+    frames = tuple(dict.fromkeys(frames))
     largest = max((frame.shape[-2] * frame.shape[-1] for frame in frames if len(frame.shape) > 1), default=1)
     count = max(1, min(batch_size, PIXELS // largest))
     parts: list[Framed] = []
@@ -48,13 +49,14 @@ def framed_batches(images: Store, frames: Sequence[Frame], batch_size: int = BAT
             parts, done = [], stop
 
 
-def framed(images: Store, frames: Sequence[Frame]) -> Framed:
+def framed(images: Store, frames: Iterable[Frame]) -> Framed:
     """Return all images at once, for each frame: where they are few.
 
     >>> from modellego.data import load_data
     >>> len(framed(load_data("digits").test, [Frame((1, 8, 8))]))
     355
     """
+    frames = tuple(frames)
     found = [shown for _, shown in framed_batches(images, frames)]
     return _joined(found or [Framed({frame: torch.empty(0, *frame.shape) for frame in frames})])
 

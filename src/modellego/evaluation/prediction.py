@@ -1,5 +1,6 @@
 """Run a model over images: logits batch by batch, and named predictions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +22,6 @@ class Prediction:
     rejected: bool
 
 
-@torch.no_grad()
 def logits_of(model: Brick | Assembled, images: Store, batch_size: int = BATCH, update: Update | None = None) -> Tensor:
     """Return the logits of all images, float `[N, classes]`, the model in eval mode; its mode is put back.
 
@@ -31,19 +31,31 @@ def logits_of(model: Brick | Assembled, images: Store, batch_size: int = BATCH, 
     Raises:
         DataError: an image that is corrupt or that the model cannot take.
     """
-    mode = model.training
-    model.eval()
-    rows = []
+    return logits_of_each([model], images, batch_size, update)[0]
+
+
+@torch.no_grad()
+def logits_of_each(
+    models: Sequence[Brick | Assembled], images: Store, batch_size: int = BATCH, update: Update | None = None
+) -> list[Tensor]:
+    """Return each model's logits of all images as `logits_of` does, in one pass over the images."""
+    modes = [model.training for model in models]
+    rows: list[list[Tensor]] = [[] for _ in models]
     try:
-        for place, shown in framed_batches(images, model.frames, batch_size):
-            rows.append(model(shown))
+        for model in models:
+            model.eval()
+        for places, shown in framed_batches(images, [frame for model in models for frame in model.frames], batch_size):
+            for model, own in zip(models, rows, strict=True):
+                own.append(model(shown))
             if update:
-                update(place.stop, len(images))
+                update(places.stop, len(images))
     finally:
-        model.train(mode)
-    found = torch.cat(rows) if rows else torch.empty(0, len(model.classes))
-    if len(found) != len(images):
-        raise DataError(f"the model gave {len(found)} rows for {len(images)} images: it must give one for each")
+        for model, mode in zip(models, modes, strict=True):
+            model.train(mode)
+    found = [torch.cat(own) if own else torch.empty(0, len(m.classes)) for m, own in zip(models, rows, strict=True)]
+    for logits in found:
+        if len(logits) != len(images):
+            raise DataError(f"a model gave {len(logits)} rows for {len(images)} images: it must give one for each")
     return found
 
 

@@ -95,15 +95,15 @@ def train_on_images(
     >>> brick = whole_brick(net, Preprocess(1, 8, 8), [str(i) for i in range(10)])
     >>> squares = lambda images, logits, labels: (logits - F.one_hot(labels, 10)).square().mean()
     >>> train_on_images(brick, "digits", squares, Settings(epochs=1), title="squares").train_images
-    1294
+    1299
     """
     images = data if isinstance(data, ImageSet | Data) else load_data(data)
     part = (images.train if isinstance(images, Data) else images).for_model(model.classes, mapping)
     chosen, held = split_held_out(part.labels, settings.held_out, settings.seed)
     device = device_of(settings)
     trained = copy.deepcopy(model).to(device)
-    frames = dict.fromkeys(frame for reader in (model, *shown_to) for frame in reader.frames)
-    feed, masks = Feed(part, tuple(frames)), dict(zeros or {})
+    feed = Feed(part, tuple(frame for reader in (model, *shown_to) for frame in reader.frames))
+    masks = dict(zeros or {})
     marks = {
         "title": title,
         "classes": list(model.classes),
