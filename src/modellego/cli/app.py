@@ -19,7 +19,6 @@ from modellego.cli.evaluate import evaluate
 from modellego.cli.failures import TRACEBACK, sentence
 from modellego.cli.finetune import finetune
 from modellego.cli.inspect import inspect
-from modellego.cli.paper import paper
 from modellego.cli.predict import predict
 from modellego.cli.report import report
 from modellego.cli.routes import heatmap, routes
@@ -47,7 +46,6 @@ for _command in (
     thresholds,
     finetune,
     distill,
-    paper,
 ):
     app.command()(_command)
 
