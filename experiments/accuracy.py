@@ -30,8 +30,9 @@ from modellego.brick import Assembled, Brick
 from modellego.data import Data, ImageSet, load_data, resolve_classes
 from modellego.disassembly.verb import disassemble
 from modellego.evaluation import cost, logits_of, restricted, score
-from modellego.finetuning import Settings, finetune
+from modellego.finetuning import finetune
 from modellego.locate import Budget
+from modellego.training import Settings
 
 SHARES = (0.75, 0.5)
 SEEDS = (0, 1, 2)
@@ -383,7 +384,7 @@ EXPERIMENT = Experiment(
     title="Accuracy without training",
     run=run,
     section=section,
-    measures=(*ASSEMBLING, "finetuning"),
+    measures=(*ASSEMBLING, "finetuning", "training"),
     options=options,
     settings=lambda run: {"criterion": CRITERION, "per_class": PER_CLASS, "seeds": list(SEEDS)},
 )

@@ -13,7 +13,7 @@ from experiments.heatmaps import draw, heat_row
 from experiments.study.pairs import OPTIONS, Pair
 from experiments.study.paper_figures import Task
 from experiments.study.training import Recipe, short
-from modellego.heatmaps import heat_map
+from modellego.heatmaps import heatmap
 
 Row = dict[str, Any]
 SETS = ("mnist", "fashion-mnist")
@@ -60,7 +60,7 @@ def _taken_apart(run: Run, task: Task, recipe: Recipe) -> Row:
 
 def _heat(run: Run, dataset: str, layer: str, recipe: Recipe) -> Row:
     subject = run.subject(dataset, recipe)
-    return heat_row(heat_map(subject.whole, subject.data, layer))
+    return heat_row(heatmap(subject.whole, subject.data, layer))
 
 
 def tables(rows: dict[str, Row]) -> str:

@@ -82,6 +82,6 @@ EXPERIMENT = Experiment(
     title="Assembly: CIFAR-10 and CIFAR-100 tasks put together",
     run=run,
     section=reproduction(SHOWS, DIFFERS, tables),
-    measures=(*ASSEMBLING, "finetuning"),
+    measures=(*ASSEMBLING, "finetuning", "training"),
     options=options,
 )

@@ -23,21 +23,23 @@ from modellego.evaluation import network_macs
 from modellego.locate import CostModel, Request, rank
 
 
-def half(name: str, size: int, macs: float, multiple: int) -> tuple[Any, Any]:
+def half(name: str, size: int, macs: float, round_to: int) -> tuple[Any, Any]:
     """Return a captured network with random weights, and the same with a share of its MACs."""
     torch.manual_seed(0)
     network = capture(zoo.build(name, 1000, 3, size).eval(), (3, size, size))
     channels = analyse(network)
     costs, keep = CostModel(network, channels), channels.keep_all()
     images = torch.zeros(1, 3, size, size)
-    curve = rank("l1", Request(network, channels, images, None, range(1000)), (costs.macs(keep), costs.params(keep)))
-    return network, cut(network, channels, curve.at(macs=macs, multiple=multiple))
+    curve = rank(
+        "l1", Request(network, channels, images, None, range(1000)), (costs.macs(keep), costs.parameters(keep))
+    )
+    return network, cut(network, channels, curve.at(macs=macs, round_to=round_to))
 
 
 @torch.no_grad()
-def timed(name: str, size: int, batch: int, runs: int, macs: float, multiple: int) -> dict[str, Any]:
+def timed(name: str, size: int, batch: int, runs: int, macs: float, round_to: int) -> dict[str, Any]:
     """Time source and brick in turn on one batch."""
-    source, brick = half(name, size, macs, multiple)
+    source, brick = half(name, size, macs, round_to)
     images = torch.rand(batch, 3, size, size)
     seconds: dict[str, list[float]] = {"source": [], "brick": []}
     for run in range(runs + 1):
@@ -65,12 +67,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--macs", type=float, default=0.5, help="share of the source's MACs")
-    parser.add_argument("--multiple", type=int, default=8)
+    parser.add_argument("--round-to", type=int, default=8, help="channel counts are multiples of this")
 
 
 def run(run: Run) -> None:
     """Time one network's brick."""
-    size, batch, *more = (run.own[k] for k in ("size", "batch", "runs", "macs", "multiple"))
+    size, batch, *more = (run.own[k] for k in ("size", "batch", "runs", "macs", "round_to"))
     key = f"{run.network} {size}x{size}, batch {batch}"
     run.row(key, partial(timed, str(run.network), size, batch, *more))
 
@@ -98,6 +100,6 @@ EXPERIMENT = Experiment(
     section=section,
     measures=("zoo", "capture", "channels", "cut", "locate"),
     options=options,
-    settings=lambda run: {key: run.own[key] for key in ("runs", "macs", "multiple")},
+    settings=lambda run: {key: run.own[key] for key in ("runs", "macs", "round_to")},
     out=RESULTS,
 )

@@ -18,7 +18,8 @@ from experiments.study.cutting import Cutter, Method
 from experiments.study.subject import accuracy
 from modellego.brick import Brick, load, save
 from modellego.data import ImageSet
-from modellego.finetuning import FinetuneResult, Settings, finetune
+from modellego.finetuning import finetune
+from modellego.training import Settings, Trained
 
 Row = dict[str, Any]
 NETWORKS = ("resnet20", "resnet32")
@@ -128,7 +129,7 @@ class _Network:
         assert isinstance(done.model, Brick)
         return {"accuracy": self.cutter.row(done.model)["accuracy"], "images": done.train_images, "rate": rate}
 
-    def _finetuned(self, brick: Brick, rate: float) -> FinetuneResult:
+    def _finetuned(self, brick: Brick, rate: float) -> Trained:
         settings = Settings(epochs=self.epochs, lr=rate, held_out=0.0, precision="float32", seed=self.subject.seed)
         return finetune(brick, self.images[0], settings=settings, progress=self.progress)
 
@@ -260,7 +261,7 @@ EXPERIMENT = Experiment(
     title="Compression of a whole classifier",
     run=run,
     section=reproduction(SHOWS, DIFFERS, tables),
-    measures=(*CUTTING, "finetuning"),
+    measures=(*CUTTING, "finetuning", "training"),
     plot=plot,
     options=options,
 )

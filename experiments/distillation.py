@@ -15,7 +15,7 @@ from modellego.brick import Brick
 from modellego.data import Data, ImageSet
 from modellego.distillation import Distillation, distill, student_from, teachers_preprocess
 from modellego.evaluation import cost
-from modellego.finetuning import Settings
+from modellego.training import Settings
 
 Row = dict[str, Any]
 TASKS = ("0-2", "3-9")
@@ -119,6 +119,6 @@ EXPERIMENT = Experiment(
     title="Distillation from a brick",
     run=run,
     section=reproduction(SHOWS, DIFFERS, tables),
-    measures=(*CUTTING, "distillation", "finetuning"),
+    measures=(*CUTTING, "distillation", "training"),
     options=source_options,
 )

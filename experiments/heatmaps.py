@@ -10,7 +10,7 @@ from experiments.frame.markdown import table
 from experiments.frame.page import reproduction
 from experiments.frame.registry import CUTTING, Experiment
 from experiments.frame.run import Run, source_options
-from modellego.heatmaps import HeatMap, draw_classes, draw_samples, heat_map
+from modellego.heatmaps import HeatMap, draw_classes, draw_samples, heatmap
 
 Row = dict[str, Any]
 SETS = ("cifar10", "cifar100")
@@ -29,7 +29,7 @@ def _row(run: Run, dataset: str, layer: int) -> Row:
     subject = run.subject(dataset)
     per_class = 50 if len(subject.whole.classes) <= 10 else 10
     with run.progress("heat map", "passes"):
-        return heat_row(heat_map(subject.whole, subject.data, layer, per_class=per_class))
+        return heat_row(heatmap(subject.whole, subject.data, layer, per_class=per_class))
 
 
 def heat_row(found: HeatMap) -> Row:

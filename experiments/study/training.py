@@ -26,8 +26,8 @@ from modellego import zoo
 from modellego.brick import Brick
 from modellego.data import Data, ImageSet
 from modellego.errors import DataError, LegoError
-from modellego.finetuning.augment import Augment, augmented
 from modellego.sources.whole import whole_brick
+from modellego.training.augment import Augment, augmented
 
 DIGITS = ("mnist", "fashion-mnist")  # not mirrored, and smaller
 # what is faster depends on network and machine: without bfloat16 in hardware float32 is, and for VGG-16 contiguous maps
@@ -61,7 +61,7 @@ class Recipe:
 
 def in_memory(images: ImageSet) -> tuple[Tensor, Tensor]:
     """Decode a data set once: uint8 `[N, c, h, w]`, labels int64 `[N]`."""
-    pixels = torch.stack([torch.from_numpy(images.read(i)).permute(2, 0, 1) for i in range(len(images))])
+    pixels = torch.stack([torch.tensor(images.read(i)).permute(2, 0, 1) for i in range(len(images))])
     return pixels.contiguous(), torch.from_numpy(images.labels)
 
 
@@ -145,10 +145,11 @@ def train(
     plain = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9, nesterov=True)
+    steps = recipe.epochs * max(1, len(images) // recipe.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         recipe.learning_rate,
-        recipe.epochs * max(1, len(images) // recipe.batch_size),
+        5 if steps == 4 else steps,  # PyTorch divides by zero where the rise is a single step
         pct_start=0.25,
         cycle_momentum=False,
         div_factor=10,

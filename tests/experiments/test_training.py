@@ -45,9 +45,10 @@ def test_a_stopped_training_gives_the_same_weights(
             raise KeyboardInterrupt
         return epoch(*given)  # type: ignore[arg-type]
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "epoch", stops)
+    monkeypatch.setattr(training, "epoch", stops)
+    with pytest.raises(KeyboardInterrupt):
         train(RECIPE, data, tmp_path / "stopped", say=silent)
+    monkeypatch.setattr(training, "epoch", epoch)
     again = train(RECIPE, data, tmp_path / "stopped", say=silent)
     assert again["sha256"] == whole["sha256"]
     assert [e["epoch"] for e in again["epochs"]] == [1, 2]
@@ -72,7 +73,7 @@ def test_other_weights_than_described_are_refused(made_up: Path, trained: Path, 
     file = find_trained(trained, "cifar10", "lenet5")
     (tmp_path / file.name).write_text(file.read_text())
     (tmp_path / file.with_suffix(".safetensors").name).write_bytes(b"other")
-    with pytest.raises(DataError, match="is not what .* describes"):
+    with pytest.raises(DataError, match=r"is not what .* describes"):
         read_source(tmp_path / file.name, Sources(made_up).data("cifar10"))
 
 
