@@ -68,7 +68,7 @@ def run_of(made_up: Path, trained: Path):
 
     def make(name: str) -> Run:
         return Run(
-            name, made_up, trained, trained, network="lenet5", own={"epochs": 1}, chosen={}, say=lambda text: None
+            name, made_up, trained, trained, network="lenet5-w0.5", own={"epochs": 1}, chosen={}, say=lambda text: None
         )
 
     return make

@@ -29,17 +29,17 @@ def test_runs_through_and_resumes_without_cutting_again(
     starting(run)
     reproduction.run(run)
     page = finish(reproduction, run).page
-    assert "lenet5 at 50 % of its" in page
+    assert "lenet5-w0.5 at 50 % of its" in page
     assert "nan" not in page
     assert "after the same fine-tuning" in page
     rows = run.record.document["rows"]
     assert all(row["macs"] <= 0.5 for row in rows.values() if "macs" in row)
-    held = rows["lenet5 rates"]["held_out"]
-    assert rows["lenet5 0.5 l1 tuned cut"]["rate"] == (0.01 if held["0.01"] >= held["1e-09"] else 1e-9)
-    del rows["lenet5 0.5 l1 tuned refit"]  # the brick is on disk still
+    held = rows["lenet5-w0.5 rates"]["held_out"]
+    assert rows["lenet5-w0.5 0.5 l1 tuned cut"]["rate"] == (0.01 if held["0.01"] >= held["1e-09"] else 1e-9)
+    del rows["lenet5-w0.5 0.5 l1 tuned refit"]  # the brick is on disk still
     monkeypatch.setattr(Cutter, "cut", lambda *_: pytest.fail("cut again"))
     reproduction.run(run)
-    assert "lenet5 0.5 l1 tuned refit" in rows
+    assert "lenet5-w0.5 0.5 l1 tuned refit" in rows
 
 
 def rows() -> dict[str, Any]:
@@ -77,6 +77,6 @@ def test_fine_tuning_is_judged_on_images_it_does_not_see(
     run_of: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compression, "TUNING", 4)
-    seen, judge = compression._Network(run_of("compression"), "lenet5").images
+    seen, judge = compression._Network(run_of("compression"), "lenet5-w0.5").images
     assert (len(seen), len(judge)) == (40, 10)
     assert not set(seen.where) & set(judge.where)
