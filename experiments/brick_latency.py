@@ -17,9 +17,9 @@ from experiments.frame.registry import Document, Experiment
 from experiments.frame.run import Run
 from modellego import zoo
 from modellego.capture import capture
+from modellego.capture.cost import network_macs
 from modellego.channels import analyse
-from modellego.cut import cut
-from modellego.evaluation import network_macs
+from modellego.cut import cut, plan_cut
 from modellego.locate import CostModel, Request, rank
 
 
@@ -33,7 +33,7 @@ def half(name: str, size: int, macs: float, round_to: int) -> tuple[Any, Any]:
     curve = rank(
         "l1", Request(network, channels, images, None, range(1000)), (costs.macs(keep), costs.parameters(keep))
     )
-    return network, cut(network, channels, curve.at(macs=macs, round_to=round_to))
+    return network, cut(plan_cut(network, channels, curve.at(macs=macs, round_to=round_to)))
 
 
 @torch.no_grad()

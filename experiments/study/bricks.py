@@ -2,7 +2,7 @@
 
 from modellego.brick import Brick
 from modellego.channels import analyse
-from modellego.cut import cut
+from modellego.cut import cut, plan_cut
 from modellego.data import resolve_classes
 
 
@@ -11,7 +11,7 @@ def uncut(whole: Brick, classes: str) -> Brick:
     task = resolve_classes(classes, whole.classes)
     network = whole.captured()
     channels = analyse(network)
-    small = cut(network, channels, channels.keep_all(), task)
+    small = cut(plan_cut(network, channels, channels.keep_all(), task))
     (lineage,) = whole.info.sources
     names = tuple(whole.classes[k] for k in task)
     lineage = lineage.model_copy(update={"classes": names, "of": tuple(task)})
