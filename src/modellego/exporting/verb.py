@@ -65,8 +65,8 @@ def export(
 ) -> Exported:
     """Write a brick or an assembled model as ONNX or as a PyTorch exported program, and check the file on images.
 
-    The file takes float32 images in [0,1], `[batch, c, h, w]` of one size, and gives `logits` `[batch, C]`; where there is
-    a reject rule, also `none_of_these`, bool `[batch]`. Class names, rule and input lie in its metadata.
+    The file takes float32 images in [0,1], `[batch, c, h, w]` of one size, and gives `logits` `[batch, C]`. Where there
+    is a reject rule it gives `none_of_these` too, bool `[batch]`. Class names, rule and input lie in its metadata.
 
     Args:
         model: what to export.
