@@ -83,6 +83,7 @@ def export(
         ExportError: it cannot be written, or does not compute what the brick does: then nothing is left behind.
         MissingExtraError: the extra `export` is not installed.
 
+    >>> import torch
     >>> from modellego.preprocess import Preprocess
     >>> from modellego.sources.whole import whole_brick
     >>> brick = whole_brick(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2)), Preprocess(1, 8, 8))
