@@ -43,7 +43,8 @@ def load_data(sources: Sources, test_data: Sources | None = None) -> Data:
 
     A source is a folder of class folders, Tiny-ImageNet as it is published, a parquet file or a folder of
     shards, `digits` (embedded), the name of a data set on a public hub (`owner/name`, `hub:name`), or an
-    `ImageSet` or `Data`. Where a source has a train and a test part, the latter becomes `test`; `test_data` names other images for it.
+    `ImageSet` or `Data`. Where a source has a train and a test part, the latter becomes `test`; `test_data`
+    names other images for it.
     Raises `DataError` where a source is missing or broken, and `MissingExtraError` for hub names without
     the `datasets` library.
 
