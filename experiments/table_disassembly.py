@@ -93,9 +93,9 @@ SHOWS = (
 )
 DIFFERS = (
     "the sources are those of `train-source` (VGG-16 with batch norm); *restricted* is the uncut source with the "
-    "task's logits alone, which is what a brick must be held against; *cut* is the paper's, *refit* the same cut repaired in "
-    "closed form on up to 2,000 training images; *ours* is a brick at no more than the same MACs, ranked by "
-    f"*{OURS.criterion}*, with refit. A task of one class is right by construction: one logit is left."
+    "task's logits alone, which is what a brick must be held against; *cut* is the paper's, *refit* the same cut "
+    "repaired in closed form on up to 2,000 training images; *ours* is a brick at no more than the same MACs, ranked "
+    f"by *{OURS.criterion}*, with refit. A task of one class is right by construction: one logit is left."
 )
 
 EXPERIMENT = Experiment(
