@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
+from modellego.capture.modes import evaluating
 from modellego.data import ImageSet
 from modellego.errors import DataError
 from modellego.progress import Update
@@ -46,18 +47,14 @@ def logits_of(
 
     `update(done, total)` is called after each batch.
     """
-    mode = model.training
-    model.eval()
     rows = []
     done = 0
-    try:
+    with evaluating(model):
         for batch, _ in image_batches(model, images, batch_size):
             rows.append(model(batch))
             done += len(batch)
             if update:
                 update(done, len(images))
-    finally:
-        model.train(mode)
     return torch.cat(rows) if rows else torch.empty(0, len(model.classes))
 
 

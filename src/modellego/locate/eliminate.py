@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from modellego.capture.network import Network
+from modellego.capture.walk import GraphWalk
 from modellego.channels.channel_map import ChannelMap
 from modellego.leastsquares import (
     Fittable,
@@ -17,7 +18,6 @@ from modellego.leastsquares import (
     pick_positions,
     weight_matrix,
 )
-from modellego.leastsquares.walk import Walk
 from modellego.locate.costs import CostModel
 from modellego.locate.curve import Curve, Guard, make_curve
 from modellego.locate.reconstruction import Reader, make_readers
@@ -59,7 +59,8 @@ def gather_readers(
     }
     axes = {n: -1 if isinstance(modules[r.layer], nn.Linear) else 1 for n, r in readings.items()}
     metrics = output_metrics(network, axes, images[:probed], task, seed=seed)
-    walk = Walk(network, list(images.split(batch)))  # type: ignore[no-untyped-call]
+    walk = GraphWalk(network.graph)
+    held = [walk.start(block) for block in images.split(batch)]  # type: ignore[no-untyped-call]
     equations: dict[str, NormalEquations] = {}
     with torch.no_grad():
         for node in walk.nodes[:-1]:
@@ -71,11 +72,13 @@ def gather_readers(
                 own = equations.setdefault(
                     str(node.target), NormalEquations(matrix.shape[0], matrix.shape[1], 0, bias=True)
                 )
-                for x in walk.values[node.all_input_nodes[0]]:
+                for values in held:
+                    x = values[node.all_input_nodes[0]]
                     positions = pick_positions(len(x), total, wanted, generator)
                     own.add_inputs(input_rows(layer, x, tuple(node.meta["shape"][2:]), positions).float())
-            walk.compute(node)
-            walk.free(node)
+            for values in held:
+                walk.compute(node, values)
+                walk.free(node, values)
     readers: list[Reader] = []
     trials = Trials(network, images[:probed], task)
     for node in walk.nodes:
