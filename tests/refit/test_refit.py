@@ -244,7 +244,7 @@ def test_progress_counts_stages() -> None:
     keep = some_cut(channels)
     seen: list[tuple[int, int]] = []
     report = refit(
-        network, cut(network, channels, keep), channels, keep, IMAGES, progress=lambda i, n: seen.append((i, n))
+        network, cut(network, channels, keep), channels, keep, IMAGES, update=lambda i, n: seen.append((i, n))
     )
     assert seen == [(i + 1, len(report.stages)) for i in range(len(report.stages))]
 

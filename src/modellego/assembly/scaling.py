@@ -10,14 +10,13 @@ from torch import Tensor, fx, nn
 
 from modellego.assembly.ends import copied_network
 from modellego.assembly.padding.topology import layer_of, match
-from modellego.capture.layers import build_layer, describe_layer
+from modellego.capture.layers import WeightedLayer, build_layer, describe_layer
 from modellego.capture.modes import evaluating
 from modellego.capture.network import Network
 from modellego.capture.ops import FAMILY, op_name
 from modellego.capture.walk import GraphWalk, Values
 from modellego.errors import AssemblyError
 
-_WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)
 _PASSING = (nn.Dropout, nn.Dropout2d, nn.AlphaDropout, nn.PReLU)
 
@@ -118,7 +117,7 @@ class _Way:
 
 def _way(node: fx.Node) -> _Way | None:
     """Follow a layer's result through norm, activation and pooling; None for what is no layer or makes the logits."""
-    if node.op != "call_module" or not isinstance(layer := layer_of(node), _WEIGHTED):
+    if node.op != "call_module" or not isinstance(layer := layer_of(node), WeightedLayer):
         return None
     ndim = len(node.meta["shape"])
     axis = ndim - 1 if isinstance(layer, nn.Linear) else ndim - (layer.weight.ndim - 2) - 1

@@ -12,11 +12,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor, fx
 
+from modellego.capture.layers import WeightedLayer
 from modellego.capture.modes import evaluating
 from modellego.capture.network import Network
 from modellego.capture.walk import GraphWalk, Values
 from modellego.channels.channel_map import ChannelMap
-from modellego.contribution.aggregate import Accumulator, LayerSums, Reader, votes
+from modellego.contribution.aggregate import Accumulator, LayerSums, votes
 from modellego.contribution.fused import Backend
 from modellego.errors import DataError
 
@@ -37,7 +38,7 @@ class ClassSums:
         return ClassSums(self.samples + other.samples, layers)
 
 
-def reading_layers(network: Network, channel_map: ChannelMap | None = None) -> dict[str, Reader]:
+def reading_layers(network: Network, channel_map: ChannelMap | None = None) -> dict[str, WeightedLayer]:
     """Return the layers that vote, by the node that calls them, in graph order; one called twice is there twice.
 
     Depthwise convolutions mix nothing and are left out. With a channel map, its readers are taken: it also leaves out
@@ -45,10 +46,10 @@ def reading_layers(network: Network, channel_map: ChannelMap | None = None) -> d
     """
     modules = dict(network.graph.named_modules())
     named = None if channel_map is None else {reading.node for reading in channel_map.readers}
-    found: dict[str, Reader] = {}
+    found: dict[str, WeightedLayer] = {}
     for node in network.graph.graph.nodes:
         layer = modules[node.target] if node.op == "call_module" else None
-        if isinstance(layer, Reader) and (votes(layer) if named is None else node.name in named):
+        if isinstance(layer, WeightedLayer) and (votes(layer) if named is None else node.name in named):
             found[node.name] = layer
     return found
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from modellego.brick import Brick
+from modellego.capture.layers import WeightedLayer
 from modellego.capture.modes import evaluating
 from modellego.capture.network import Network
 from modellego.capture.walk import GraphWalk
 from modellego.contribution.aggregate import Accumulator, aggregate
-from modellego.contribution.aggregate import Reader as ReadingLayer
 from modellego.contribution.allocate import allocate
 from modellego.contribution.samples import PER_CLASS
 from modellego.contribution.stream import reading_layers
@@ -78,7 +78,7 @@ def heat_map(
     return HeatMap(str(node.target), tuple(shown), np.stack(by_class), samples, numbers, similarity)
 
 
-def find_layer(network: Network, layer: str | int) -> tuple[fx.Node, ReadingLayer]:
+def find_layer(network: Network, layer: str | int) -> tuple[fx.Node, WeightedLayer]:
     """Return the call of a layer that mixes channels, by its module path or its place among them."""
     found = reading_layers(network)
     nodes = [node for node in network.graph.graph.nodes if node.name in found]
@@ -96,7 +96,7 @@ def find_layer(network: Network, layer: str | int) -> tuple[fx.Node, ReadingLaye
 
 
 def contributions(
-    network: Network, node: fx.Node, layer: ReadingLayer, batches: Iterable[Tensor]
+    network: Network, node: fx.Node, layer: WeightedLayer, batches: Iterable[Tensor]
 ) -> tuple[Floats, Floats]:
     """Return `r_p` of what one layer reads: over all samples `[channels]`, and of each `[samples, channels]`."""
     together = Accumulator(layer)

@@ -17,7 +17,7 @@ from modellego.contribution.stream import class_sums
 from modellego.errors import CutError
 from modellego.locate.costs import CostModel
 from modellego.locate.curve import Curve, rank_by_scores
-from modellego.locate.eliminate import eliminate, gather_readers
+from modellego.locate.eliminate import eliminate, gather_reconstructions
 from modellego.locate.ranks import IMAGES, average_ranks
 from modellego.locate.sensitivity import recorded
 
@@ -83,7 +83,9 @@ def rank(name: str, request: Request, whole: tuple[int, int], per: str | None = 
     costs = CostModel(request.network, request.channels, list(request.task))
     with evaluating(request.network.graph):
         if name == "reconstruction":
-            readers = gather_readers(request.network, request.channels, request.images, request.task, seed=request.seed)
+            readers = gather_reconstructions(
+                request.network, request.channels, request.images, request.task, seed=request.seed
+            )
             return eliminate(readers, costs, request.channels, whole, per)
         if name not in SCORES:
             raise CutError(f"there is no criterion {name}; there are {', '.join(names())}")

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx
 
+from modellego.capture.layers import WeightedLayer
 from modellego.capture.network import Network
 from modellego.capture.walk import GraphWalk, Values
-from modellego.leastsquares import Fittable
 
 TEMPERATURE = 2.0
 
@@ -82,7 +82,7 @@ class Trials:
         return F.log_softmax(logits[:, self.task].double() / TEMPERATURE, 1)
 
     @torch.no_grad()
-    def harm(self, node: fx.Node, layer: Fittable, weight: Tensor, shift: Tensor) -> float:
+    def harm(self, node: fx.Node, layer: WeightedLayer, weight: Tensor, shift: Tensor) -> float:
         """Return the mean divergence of the task's softened probabilities when a layer has other weights.
 
         Nodes must come in graph order; `shift` `[Q]` is added to the layer's output along its channel axis.

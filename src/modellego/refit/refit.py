@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
+from modellego.capture.layers import WeightedLayer
 from modellego.capture.modes import evaluating
 from modellego.capture.network import Network, peak_numbers
 from modellego.capture.walk import GraphWalk, Values
@@ -157,7 +157,9 @@ class _Refit:
                 self.small.free(node, values)
         fitted = {name for s in done for name in s.layers}
         skipped = tuple(
-            p for p in self.channels.layer_in if p in self.modules and p not in fitted and _weighted(self.modules[p])
+            p
+            for p in self.channels.layer_in
+            if p in self.modules and p not in fitted and isinstance(self.modules[p], WeightedLayer)
         )
         return RefitReport(tuple(done), sum(map(len, self.batches)), skipped)
 
@@ -294,7 +296,3 @@ class _Refit:
 def _grouped(rows: Tensor, groups: int) -> Tensor:
     """Turn `[M, Q]` into `[groups, M, Q/groups]`."""
     return rows.reshape(len(rows), groups, -1).transpose(0, 1)
-
-
-def _weighted(layer: Any) -> bool:
-    return isinstance(layer, torch.nn.Conv1d | torch.nn.Conv2d | torch.nn.Conv3d | torch.nn.Linear)
