@@ -20,7 +20,7 @@ class GraphWalk:
     """Runs the nodes of a graph in order and drops each result after its last use.
 
     Results live in a dict by node that `start` makes: one for each batch, so that several batches can be walked side
-    by side. The networks of this package call layers and functions only, never methods.
+    by side.
 
     Args:
         graph: what is run; its layers and constants are looked up once.
@@ -100,8 +100,12 @@ class GraphWalk:
         if node.op == "output":
             values[node] = args[0]
             return
-        target: Any = self.modules[str(node.target)] if node.op == "call_module" else node.target
-        values[node] = self.call(node, target, args, kwargs)
+        values[node] = self.call(node, self._callee(node), args, kwargs)
+
+    def _callee(self, node: fx.Node) -> Any:
+        if node.op == "call_module":
+            return self.modules[str(node.target)]
+        return getattr(torch.Tensor, str(node.target)) if node.op == "call_method" else node.target
 
     def free(self, node: fx.Node, values: Values) -> None:
         """Drop what was needed last at this node."""

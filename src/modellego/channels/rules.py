@@ -23,7 +23,8 @@ def add_rule(name: str, op: Callable[..., Any], rule: Rule) -> None:
     """Teach the analysis an op from outside: its name, the callable in the graph, and how channels pass through it.
 
     `rule(context, node)` returns the int64 ids of the node's result, an array that broadcasts against its shape at
-    batch 1; `elementwise_rule`, `binary_rule` and the like serve as they are. The op also becomes loadable in this process.
+    batch 1; `elementwise_rule`, `binary_rule` and the like serve as they are. The op also becomes loadable in this
+    process.
     """
     add_op(name, op, next((family for family, known in _FAMILY_RULES.items() if known is rule), "opaque"))
     _OWN[name] = rule
