@@ -28,8 +28,10 @@ def half(name: str, size: int, macs: float, multiple: int) -> tuple[Any, Any]:
     channels = analyse(network)
     costs, keep = CostModel(network, channels), channels.keep_all()
     images = torch.zeros(1, 3, size, size)
-    curve = rank("l1", Request(network, channels, images, None, range(1000)), (costs.macs(keep), costs.params(keep)))
-    return network, cut(network, channels, curve.at(macs=macs, multiple=multiple))
+    curve = rank(
+        "l1", Request(network, channels, images, None, range(1000)), (costs.macs(keep), costs.parameters(keep))
+    )
+    return network, cut(network, channels, curve.at(macs=macs, round_to=multiple))
 
 
 @torch.no_grad()

@@ -57,10 +57,10 @@ def test_costs_equal_those_of_the_cut_network(name: str, seed: int, task: list[i
     keep, _ = rescue(channels, scores > 0.4, scores)
     small = cost(cut(network, channels, keep, task))
     model = CostModel(network, channels, task)
-    assert (model.macs(keep), model.params(keep)) == (small.macs, small.parameters)
+    assert (model.macs(keep), model.parameters(keep)) == (small.macs, small.parameters)
 
 
-@pytest.mark.parametrize("what", ["macs", "params"])
+@pytest.mark.parametrize("what", ["macs", "parameters"])
 def test_saving_is_the_difference(what: str) -> None:
     network = capture(networks()["resnet20"].eval(), (3, 16, 16))
     channels = analyse(network)
@@ -81,10 +81,10 @@ def test_costs_along_an_order_equal_those_of_each_mask(name: str) -> None:
     channels = analyse(network)
     model = CostModel(network, channels, [1, 2])
     order = np.random.default_rng(0).permutation(channels.n_groups)
-    macs, params = model.along(order.tolist())
+    macs, parameters = model.along(order.tolist())
     keep = channels.keep_all()
-    wanted = [(model.macs(keep), model.params(keep))]
+    wanted = [(model.macs(keep), model.parameters(keep))]
     for chosen in order:
         keep[chosen] = False
-        wanted.append((model.macs(keep), model.params(keep)))
-    assert list(zip(macs, params, strict=True)) == wanted
+        wanted.append((model.macs(keep), model.parameters(keep)))
+    assert list(zip(macs, parameters, strict=True)) == wanted

@@ -114,5 +114,7 @@ def test_network_and_mode_are_left_alone() -> None:
 
 def test_per_parameter_prefers_other_sets_than_per_mac() -> None:
     of = request(resnet())
-    by_macs, by_params = (rank("reconstruction", of, whole(of), per).at(params=0.4) for per in ("macs", "params"))
-    assert not np.array_equal(by_macs, by_params)
+    by_macs, by_parameters = (
+        rank("reconstruction", of, whole(of), per).at(parameters=0.4) for per in ("macs", "parameters")
+    )
+    assert not np.array_equal(by_macs, by_parameters)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from modellego.assembly.parallel import parallel
+from modellego.assembly.side_by_side import parallel
 from modellego.brick import Brick, Cut, Joint, Reject
 from modellego.data import Data, load_data
 from modellego.errors import DataError

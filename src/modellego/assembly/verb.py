@@ -11,9 +11,9 @@ from modellego.assembly.class_names import JoinedClasses, default_names, join_cl
 from modellego.assembly.ends import bare, with_joint, without_selection
 from modellego.assembly.padding.padded import Member, check_padded, pad
 from modellego.assembly.padding.topology import match
-from modellego.assembly.parallel import parallel
 from modellego.assembly.samples import PER_CLASS, Source, network_inputs, other_samples, own_samples, train_images
 from modellego.assembly.scaling import LayerScaling, logit_factors, scale_layers
+from modellego.assembly.side_by_side import parallel
 from modellego.brick import Assembled, Brick, BrickInfo, Joint
 from modellego.brick.reject_rule import Statistic
 from modellego.data import ImageSet

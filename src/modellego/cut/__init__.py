@@ -1,6 +1,6 @@
 """Cut: graph and keep mask in, a physically smaller graph out."""
 
-from modellego.cut.cut import cut
-from modellego.cut.rescue import rescue
+from modellego.cut.empty import rescue
+from modellego.cut.graph import cut
 
 __all__ = ["cut", "rescue"]

@@ -35,7 +35,7 @@ def routes(
         data: labelled images, or what names them; the training images are used.
         classes: names or numbers of the model's classes as in `resolve_classes`; all by default.
         mapping: data class name -> model class name or index, where names do not meet by themselves.
-        per_class: how many images show a class, the surest ones.
+        per_class: how many images show a class, those the model is most confident of.
         edges: how many edges are kept for each class and layer.
         threshold: where the page's slider stands at first.
         title: heading of the page; bricks of an assembled model are numbered behind it.

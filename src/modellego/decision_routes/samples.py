@@ -1,4 +1,4 @@
-"""Which images show a class: for the pictures of routes and heat maps, the surest training images of each class."""
+"""Which images show a class in pictures of routes and heat maps: those the model is most confident of."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

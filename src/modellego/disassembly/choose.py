@@ -29,7 +29,7 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Samples:
-    """Which training images of a class contributions are taken from: the surest `per_class`, or a `share` of them.
+    """Which training images of a class serve as samples: the `per_class` most confident, or a `share` of them.
 
     Raises:
         DataError: a share or a number that none is.
@@ -70,7 +70,7 @@ class Calibration:
 def sample_images(
     whole: Brick, train: ImageSet, task: Sequence[int], samples: Samples, progress: Progress = silent
 ) -> dict[int, Indices]:
-    """Choose each class's sample images, the surest by the true class's softmax: class -> indices into `train`."""
+    """Choose each class's sample images, those of the largest true-class softmax: class -> indices into `train`."""
     (candidates,) = np.nonzero(np.isin(train.labels, task))
     part = train.subset(candidates)
     with progress("samples", "images") as update:

@@ -174,7 +174,7 @@ def make_curve(
     seed: int,
     progress: Progress = silent,
 ) -> Curve:
-    """Rank the job's channel groups by a criterion: contribution on the surest samples, others on drawn images."""
+    """Rank the job's channel groups by a criterion: contribution on sample images, others on drawn ones."""
     if criterion not in (*names(), "obs"):
         raise CutError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
     inputs, labels = drawn.inputs, drawn.labels

@@ -1,7 +1,10 @@
 """Evaluate: accuracy beside base and base restricted, cost, latency, behaviour off the task."""
 
-from modellego.evaluation.cost import Cost, cost, network_macs, node_macs
-from modellego.evaluation.evaluate import (
+from modellego.evaluation.costs import Cost, cost, network_macs, node_macs
+from modellego.evaluation.prediction import Prediction, image_batches, logits_of, predict
+from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
+from modellego.evaluation.timing import Latency, latency
+from modellego.evaluation.verb import (
     Evaluation,
     OffTask,
     Rejection,
@@ -12,9 +15,6 @@ from modellego.evaluation.evaluate import (
     saved_score,
     scoring_images,
 )
-from modellego.evaluation.latency import Latency, latency
-from modellego.evaluation.predict import Prediction, image_batches, logits_of, predict
-from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
 from modellego.evaluation.widths import layer_widths
 
 __all__ = [

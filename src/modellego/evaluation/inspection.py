@@ -5,16 +5,16 @@ from typing import Any
 from modellego.brick import Assembled, Brick
 from modellego.capture.network import Network
 from modellego.channels import ChannelMap, analyse
-from modellego.evaluation.cost import cost, node_macs
+from modellego.evaluation.costs import cost, node_macs
 
 
-def inspection(model: Brick | Assembled) -> dict[str, Any]:
+def inspect(model: Brick | Assembled) -> dict[str, Any]:
     """Return, as plain values, a brick's classes and, for each of its networks, layers, channel groups and cost.
 
     >>> from torch import nn
     >>> from modellego.preprocess import Preprocess
     >>> from modellego.sources.whole import whole_brick
-    >>> found = inspection(whole_brick(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), Preprocess(1, 8, 8)))
+    >>> found = inspect(whole_brick(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), Preprocess(1, 8, 8)))
     >>> found["networks"][0]["layers"][0]["layer"]
     '1'
     """

@@ -71,7 +71,7 @@ def disassemble_graph(
         classes: `"0-2"`, or names and indices of the data's classes.
         name: what the lineage calls the source.
         thresholds: alpha and beta, and the rule; those for linear layers serve.
-        per_class: of how many training nodes a class, the surest, contributions are taken.
+        per_class: of how many training nodes per class, the most confident, contributions are taken.
 
     Raises:
         CaptureError: the model cannot be captured.

@@ -40,8 +40,8 @@ class HeatMap:
     similarity: Similarity
 
 
-def heat_map(
-    brick: Brick,
+def heatmap(
+    model: Brick,
     data: Images,
     layer: str | int = -1,
     classes: str | Sequence[str | int] | None = None,
@@ -60,16 +60,16 @@ def heat_map(
     >>> from modellego.sources.whole import whole_brick
     >>> lenet = zoo.build("lenet5", 10, channels=1, input_size=28)
     >>> brick = whole_brick(lenet, Preprocess(1, 28, 28), [str(digit) for digit in range(10)])
-    >>> found = heat_map(brick, "digits", "conv2", "3,7", per_class=4)
+    >>> found = heatmap(brick, "digits", "conv2", "3,7", per_class=4)
     >>> found.by_class.shape, found.by_sample.shape
     ((2, 6), (8, 6))
     """
-    network = brick.captured()
+    network = model.captured()
     node, module = find_layer(network, layer)
-    shown = class_images(brick, data, classes, mapping=mapping, per_class=per_class)
+    shown = class_images(model, data, classes, mapping=mapping, per_class=per_class)
     by_class, by_sample, labels = [], [], []
     for number, images in enumerate(shown.values()):
-        whole, single = contributions(network, node, module, network_batches(brick, images))
+        whole, single = contributions(network, node, module, network_batches(model, images))
         by_class.append(whole)
         by_sample.append(single)
         labels += [number] * len(single)

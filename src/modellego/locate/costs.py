@@ -26,7 +26,7 @@ class _Product:
 
 
 class CostModel:
-    """Costs of a network under keep masks: `macs(keep)` of convolutions and linear layers, `params(keep)`.
+    """Costs of a network under keep masks: `macs(keep)` of convolutions and linear layers, `parameters(keep)`.
 
     Matrix products between feature maps (attention) count as uncut, so that a budget is never overrun. `logits` are
     the task's; the others count as cut where `cut` cuts them.
@@ -37,10 +37,10 @@ class CostModel:
     >>> found = analyse(net)
     >>> model = CostModel(net, found, logits=[0, 1])
     >>> keep = found.keep_all()
-    >>> int(model.macs(keep)), int(model.params(keep))
+    >>> int(model.macs(keep)), int(model.parameters(keep))
     (20, 26)
     >>> keep[found.layer_out["0"][0]] = False
-    >>> int(model.macs(keep)), int(model.params(keep))
+    >>> int(model.macs(keep)), int(model.parameters(keep))
     (15, 20)
     """
 
@@ -109,7 +109,7 @@ class CostModel:
         alive = self.alive(keep)
         return self.fixed_macs + sum(_total(p, alive) for p in self._macs)
 
-    def params(self, keep: KeepMask) -> int:
+    def parameters(self, keep: KeepMask) -> int:
         """Return the number of parameters of layers with channels."""
         alive = self.alive(keep)
         return sum(_total(p, alive) for p in self._weights) + sum(int(_on(v, alive).sum()) for v in self._vectors)
@@ -121,7 +121,7 @@ class CostModel:
         """
         keep = self.channels.keep_all()
         alive = self.alive(keep)
-        macs, params = [self.macs(keep)], [self.params(keep)]
+        macs, parameters = [self.macs(keep)], [self.parameters(keep)]
         products = [*self._macs, *self._weights]
         sides = [[_counts(ids, p.groups, alive) for ids in (p.inputs, p.outputs)] for p in products]
         parts = _parts(products, self.channels.n_groups)
@@ -138,13 +138,13 @@ class CostModel:
                     change[which >= len(self._macs)] -= lost
                 alive[chosen] = False
             macs.append(macs[-1] + change[0])
-            params.append(params[-1] + change[1])
-        return macs, params
+            parameters.append(parameters[-1] + change[1])
+        return macs, parameters
 
     def saving(self, keep: KeepMask, what: str = "macs") -> Floats:
         """Return what each set, removed alone, would save, float64 `[n_groups]`, given what is kept now.
 
-        `what` is "macs", "params", or "sets": each counts as one.
+        `what` is "macs", "parameters", or "sets": each counts as one.
         """
         if what == "sets":
             return np.ones(self.channels.n_groups)

@@ -72,7 +72,7 @@ def names() -> tuple[str, ...]:
 
 
 def rank(name: str, request: Request, whole: tuple[int, int], per: str | None = None) -> Curve:
-    """Rank all channel groups by a criterion, per MAC or parameter saved (`per` "macs" or "params").
+    """Rank all channel groups by a criterion, per MAC or parameter saved (`per` "macs" or "parameters").
 
     `per` "sets" ranks by the bare score, as pruning libraries do; None takes the criterion's own way. `whole` holds the
     MACs and parameters of the uncut source that shares are counted from.

@@ -4,8 +4,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from modellego.finetuning import Augment
-from modellego.heatmaps import heat_map
+from modellego.heatmaps import heatmap
 from modellego.paper.figures import Task
 from modellego.paper.heatmaps import draw, heat_row
 from modellego.paper.markdown import millions, percent, share, table
@@ -13,6 +12,7 @@ from modellego.paper.pairs import OPTIONS, Pair
 from modellego.paper.registry import Reproduction
 from modellego.paper.run import Run
 from modellego.paper.train import Recipe
+from modellego.training import Augment
 
 Row = dict[str, Any]
 SETS = ("mnist", "fashion-mnist")
@@ -56,7 +56,7 @@ def _taken_apart(run: Run, task: Task, recipe: Recipe) -> Row:
 
 def _heat(run: Run, dataset: str, layer: str, recipe: Recipe) -> Row:
     subject = run.subject(dataset, recipe)
-    return heat_row(heat_map(subject.whole, subject.data, layer))
+    return heat_row(heatmap(subject.whole, subject.data, layer))
 
 
 def tables(rows: dict[str, Row]) -> str:

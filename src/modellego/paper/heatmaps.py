@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from modellego.heatmaps import HeatMap, draw_classes, draw_samples, heat_map
+from modellego.heatmaps import HeatMap, draw_classes, draw_samples, heatmap
 from modellego.paper.markdown import table
 from modellego.paper.registry import Reproduction
 from modellego.paper.run import Run
@@ -28,7 +28,7 @@ def _row(run: Run, dataset: str, layer: int) -> Row:
     subject = run.subject(dataset)
     per_class = 50 if len(subject.whole.classes) <= 10 else 10
     with run.progress("heat map", "passes"):
-        return heat_row(heat_map(subject.whole, subject.data, layer, per_class=per_class))
+        return heat_row(heatmap(subject.whole, subject.data, layer, per_class=per_class))
 
 
 def heat_row(found: HeatMap) -> Row:

@@ -9,7 +9,7 @@ from modellego.brick import Source as Lineage
 from modellego.capture import capture
 from modellego.capture.export import LogitsSelector
 from modellego.errors import CaptureError
-from modellego.evaluation.cost import cost
+from modellego.evaluation.costs import cost
 from modellego.preprocess import Preprocess
 
 

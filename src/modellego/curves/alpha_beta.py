@@ -28,7 +28,7 @@ class ThresholdPoint:
     threshold: str
     value: float
     macs: float
-    params: float
+    parameters: float
     accuracy: float | None
 
 
@@ -41,8 +41,8 @@ class ThresholdCurves:
     base_restricted: float | None
 
 
-def threshold_curves(
-    whole: Brick,
+def thresholds(
+    model: Brick,
     data: ImageSet | Data | str | Sequence[str],
     classes: str | Sequence[str | int],
     *,
@@ -57,7 +57,7 @@ def threshold_curves(
     """Cut a task at each value of each threshold, all from one contribution pass, and score on the test part.
 
     Args:
-        whole: the source.
+        model: the source.
         data: labelled images in [0,1], or what names them; train serves to choose, test only to score.
         classes: of the task, as in `disassemble`.
         vary: which of `conv_alpha`, `conv_beta`, `linear_alpha`, `linear_beta` are varied, one at a time.
@@ -76,17 +76,17 @@ def threshold_curves(
     >>> from modellego.sources.whole import whole_brick
     >>> net = zoo.build("lenet5", 10, channels=1, input_size=8)
     >>> whole = whole_brick(net, Preprocess(1, 8, 8), [str(k) for k in range(10)], "lenet5")
-    >>> found = threshold_curves(whole, "digits", "0-2", vary=["conv_beta"], values=[0, 0.5])
+    >>> found = thresholds(whole, "digits", "0-2", vary=["conv_beta"], values=[0, 0.5])
     >>> [(p.value, p.macs <= 1) for p in found.points]
     [(0, True), (0.5, True)]
     """
     _check(vary, values)
-    job = prepare(whole, data, classes)
+    job = prepare(model, data, classes)
     around, flow = around or Thresholds(), plan_flow(job.network, job.channels)
     batches = sample_batches(job, samples or Samples(), progress)
     with progress("contribution", "classes"):
         sums = tuple(class_sums(job.network, batches, channel_map=job.channels))
-    drawn = draw_calibration(whole, job.data.train, job.task, refit_images, seed).inputs if refit_images else None
+    drawn = draw_calibration(model, job.data.train, job.task, refit_images, seed).inputs if refit_images else None
     source, known, points = baseline(job), dict[bytes, tuple[float, float, float | None]](), []
     with progress("curves", "points") as update:
         for name in vary:
@@ -127,7 +127,7 @@ def plot_threshold_curves(found: ThresholdCurves, path: Path, title: str) -> Non
 def draw_panels(panels: Any, points: Sequence[ThresholdPoint], base_restricted: float | None, title: str = "") -> None:
     """Draw the curves into three axes: accuracy, MACs, parameters, all in per cent."""
     for panel, (key, label) in zip(
-        panels, (("accuracy", "accuracy, %"), ("macs", "MACs, %"), ("params", "parameters, %")), strict=True
+        panels, (("accuracy", "accuracy, %"), ("macs", "MACs, %"), ("parameters", "parameters, %")), strict=True
     ):
         for number, name in enumerate(THRESHOLDS):
             mine = [p for p in points if p.threshold == name and getattr(p, key) is not None]

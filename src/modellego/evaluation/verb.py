@@ -12,10 +12,10 @@ from modellego.brick import Assembled, Brick
 from modellego.brick.reject_rule import confidence
 from modellego.data import Data, ImageSet, load_data, match_labels
 from modellego.errors import DataError
-from modellego.evaluation.cost import Cost, cost
-from modellego.evaluation.latency import Latency, latency
-from modellego.evaluation.predict import image_batches, logits_of
+from modellego.evaluation.costs import Cost, cost
+from modellego.evaluation.prediction import image_batches, logits_of
 from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
+from modellego.evaluation.timing import Latency, latency
 from modellego.progress import Update
 
 

@@ -109,7 +109,7 @@ def _check_not_empty(network: Network, channels: ChannelMap, kept: KeepMask) -> 
     for name, ids in channels.ids.items():
         if ids.size and (ids >= 0).all() and not kept[np.unique(ids)].any():
             raise CutError(
-                f"all channels of {name} would be removed: keep at least one of its sets (modellego.cut.rescue does)"
+                f"all channels of {name} would be removed: keep at least one of its sets (modellego.cut.empty does)"
             )
 
 
