@@ -17,7 +17,8 @@ from modellego.contribution.aggregate import Accumulator, aggregate
 from modellego.contribution.allocate import allocate
 from modellego.contribution.samples import PER_CLASS
 from modellego.contribution.stream import reading_layers
-from modellego.decision_routes.samples import Images, class_images, network_batches
+from modellego.data.feed import Inputs
+from modellego.decision_routes.samples import Images, class_images
 from modellego.errors import LegoError
 from modellego.heatmaps.similarity import Similarity, class_similarity
 
@@ -69,7 +70,7 @@ def heatmap(
     shown = class_images(model, data, classes, mapping=mapping, per_class=per_class)
     by_class, by_sample, labels = [], [], []
     for number, images in enumerate(shown.values()):
-        whole, single = contributions(network, node, module, network_batches(model, images))
+        whole, single = contributions(network, node, module, Inputs(images, model.frame, model.prepare, 100))
         by_class.append(whole)
         by_sample.append(single)
         labels += [number] * len(single)
