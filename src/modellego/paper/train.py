@@ -76,6 +76,7 @@ def trained(
         batch_size=recipe.batch_size,
         augment=recipe.augment,
         held_out=0.0,
+        keep="last",
         seed=seed,
     )
     folder.mkdir(parents=True, exist_ok=True)
