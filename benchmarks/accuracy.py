@@ -20,7 +20,7 @@ from modellego.assembly import assemble
 from modellego.assembly.calibrate import ends_in_features
 from modellego.brick import Assembled, Brick
 from modellego.channels import analyse
-from modellego.cut import cut
+from modellego.cut import cut, plan_cut
 from modellego.data import Data, ImageSet, load_data, resolve_classes
 from modellego.disassembly.verb import disassemble
 from modellego.evaluation import cost, logits_of, restricted, score
@@ -137,7 +137,7 @@ class Accuracy(Bench):
         network = source.captured()
         channels = analyse(network)
         names = tuple(source.classes[k] for k in task)
-        small = cut(network, channels, channels.keep_all(), task)
+        small = cut(plan_cut(network, channels, channels.keep_all(), task))
         return Brick(small.graph, source.info.changed(classes=names))
 
     def pieces(self, pair: tuple[str, str], variant: str, seed: int) -> list[Brick]:

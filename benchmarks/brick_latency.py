@@ -14,9 +14,9 @@ import torch
 
 from modellego import zoo
 from modellego.capture import capture
+from modellego.capture.cost import network_macs
 from modellego.channels import analyse
-from modellego.cut import cut
-from modellego.evaluation import network_macs
+from modellego.cut import cut, plan_cut
 from modellego.locate import CostModel, Request, rank
 from record import RESULTS, Record
 
@@ -31,7 +31,7 @@ def half(name: str, size: int, macs: float, multiple: int) -> tuple[Any, Any]:
     curve = rank(
         "l1", Request(network, channels, images, None, range(1000)), (costs.macs(keep), costs.parameters(keep))
     )
-    return network, cut(network, channels, curve.at(macs=macs, round_to=multiple))
+    return network, cut(plan_cut(network, channels, curve.at(macs=macs, round_to=multiple)))
 
 
 @torch.no_grad()

@@ -99,7 +99,7 @@ def measure(job: str, row: Row) -> None:
     """Take one model apart and compare it with its masked source."""
     from modellego.brick import Brick, BrickInfo, load, save
     from modellego.channels import analyse
-    from modellego.cut import cut
+    from modellego.cut import cut, plan_cut
 
     ref, out = reference(), row.values
     torch.manual_seed(SEED)
@@ -111,7 +111,7 @@ def measure(job: str, row: Row) -> None:
     note(out, network, channels)
     keep = halves(network, channels, row)
     with peak(seen), row.timed("cut"):
-        small = cut(network, channels, keep, WANTED)
+        small = cut(plan_cut(network, channels, keep, WANTED))
     out["memory_mb"] = round(max(seen[0], seen[1] - numel_bytes(small.graph)) / 1e6)
     out["within_limits"] = out["analysis_s"] + out["cut_s"] < MOST_SECONDS and out["memory_mb"] < MOST_MB
     out["parameters_kept"] = round(numel(small.graph) / max(out["parameters"], 1), 4)

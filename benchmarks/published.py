@@ -15,7 +15,7 @@ from modellego.assembly import assemble
 from modellego.brick import Assembled, Brick
 from modellego.channels import analyse
 from modellego.contribution.relevance import Thresholds
-from modellego.cut import cut
+from modellego.cut import cut, plan_cut
 from modellego.data import Data, ImageSet, load_data, resolve_classes
 from modellego.disassembly.verb import disassemble
 from modellego.evaluation import cost, logits_of, restricted, score
@@ -72,7 +72,7 @@ class Bench:
         task = resolve_classes(classes, source.classes)
         network = source.captured()
         channels = analyse(network)
-        small = cut(network, channels, channels.keep_all(), task)
+        small = cut(plan_cut(network, channels, channels.keep_all(), task))
         (lineage,) = source.info.sources
         names = tuple(source.classes[k] for k in task)
         lineage = lineage.model_copy(update={"classes": names, "of": tuple(task)})

@@ -16,7 +16,7 @@ from modellego.assembly.samples import PER_CLASS, other_samples
 from modellego.brick import Assembled, Brick, confidence
 from modellego.brick.reject_rule import Statistic
 from modellego.channels import analyse
-from modellego.cut import cut
+from modellego.cut import cut, plan_cut
 from modellego.data import Data, ImageSet, merged, resolve_classes
 from modellego.disassembly.choose import draw_images
 from modellego.disassembly.verb import REFIT_IMAGES, disassemble
@@ -108,7 +108,7 @@ def uncut(whole: Brick, task: str) -> Brick:
     network = whole.captured()
     channels, logits = analyse(network), resolve_classes(task, whole.classes)
     info = whole.info.changed(classes=tuple(whole.classes[k] for k in logits), sources=())
-    return Brick(cut(network, channels, channels.keep_all(), logits).graph, info)
+    return Brick(cut(plan_cut(network, channels, channels.keep_all(), logits)).graph, info)
 
 
 if __name__ == "__main__":

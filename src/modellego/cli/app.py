@@ -16,6 +16,7 @@ from modellego.cli.demo import demo
 from modellego.cli.disassemble import disassemble
 from modellego.cli.distill import distill
 from modellego.cli.evaluate import evaluate
+from modellego.cli.export import export
 from modellego.cli.failures import TRACEBACK, sentence
 from modellego.cli.finetune import finetune
 from modellego.cli.inspect import inspect
@@ -47,6 +48,7 @@ for _command in (
     thresholds,
     finetune,
     distill,
+    export,
     paper,
 ):
     app.command()(_command)

@@ -14,7 +14,8 @@ from modellego.brick import Brick
 from modellego.contribution.relevance import Thresholds
 from modellego.data import Data
 from modellego.disassembly.choose import Choice, Samples, draw_calibration, network_input, rank_groups, sample_images
-from modellego.disassembly.verb import cut_out, prepare
+from modellego.disassembly.job import prepare
+from modellego.disassembly.verb import cut_out
 from modellego.evaluation import cost
 from modellego.locate import Curve
 from modellego.progress import Progress, silent
@@ -94,10 +95,7 @@ class Cutter:
             images = self.surest if method.criterion == "contribution" else (self.drawn.inputs, self.drawn.labels)
             with self.progress(f"rank by {method.name}", "passes"):
                 self._curves[method] = rank_groups(
-                    self.whole,
-                    self.job.network,
-                    self.job.channels,
-                    self.job.task,
+                    self.job,
                     method.criterion,
                     *images,
                     Thresholds(),

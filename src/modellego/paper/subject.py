@@ -21,7 +21,8 @@ from modellego.contribution.samples import select_samples
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.data import Data, ImageSet
 from modellego.disassembly.choose import Choice, by_sums, draw_calibration, network_input
-from modellego.disassembly.verb import Job, cut_out, prepare
+from modellego.disassembly.job import Job, prepare
+from modellego.disassembly.verb import cut_out
 from modellego.evaluation import cost, logits_of, restricted, score
 from modellego.paper.sources import some
 from modellego.progress import Progress, silent
