@@ -42,6 +42,7 @@ def helps(before: Outcome, after: Outcome) -> bool:
     or where more are right, by more than two standard errors: one measure alone is noise where images are few, and a
     loss may fall while answers get worse.
 
+    >>> import torch
     >>> wrong, right = torch.zeros(4, dtype=torch.bool), torch.ones(4, dtype=torch.bool)
     >>> helps((torch.full((4,), 2.0), wrong), (torch.full((4,), 1.0), right))
     True
