@@ -194,7 +194,9 @@ def test_cross_weights_stay_zero(padded: Brick, digits: Data) -> None:
 
 
 def test_cross_weights_may_grow(padded: Brick, digits: Data) -> None:
-    weight = finetune(padded, digits, settings=replace(QUICK, keep="last"), grow_cross=True).model.state_dict()["network.2.weight"]
+    weight = finetune(padded, digits, settings=replace(QUICK, keep="last"), grow_cross=True).model.state_dict()[
+        "network.2.weight"
+    ]
     assert weight[:2, 2:].abs().max() > 0
 
 

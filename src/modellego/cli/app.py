@@ -20,7 +20,6 @@ from modellego.cli.export import export
 from modellego.cli.failures import TRACEBACK, sentence
 from modellego.cli.finetune import finetune
 from modellego.cli.inspect import inspect
-from modellego.cli.paper import paper
 from modellego.cli.predict import predict
 from modellego.cli.report import report
 from modellego.cli.routes import heatmap, routes
@@ -49,7 +48,6 @@ for _command in (
     finetune,
     distill,
     export,
-    paper,
 ):
     app.command()(_command)
 

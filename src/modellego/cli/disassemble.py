@@ -97,7 +97,7 @@ def disassemble(
         thresholds=Thresholds(conv_alpha, conv_beta, linear_alpha, linear_beta, rule),  # type: ignore[arg-type]
         samples=most_confident,
         refit_images=refit_images if refit else 0,
-        refit_data=open_unlabelled(refit_data, opened) if refit_data and refit else None,
+        refit_data=open_unlabelled(refit_data) if refit_data and refit else None,
         **rule_asked,
         seed=seed,
         progress=progress,

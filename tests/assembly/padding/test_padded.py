@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.assembly.nets import NETS, random_brick, relative
 from torch import nn
 
 from modellego.assembly import assemble
@@ -17,6 +16,7 @@ from modellego.errors import AssemblyError
 from modellego.preprocess import Preprocess
 from modellego.sources.whole import whole_brick
 from modellego.zoo import build
+from tests.assembly.nets import NETS, random_brick, relative
 
 IMAGES = torch.rand(3, 3, 7, 9, generator=torch.Generator().manual_seed(0))
 EXACT = {torch.float64: 1e-10, torch.float32: 1e-5}
