@@ -8,6 +8,7 @@ from torch import Tensor
 
 from modellego.brick import Assembled, Brick
 from modellego.finetuning.candidates import candidates
+from modellego.preprocess import Framed
 from modellego.progress import Progress, silent
 from modellego.training import Settings, Trained, TrainingData, train_on_images, training_images
 from modellego.training.choose import choose_settings, chosen_before
@@ -86,5 +87,5 @@ def finetune(
     return done
 
 
-def _cross_entropy(images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+def _cross_entropy(images: Framed, logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels)

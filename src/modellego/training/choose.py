@@ -31,9 +31,8 @@ def choose_settings(
 ) -> Settings:
     """Return the candidate by which a short run ends with the lowest loss on held-out images.
 
-    A trial is at most two epochs on at most 4,096 of the images (float `[b, c, h, w]` in [0,1], labelled by the model's
-    classes), its learning rate falling to zero as in a whole run. `loss`, `zeros`: see `train_on_images`. One
-    candidate needs no trial.
+    A trial is at most two epochs on at most 4,096 of the images, which are labelled by the model's classes, its learning
+    rate falling to zero as in a whole run. `loss`, `zeros`: see `train_on_images`. One candidate needs no trial.
 
     Raises:
         LegoError: there is no candidate.
