@@ -31,7 +31,7 @@ def choose_settings(
 ) -> Settings:
     """Return the candidate by which a short run ends with the lowest loss on held-out images.
 
-    A trial is at most two epochs on at most 4,096 of the images, which are labelled by the model's classes, its learning
+    A trial is at most two epochs on at most 4,096 of the images, labelled by the model's classes, its learning
     rate falling to zero as in a whole run. `loss`, `zeros`: see `train_on_images`. One candidate needs no trial.
 
     Raises:
