@@ -17,8 +17,8 @@ def train_images(data: Source | Sequence[Source] | None, wanted_by: str) -> Imag
     if data is None:
         raise AssemblyError(f"{wanted_by} needs sample images of the bricks' classes: give data (--data)")
     if isinstance(data, ImageSet):
-        return data
-    return data.train if isinstance(data, Data) else load_data(data).train
+        return data.cached()
+    return (data.train if isinstance(data, Data) else load_data(data).train).cached()
 
 
 def own_samples(images: ImageSet, classes: Sequence[str], per_class: int | None, seed: int = 0) -> ImageSet:
