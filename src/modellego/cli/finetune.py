@@ -18,16 +18,31 @@ def finetune(
     output: o.OutOption,
     test_data: o.TestDataOption = None,
     map_labels: o.MapOption = None,
-    epochs: Annotated[int, typer.Option(help="How often to go through the images.")] = 10,
-    lr: Annotated[float, typer.Option(help="First learning rate; it falls to zero on half a cosine.")] = 0.01,
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 128,
+    epochs: Annotated[
+        int | None, typer.Option(help="How often to go through the images; by default by their number.")
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="First learning rate; it falls to zero on half a cosine. By default chosen by trial."),
+    ] = None,
+    norms: Annotated[
+        Literal["train", "frozen"] | None,
+        typer.Option(help="Batch norms go by each batch, or stay as they are. By default chosen by trial."),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step; by default by their number.")] = None,
     weight_decay: Annotated[float, typer.Option(help="Weight decay.")] = 5e-4,
     flip: Annotated[bool, typer.Option(help="Mirror training images by chance.")] = True,
     shift: Annotated[int, typer.Option(help="Move training images by up to this many pixels.")] = 4,
-    held_out: Annotated[float, typer.Option(help="Share of the training images kept apart for the curve.")] = 0.1,
+    held_out: Annotated[
+        float | None, typer.Option(help="Share of the training images kept apart to choose by; by their number.")
+    ] = None,
     keep: Annotated[
-        Literal["last", "best"], typer.Option(help="Whose weights to keep: the last epoch's or the best's.")
-    ] = "last",
+        Literal["last", "best"],
+        typer.Option(
+            help="Whose weights to keep: the best's on held-out images (the brick's as it was, where training "
+            "does not help), or the last epoch's."
+        ),
+    ] = "best",
     grow_cross: Annotated[bool, typer.Option("--grow-cross", help="Padded: let weights across bricks grow.")] = False,
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 on a GPU.")
@@ -44,31 +59,23 @@ def finetune(
     from modellego.cli.opening import SourceOptions, open_data, open_model
     from modellego.data import parse_mapping
     from modellego.finetuning import finetune as train
-    from modellego.training import Augment, Settings
+    from modellego.finetuning.candidates import candidates
+    from modellego.training import Augment, training_images
     from modellego.training.record import rescored
 
     check_target(output, force)
     file = checkpoint_path(output, checkpoint, resume, force)
-    augment = Augment(flip, shift)
-    settings = Settings(
-        epochs=epochs,
-        lr=lr,
-        batch_size=batch_size,
-        weight_decay=weight_decay,
-        augment=augment,
-        held_out=held_out,
-        keep=keep,
-        precision=precision,
-        device=device,
-        seed=seed,
-    )
+    said = {"epochs": epochs, "lr": lr, "norms": norms, "batch_size": batch_size, "held_out": held_out}
+    rest = {"weight_decay": weight_decay, "augment": Augment(flip, shift), "keep": keep, "precision": precision}
+    given = {k: v for k, v in said.items() if v is not None} | rest | {"device": device, "seed": seed}
+    candidates(0, **given)  # what makes no sense is refused before the data are read
     images = open_data(data, test_data)
     opened = open_model(model, SourceOptions(), images)
     mapping = parse_mapping(map_labels or [])
     done = train(
         opened,
         images,
-        settings=settings,
+        settings=candidates(len(training_images(opened, images, mapping)), **given),
         grow_cross=grow_cross,
         mapping=mapping,
         checkpoint=file,
@@ -83,6 +90,10 @@ def finetune(
         print_json({"path": str(output), "classes": list(done.model.classes), **found})
         return
     print_curve(done.curve, done.kept_epoch)
+    s = done.settings
+    out().print(f"first learning rate {s.lr:g}, batch norms {s.norms}, {s.batch_size} images a step, {s.epochs} epochs")
+    if not done.kept_epoch:
+        out().print("[yellow]Training did not surely help on the held-out images: the model stays as it was.")
     if after is None:
         out().print("[yellow]There is no test data, so nothing was scored: name some with --test-data.")
     else:

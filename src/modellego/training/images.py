@@ -31,7 +31,8 @@ EVALUATION_BATCH = 256
 class Trained:
     """A trained copy of a model and how it came about.
 
-    `curve` has a point an epoch, the first before any step; `kept_epoch` says whose weights `model` holds.
+    `curve` has a point an epoch, the first before any step; `kept_epoch` says whose weights `model` holds: 0 where
+    training did not help.
     """
 
     model: Brick | Assembled
@@ -50,6 +51,20 @@ class Trained:
             "held_out_images": self.held_out_images,
             "settings": asdict(self.settings),
         }
+
+
+def training_images(
+    model: Brick | Assembled, data: TrainingData, mapping: Mapping[str, str | int] | None = None
+) -> ImageSet:
+    """Return the labelled images to train on: the train part, of the model's classes, numbered as the model does.
+
+    `mapping`: data class name -> model class name or index, where names do not meet by themselves.
+
+    Raises:
+        DataError: no class of the data is a class of the model.
+    """
+    images = data if isinstance(data, ImageSet | Data) else load_data(data)
+    return (images.train if isinstance(images, Data) else images).for_model(model.classes, mapping)
 
 
 def train_on_images(
@@ -97,8 +112,7 @@ def train_on_images(
     >>> train_on_images(brick, "digits", squares, Settings(epochs=1), title="squares").train_images
     1299
     """
-    images = data if isinstance(data, ImageSet | Data) else load_data(data)
-    part = (images.train if isinstance(images, Data) else images).for_model(model.classes, mapping)
+    part = training_images(model, data, mapping)
     chosen, held = split_held_out(part.labels, settings.held_out, settings.seed)
     device = device_of(settings)
     trained = copy.deepcopy(model).to(device)
