@@ -7,14 +7,16 @@ import torch
 from torch import Tensor
 
 from modellego.assembly.calibrate import Calibrate, calibrated, calibrated_without_labels
-from modellego.assembly.class_names import JoinedClasses, default_names, join_classes
-from modellego.assembly.ends import with_joint, without_selection
+from modellego.assembly.class_names import JoinedClasses, brick_names, join_classes
+from modellego.assembly.ends import as_features, with_joint, without_selection
 from modellego.assembly.padding.padded import Member, check_padded, pad
 from modellego.assembly.padding.topology import match
 from modellego.assembly.samples import PER_CLASS, Source, other_samples, own_samples, train_images
+from modellego.assembly.same import check_distinct
 from modellego.assembly.scaling import LayerScaling, logit_factors, scale_layers
 from modellego.assembly.side_by_side import parallel
-from modellego.brick import Assembled, Brick, BrickInfo, Joint
+from modellego.brick import Assembled, Assembly, Brick, BrickInfo, Joint
+from modellego.brick.joint import Read
 from modellego.brick.reject_rule import Statistic
 from modellego.data import ImageSet
 from modellego.data.feed import Inputs
@@ -39,6 +41,7 @@ def assemble(
     data: Source | Sequence[Source] | None = None,
     merge_equal_classes: bool = False,
     names: Sequence[str] | None = None,
+    allow_same: bool = False,
     per_class: int | None = PER_CLASS,
     views: int = VIEWS,
     unlabelled: Tensor | Store | None = None,
@@ -61,7 +64,8 @@ def assemble(
         data: images of the bricks' classes for scaling and calibration; of `Data` the train part.
         merge_equal_classes: make a class that several bricks know one class (log-sum-exp of its logits); else equal
             names get the brick's name and a slash in front.
-        names: what the bricks are called, in prefixes and errors; by default a, b, c, ...
+        names: what the bricks are called, in prefixes, errors and `take`; by default as their directories, or sources.
+        allow_same: join a brick with itself, which is most often a slip, and else refused.
         per_class: how many images a class scaling and calibration take; None for all.
         views: how many altered views of each image calibration sees beside it.
         unlabelled: images for `prior` instead of `data`: float `[N, c, h, w]` in [0,1], or a store of any sizes.
@@ -72,23 +76,24 @@ def assemble(
         progress: follows the long parts.
 
     Raises:
-        AssemblyError: bricks that do not fit the layout or the scaling, naming the first such layers and their shapes.
+        AssemblyError: bricks that do not fit the layout or the scaling, naming the first such layers and their shapes;
+            the same brick twice.
         DataError: a class without images.
 
     Source: "Model LEGO" (arXiv 2203.13453v2), alignment padding and parameter scaling; `heads` for the calibrations.
 
     >>> from modellego.preprocess import Preprocess
     >>> from modellego.sources.whole import whole_brick
-    >>> def brick(*classes):
+    >>> def brick(name, *classes):
     ...     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, len(classes)))
-    ...     return whole_brick(net, Preprocess(1, 8, 8), classes)
-    >>> pets, wild = brick("cat", "dog"), brick("fox", "cat")
+    ...     return whole_brick(net, Preprocess(1, 8, 8), classes, name)
+    >>> pets, wild = brick("pets", "cat", "dog"), brick("wild", "fox", "cat")
     >>> assemble([pets, wild]).classes
-    ('a/cat', 'dog', 'fox', 'b/cat')
+    ('pets/cat', 'dog', 'fox', 'wild/cat')
     >>> assemble([pets, wild], layout="padded", merge_equal_classes=True).classes
     ('cat', 'dog', 'fox')
     """
-    names = tuple(names) if names is not None else default_names(len(bricks))
+    names = tuple(names) if names is not None else brick_names(bricks)
     method = calibrate or "none"
     _check_words(layout, scale, method)
     if unlabelled is not None and method != "prior":
@@ -96,6 +101,8 @@ def assemble(
     check_rule(reject, reject_by)
     known = None if reject is None else train_images(data, f"reject={reject:g}")
     classes = _check_bricks(bricks, names, layout, scale, merge_equal_classes)
+    if not allow_same:
+        check_distinct(bricks, names)
     bricks = _refuse_early(bricks, names, layout, scale)
     notes = [f"Assembled from {', '.join(names)}: layout {layout}, scaling {scale}, calibration {method}."]
     joint = Joint(merge=classes.groups)
@@ -113,9 +120,16 @@ def assemble(
         else:
             images = own_samples(train_images(data, f"calibrate={method!r}"), classes.classes, per_class, seed)
             found = calibrated(bricks, classes, images, method, views=views, seed=seed, progress=progress)
-        bricks, joint = found.bricks, found.joint
+        joint = found.joint
         notes.append(found.told)
-    made = _laid_out(bricks, names, layout, classes.classes, joint, " ".join(notes))
+    assembly = Assembly(
+        names=names,
+        layout=layout,
+        scale=None if scale == "none" else scale,
+        calibrate=None if method == "none" else method,
+        merged=merge_equal_classes,
+    )
+    made = _laid_out(bricks, classes.classes, joint, assembly, " ".join(notes))
     if reject is not None and known is not None:
         taken = 0 if scale == "none" and method == "none" else per_class
         held = other_samples(known, made.classes, HELD, taken, seed)
@@ -137,7 +151,10 @@ def _check_bricks(bricks: Sequence[Piece], names: Sequence[str], layout: str, sc
     classes = join_classes([b.classes for b in bricks], names, merge)
     for brick, name in zip(bricks, names, strict=True):
         if brick.info.outputs != "logits":
-            raise AssemblyError(f"{name} gives features, not logits: assemble bricks that classify")
+            raise AssemblyError(
+                f"{name} gives features, not logits: assemble bricks that classify (older versions saved the bricks of "
+                f"a model calibrated with a head without their own: use the bricks' own directories)"
+            )
         if brick.info.inputs == "graph":
             raise AssemblyError(f"{name} reads graphs: only bricks that read images are assembled")
         if not isinstance(brick, Brick) and (layout == "padded" or scale == "layers"):
@@ -164,8 +181,11 @@ def _tidied(brick: Brick) -> Brick:
     return brick if tidy is network else Brick(tidy.graph, brick.info)
 
 
-def _members(bricks: Sequence[Brick], names: Sequence[str]) -> list[Member]:
-    return [Member(n, b.captured(), b.info.preprocess) for n, b in zip(names, bricks, strict=True)]
+def _members(bricks: Sequence[Brick], names: Sequence[str], reads: Sequence[Read] | None = None) -> list[Member]:
+    return [
+        Member(n, as_features(b.captured()) if read == "features" else b.captured(), b.info.preprocess)
+        for n, b, read in zip(names, bricks, reads or ["output"] * len(bricks), strict=True)
+    ]
 
 
 def _logit_factors(
@@ -200,17 +220,18 @@ def _told(done: Sequence[LayerScaling]) -> str:
 
 
 def _laid_out(
-    bricks: Sequence[Piece], names: Sequence[str], layout: str, classes: Sequence[str], joint: Joint, notes: str
+    bricks: Sequence[Piece], classes: Sequence[str], joint: Joint, assembly: Assembly, notes: str
 ) -> Piece:
-    if layout == "parallel":
-        return parallel(bricks, classes, joint, notes=notes)
+    if assembly.layout == "parallel":
+        return parallel(bricks, classes, joint, assembly=assembly, notes=notes)
     leaves = cast(Sequence[Brick], bricks)
-    network, preprocess = pad(_members(leaves, names))
+    network, preprocess = pad(_members(leaves, assembly.names, joint.reads))
     info = BrickInfo(
         classes=tuple(classes),
         input_shape=network.input_shape,
         preprocess=preprocess,
         sources=tuple(source for b in leaves for source in b.info.sources),
+        assembly=assembly,
         notes=notes,
     )
     return Brick(with_joint(network, joint).graph, info)

@@ -32,6 +32,7 @@ def save(brick: Brick | Assembled, path: str | Path, force: bool = False) -> Pat
     weights = dump_weights(tensors)
     files = {DOCUMENT: text.encode(), WEIGHTS: weights, CARD: model_card(brick, len(weights)).encode()}
     write_folder(target, files, replace=force)
+    brick.name = _name(target)
     return target
 
 
@@ -56,9 +57,15 @@ def load(path: str | Path) -> Brick | Assembled:
         document = parse_document(read_plain_file(folder / DOCUMENT, MAX_BYTES))
         wanted = expected_of(document)
         stored = {name: expected for name, expected in wanted.items() if name not in document.ties}
-        return build_brick(document, read_weights(folder / WEIGHTS, stored))
+        brick = build_brick(document, read_weights(folder / WEIGHTS, stored))
+        brick.name = _name(Path(os.path.abspath(folder)))
+        return brick
     except FormatError as error:
         raise FormatError(f"{folder}: {error}") from error
+
+
+def _name(folder: Path) -> str:
+    return folder.name.removesuffix(".brick").strip()
 
 
 def is_brick(path: str | Path) -> bool:
