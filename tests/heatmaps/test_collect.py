@@ -9,7 +9,7 @@ from modellego.brick import Brick
 from modellego.contribution.aggregate import aggregate
 from modellego.contribution.allocate import allocate
 from modellego.errors import LegoError
-from modellego.heatmaps import heat_map
+from modellego.heatmaps import heatmap
 from modellego.heatmaps.collect import contributions, find_layer
 from modellego.preprocess import Preprocess
 from modellego.sources.whole import whole_brick
@@ -36,7 +36,7 @@ def test_each_sample_and_all_together(brick: Brick) -> None:
 
 @pytest.mark.parametrize(("layer", "name", "channels"), [(-1, "fc3", 84), (0, "conv1", 1), ("fc1", "fc1", 400)])
 def test_layers_are_found_by_name_and_place(brick: Brick, layer: str | int, name: str, channels: int) -> None:
-    found = heat_map(brick, "digits", layer, "0,8", per_class=3)
+    found = heatmap(brick, "digits", layer, "0,8", per_class=3)
     assert found.layer == name
     assert found.by_class.shape == (2, channels)
     assert found.labels.tolist() == [0, 0, 0, 1, 1, 1]

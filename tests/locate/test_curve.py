@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from modellego.capture import capture
 from modellego.channels import analyse
-from modellego.cut import cut
+from modellego.cut import cut, plan_cut
 from modellego.errors import CutError
 from modellego.evaluation import cost
 from modellego.locate import Budget, CostModel, Curve, rank_by_scores
@@ -27,36 +27,36 @@ CURVE = curve()
 
 
 @settings(max_examples=20, deadline=None)
-@given(macs=st.floats(0.05, 1.0), multiple=st.sampled_from([1, 2, 4]))
-def test_budget_is_kept_by_the_cut_network(macs: float, multiple: int) -> None:
+@given(macs=st.floats(0.05, 1.0), round_to=st.sampled_from([1, 2, 4]))
+def test_budget_is_kept_by_the_cut_network(macs: float, round_to: int) -> None:
     try:
-        keep = CURVE.at(macs=macs, multiple=multiple)
+        keep = CURVE.at(macs=macs, round_to=round_to)
     except CutError:
-        assert CURVE.macs[-1] > macs * WHOLE[0] or multiple > 1
+        assert CURVE.macs[-1] > macs * WHOLE[0] or round_to > 1
         return
-    assert cost(cut(NETWORK, CHANNELS, keep, [0, 1])).macs <= macs * WHOLE[0]
+    assert cost(cut(plan_cut(NETWORK, CHANNELS, keep, [0, 1]))).macs <= macs * WHOLE[0]
 
 
 def test_costs_fall_along_the_curve() -> None:
     assert (np.diff(CURVE.macs) < 0).all()
-    assert (np.diff(CURVE.params) < 0).all()
+    assert (np.diff(CURVE.parameters) < 0).all()
     assert len(CURVE) == len(CURVE.macs) == len(CURVE.loss)
 
 
 def test_the_end_of_the_curve_can_still_be_cut() -> None:
-    small = cut(NETWORK, CHANNELS, CURVE.keep(len(CURVE) - 1), [0, 1])
+    small = cut(plan_cut(NETWORK, CHANNELS, CURVE.keep(len(CURVE) - 1), [0, 1]))
     assert cost(small).macs == CURVE.macs[-1]
 
 
 def test_both_limits_hold() -> None:
-    keep = CURVE.at(macs=0.7, params=0.3)
-    small = cost(cut(NETWORK, CHANNELS, keep, [0, 1]))
+    keep = CURVE.at(macs=0.7, parameters=0.3)
+    small = cost(cut(plan_cut(NETWORK, CHANNELS, keep, [0, 1])))
     assert small.macs <= 0.7 * WHOLE[0]
     assert small.parameters <= 0.3 * WHOLE[1]
 
 
 def test_channel_counts_are_multiples() -> None:
-    small = cut(NETWORK, CHANNELS, CURVE.at(macs=0.6, multiple=4), [0, 1])
+    small = cut(plan_cut(NETWORK, CHANNELS, CURVE.at(macs=0.6, round_to=4), [0, 1]))
     counts = {m.out_channels for m in small.graph.modules() if hasattr(m, "out_channels")}
     assert all(c % 4 == 0 for c in counts)
 
@@ -105,7 +105,7 @@ def test_drop_and_macs_that_exclude_each_other_are_refused() -> None:
         Budget(max_drop=0.0, macs=0.5).apply(CURVE, drop=lambda k: 0.0 if k.all() else 1.0)
 
 
-@pytest.mark.parametrize("wrong", [{"macs": 0.0}, {"params": 2.0}, {"max_drop": 1.0}, {"multiple": 0}])
+@pytest.mark.parametrize("wrong", [{"macs": 0.0}, {"parameters": 2.0}, {"max_drop": 1.0}, {"round_to": 0}])
 def test_budgets_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(CutError):
         Budget(**wrong)  # type: ignore[arg-type]

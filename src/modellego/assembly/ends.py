@@ -8,6 +8,7 @@ from torch import fx, nn
 
 from modellego.brick import Brick, Joint
 from modellego.capture.network import Network, annotate
+from modellego.capture.walk import attribute
 from modellego.errors import AssemblyError
 
 _aten = torch.ops.aten
@@ -66,7 +67,7 @@ def without_selection(network: Network) -> Network:
     found = _linear(graph, chosen.args[0])  # type: ignore[union-attr]
     assert found is not None
     node, layer = found
-    rows = _attribute(graph, str(chosen.args[2].target))  # type: ignore[union-attr]
+    rows = attribute(graph, str(chosen.args[2].target))  # type: ignore[union-attr]
     _set_linear(layer, layer.weight.detach()[rows], None if layer.bias is None else layer.bias.detach()[rows])
     output.args = (node,)
     return _finished(result)
@@ -168,14 +169,6 @@ def _set_linear(layer: nn.Linear, weight: torch.Tensor, bias: torch.Tensor | Non
     layer.weight = nn.Parameter(weight.clone(), wanted)
     layer.bias = None if bias is None else nn.Parameter(bias.clone(), wanted)  # type: ignore[assignment]
     layer.out_features = len(weight)
-
-
-def _attribute(graph: fx.GraphModule, path: str) -> torch.Tensor:
-    value: object = graph
-    for part in path.split("."):
-        value = getattr(value, part)
-    assert isinstance(value, torch.Tensor)
-    return value
 
 
 def _finished(network: Network) -> Network:

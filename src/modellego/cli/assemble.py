@@ -67,7 +67,7 @@ def assemble(
     if calibrate != "none":
         given["calibrate"] = calibrate
     if unlabelled:
-        given["unlabelled"] = open_unlabelled(unlabelled, *pieces)
+        given["unlabelled"] = open_unlabelled(unlabelled)
     made = put_together(
         pieces,
         layout=layout,  # type: ignore[arg-type]

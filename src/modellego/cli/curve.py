@@ -35,20 +35,21 @@ def curve(
 ) -> None:
     """Cut, repair and score a brick at several budgets, and show accuracy against MACs."""
     from modellego.cli.opening import SourceOptions, open_brick, open_data
-    from modellego.curves import accuracy_curve, as_rows, plot_curve
+    from modellego.curves import as_rows, plot_curve
+    from modellego.curves import curve as measure
 
     check_picture(plot, force)
     shares = numbers("--points", points, 0, 1)
     images = open_data(data, test_data)
     said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
     opened = open_brick(model, said, images)
-    found = accuracy_curve(
+    found = measure(
         opened,
         images,
         classes,
         points=shares,
         criterion=criterion,
-        multiple=round_to,
+        round_to=round_to,
         refit_images=refit_images if refit else 0,
         seed=seed,
         progress=progress,
@@ -58,7 +59,7 @@ def curve(
     if json:
         print_json({"path": model, "classes": classes, "criterion": criterion, "points": as_rows(found)})
         return
-    rows = [[percent(p.macs), percent(p.params), percent(p.accuracy), percent(p.base_restricted)] for p in found]
+    rows = [[percent(p.macs), percent(p.parameters), percent(p.accuracy), percent(p.base_restricted)] for p in found]
     print_table(f"classes {classes}, {criterion}", ["MACs", "parameters", "accuracy", "base restricted"], rows)
     if plot is not None:
         out().print(f"wrote {plot}")

@@ -18,7 +18,7 @@ def disassemble(
     test_data: o.TestDataOption = None,
     map_labels: o.MapOption = None,
     macs: Annotated[float | None, typer.Option(help="Budget: share of the source's MACs, such as 0.5.")] = None,
-    params: Annotated[float | None, typer.Option(help="Budget: share of the source's parameters.")] = None,
+    parameters: Annotated[float | None, typer.Option(help="Budget: share of the source's parameters.")] = None,
     latency: Annotated[float | None, typer.Option(help="Budget: share of the source's latency, measured.")] = None,
     max_drop: Annotated[
         float | None, typer.Option(help="Budget: the smallest brick that loses at most this accuracy (0.01: a point).")
@@ -32,7 +32,7 @@ def disassemble(
     linear_alpha: Annotated[float, typer.Option(min=0, max=1, help="Kernel threshold, linear layers.")] = 0.4,
     linear_beta: Annotated[float, typer.Option(min=0, max=1, help="Channel threshold, linear layers.")] = 0.3,
     rule: Annotated[str, typer.Option(help="How r_p is formed: poster or back_to_front.")] = "poster",
-    samples: Annotated[int, typer.Option(min=1, help="Sample images a class, the surest.")] = 50,
+    samples: Annotated[int, typer.Option(min=1, help="Sample images per class, the most confident.")] = 50,
     share: Annotated[float | None, typer.Option(help="Sample images as a share of a class's, at least 5.")] = None,
     refit: Annotated[bool, typer.Option(help="Repair the cut in closed form.")] = True,
     refit_images: Annotated[int, typer.Option(min=1, help="Images a class for the refit.")] = 200,
@@ -61,16 +61,16 @@ def disassemble(
     from modellego.disassembly.choose import Samples
     from modellego.disassembly.verb import disassemble as take_apart
     from modellego.errors import LegoError
-    from modellego.evaluation.inspection import inspection
+    from modellego.evaluation.inspection import inspect
     from modellego.locate import Budget, names
 
     check_target(output, force)
     rule_asked = o.reject_rule(reject, reject_keep, reject_by)
-    budget, surest = Budget(macs, params, latency, max_drop, round_to), Samples(samples, share)
+    budget, most_confident = Budget(macs, parameters, latency, max_drop, round_to), Samples(samples, share)
     if criterion not in (*names(), "obs"):
         raise LegoError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
     if not budget.given and (round_to > 1 or criterion != "contribution"):
-        raise LegoError("--round and --criterion go with a budget: add --macs, --params, --latency or --max-drop")
+        raise LegoError("--round and --criterion go with a budget: add --macs, --parameters, --latency or --max-drop")
     o.allocation_rule(rule)
     images = open_data(data, test_data)
     said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
@@ -83,7 +83,7 @@ def disassemble(
     )
     images.train.need(resolve_classes(classes, opened.classes))
     if not json:
-        found = inspection(opened)["networks"][0]
+        found = inspect(opened)["networks"][0]
         note(
             f"captured {found['name']}: {len(opened.classes):,} classes, {amount(found['macs'])} MACs, "
             f"{found['channels']:,} channels in {found['sets']:,} sets"
@@ -95,9 +95,9 @@ def disassemble(
         budget=budget,
         criterion=criterion,
         thresholds=Thresholds(conv_alpha, conv_beta, linear_alpha, linear_beta, rule),  # type: ignore[arg-type]
-        samples=surest,
+        samples=most_confident,
         refit_images=refit_images if refit else 0,
-        refit_data=open_unlabelled(refit_data, opened) if refit_data and refit else None,
+        refit_data=open_unlabelled(refit_data) if refit_data and refit else None,
         **rule_asked,
         seed=seed,
         progress=progress,

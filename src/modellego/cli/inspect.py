@@ -21,10 +21,10 @@ def inspect(
 ) -> None:
     """Show a model's layers, its groups of coupled channels, and which of them may be cut."""
     from modellego.cli.opening import SourceOptions, open_model
-    from modellego.evaluation.inspection import inspection
+    from modellego.evaluation.inspection import inspect as look_into
 
     said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
-    found = inspection(open_model(model, said))
+    found = look_into(open_model(model, said))
     if json:
         print_json({"path": model, **found})
         return

@@ -15,7 +15,7 @@ def routes(
     data: o.DataOption,
     output: o.OutOption,
     classes: Annotated[str | None, typer.Option(help="Classes to follow; all by default.")] = None,
-    per_class: Annotated[int, typer.Option(min=1, help="Sample images a class, the surest.")] = 50,
+    per_class: Annotated[int, typer.Option(min=1, help="Sample images per class, the most confident.")] = 50,
     edges: Annotated[int, typer.Option(min=0, help="Edges shown for each class and layer.")] = 24,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Where the page's slider stands at first.")] = 0.2,
     dark: Annotated[bool, typer.Option("--dark", help="Draw pictures on a dark ground.")] = False,
@@ -69,7 +69,7 @@ def heatmap(
     layer: Annotated[str, typer.Option(help="Path of a layer, or its place among those that mix channels.")] = "-1",
     classes: Annotated[str | None, typer.Option(help="Classes to show; all by default.")] = None,
     by_sample: Annotated[bool, typer.Option("--samples", help="A row a sample instead of a row a class.")] = False,
-    per_class: Annotated[int, typer.Option(min=1, help="Sample images a class, the surest.")] = 50,
+    per_class: Annotated[int, typer.Option(min=1, help="Sample images per class, the most confident.")] = 50,
     map_labels: o.MapOption = None,
     weights: o.WeightsOption = None,
     input_size: o.InputSizeOption = None,
@@ -85,7 +85,8 @@ def heatmap(
     from modellego.cli.files import check_picture, write_file
     from modellego.cli.opening import SourceOptions, open_brick, open_data
     from modellego.data import parse_mapping
-    from modellego.heatmaps import draw_classes, draw_samples, heat_map
+    from modellego.heatmaps import draw_classes, draw_samples
+    from modellego.heatmaps import heatmap as map_layer
 
     check_picture(output, force)
     images = open_data(data, None)
@@ -93,7 +94,7 @@ def heatmap(
     opened = open_brick(model, said, images)
     place = int(layer) if layer.lstrip("-").isdigit() else layer
     with progress("heat map", "passes"):
-        found = heat_map(opened, images, place, classes, mapping=parse_mapping(map_labels or []), per_class=per_class)
+        found = map_layer(opened, images, place, classes, mapping=parse_mapping(map_labels or []), per_class=per_class)
     if by_sample:
         write_file(
             output,

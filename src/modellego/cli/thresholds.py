@@ -21,7 +21,7 @@ def thresholds(
     vary: Annotated[str, typer.Option(help="Which thresholds grow, one at a time; the others stay.")] = NAMES,
     values: Annotated[str, typer.Option(help="What each of them takes.")] = "0,0.1,0.2,0.3,0.4,0.5,0.6,0.8",
     rule: Annotated[str, typer.Option(help="How r_p is formed: poster or back_to_front.")] = "poster",
-    samples: Annotated[int, typer.Option(min=1, help="Sample images a class, the surest.")] = 50,
+    samples: Annotated[int, typer.Option(min=1, help="Sample images per class, the most confident.")] = 50,
     refit: Annotated[bool, typer.Option(help="Repair each cut in closed form.")] = False,
     refit_images: Annotated[int, typer.Option(min=1, help="Images a class for the refit.")] = 200,
     plot: Annotated[Path | None, typer.Option(help="Draw the curves to this PNG or SVG file.")] = None,
@@ -40,7 +40,8 @@ def thresholds(
     """Cut a task at growing thresholds alpha and beta, and show accuracy, MACs and parameters."""
     from modellego.cli.opening import SourceOptions, open_brick, open_data
     from modellego.contribution.relevance import Thresholds
-    from modellego.curves import plot_threshold_curves, threshold_curves
+    from modellego.curves import plot_threshold_curves
+    from modellego.curves import thresholds as measure
     from modellego.disassembly.choose import Samples
     from modellego.errors import LegoError
 
@@ -54,7 +55,7 @@ def thresholds(
     images = open_data(data, test_data)
     said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
     opened = open_brick(model, said, images)
-    found = threshold_curves(
+    found = measure(
         opened,
         images,
         classes,
@@ -73,7 +74,7 @@ def thresholds(
         print_json({"path": model, "classes": classes, "rule": rule, "refit": refit, **asdict(found)})
         return
     rows = [
-        [p.threshold.replace("_", " "), f"{p.value:g}", percent(p.accuracy), percent(p.macs), percent(p.params)]
+        [p.threshold.replace("_", " "), f"{p.value:g}", percent(p.accuracy), percent(p.macs), percent(p.parameters)]
         for p in found.points
     ]
     title += f"; base {percent(found.base)}, restricted {percent(found.base_restricted)}"

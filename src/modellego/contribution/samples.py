@@ -1,4 +1,4 @@
-"""Samples: for each class the images the source model is surest of, by the true class's softmax."""
+"""Samples: for each class the images the source model is most confident of, by the true class's softmax."""
 
 from collections.abc import Iterable, Sequence
 
@@ -42,7 +42,7 @@ def select_samples(
     """Choose, for each of `classes`, the images with the largest probability of their true class.
 
     `per_class` images, or the `share` of the class's images (at least 5); all of them where a class has
-    fewer. Returns the numbers of the images, the surest first, equal ones in their order. Raises `DataError`
+    fewer. Returns the numbers of the images, the most confident first, equal ones in their order. Raises `DataError`
     for a class without images and for a number or share out of range. Source: PAPER section 1,
     hyperparameters, and section 4, samples.
 

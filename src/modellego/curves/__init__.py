@@ -1,15 +1,15 @@
 """Curves: accuracy against MACs at several budgets, and accuracy, MACs and parameters over alpha and beta."""
 
-from modellego.curves.budgets import POINTS, CurvePoint, accuracy_curve, as_rows, plot_curve
-from modellego.curves.thresholds import (
+from modellego.curves.alpha_beta import (
     THRESHOLDS,
     VALUES,
     ThresholdCurves,
     ThresholdPoint,
     draw_panels,
     plot_threshold_curves,
-    threshold_curves,
+    thresholds,
 )
+from modellego.curves.budgets import POINTS, CurvePoint, as_rows, curve, plot_curve
 
 __all__ = [
     "POINTS",
@@ -18,10 +18,10 @@ __all__ = [
     "CurvePoint",
     "ThresholdCurves",
     "ThresholdPoint",
-    "accuracy_curve",
     "as_rows",
+    "curve",
     "draw_panels",
     "plot_curve",
     "plot_threshold_curves",
-    "threshold_curves",
+    "thresholds",
 ]

@@ -13,7 +13,8 @@ from modellego.curves.baseline import baseline
 from modellego.curves.figure import new_figure
 from modellego.data import Data, ImageSet
 from modellego.disassembly.choose import Choice, Samples, draw_calibration
-from modellego.disassembly.verb import REFIT_IMAGES, cut_out, make_curve, prepare
+from modellego.disassembly.job import prepare
+from modellego.disassembly.verb import REFIT_IMAGES, cut_out, make_curve
 from modellego.progress import Progress, silent
 
 POINTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
@@ -25,19 +26,19 @@ class CurvePoint:
 
     wanted: float
     macs: float
-    params: float
+    parameters: float
     accuracy: float | None
     base_restricted: float | None
 
 
-def accuracy_curve(
-    whole: Brick,
+def curve(
+    model: Brick,
     data: ImageSet | Data | str | Sequence[str],
     classes: str | Sequence[str | int],
     *,
     points: Sequence[float] = POINTS,
     criterion: str = "contribution",
-    multiple: int = 1,
+    round_to: int = 1,
     refit_images: int = REFIT_IMAGES,
     thresholds: Thresholds | None = None,
     samples: Samples | None = None,
@@ -48,14 +49,14 @@ def accuracy_curve(
 
     Raises what `disassemble` raises; `CutError` where a share is too small to be reached.
     """
-    job = prepare(whole, data, classes)
-    drawn = draw_calibration(whole, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
-    curve = make_curve(job, drawn, criterion, thresholds or Thresholds(), samples or Samples(), seed, progress)
+    job = prepare(model, data, classes)
+    drawn = draw_calibration(model, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
+    ranking = make_curve(job, drawn, criterion, thresholds or Thresholds(), samples or Samples(), seed, progress)
     source, inputs = baseline(job), drawn.inputs if refit_images else None
     found = []
     with progress("curve", "points") as update:
         for done, share in enumerate(points, 1):
-            choice = Choice(curve.at(macs=share, multiple=multiple))
+            choice = Choice(ranking.at(macs=share, round_to=round_to))
             brick = cut_out(job, choice, criterion, {"macs": share}, inputs)
             found.append(CurvePoint(share, *source.measure(brick), source.base_restricted))
             update(done, len(points))

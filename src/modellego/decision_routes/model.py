@@ -10,8 +10,9 @@ from modellego.brick import Assembled, Brick
 from modellego.capture.network import Network, annotate
 from modellego.contribution.samples import PER_CLASS
 from modellego.data import ImageSet, match_labels
+from modellego.data.feed import Inputs
 from modellego.decision_routes.collect import collect_routes
-from modellego.decision_routes.samples import Images, class_images, network_batches
+from modellego.decision_routes.samples import Images, class_images
 from modellego.decision_routes.values import RouteGraph
 from modellego.errors import LegoError
 
@@ -35,7 +36,7 @@ def routes(
         data: labelled images, or what names them; the training images are used.
         classes: names or numbers of the model's classes as in `resolve_classes`; all by default.
         mapping: data class name -> model class name or index, where names do not meet by themselves.
-        per_class: how many images show a class, the surest ones.
+        per_class: how many images show a class, those the model is most confident of.
         edges: how many edges are kept for each class and layer.
         threshold: where the page's slider stands at first.
         title: heading of the page; bricks of an assembled model are numbered behind it.
@@ -57,7 +58,7 @@ def routes(
     graphs = []
     for number, (brick, network, names) in enumerate(parts, 1):
         samples = {
-            name: (logit, network_batches(brick, images))
+            name: (logit, Inputs(images, brick.frame, brick.prepare, 100))
             for name, images in shown.items()
             if (logit := _logit(name, names)) is not None
         }
@@ -71,7 +72,10 @@ def routes(
 
 def follow(brick: Brick, shown: Mapping[str, ImageSet], **options: object) -> RouteGraph:
     """Follow classes through one brick, each shown by its own images; `options` as in `collect_routes`."""
-    samples = {name: (brick.classes.index(name), network_batches(brick, images)) for name, images in shown.items()}
+    samples = {
+        name: (brick.classes.index(name), Inputs(images, brick.frame, brick.prepare, 100))
+        for name, images in shown.items()
+    }
     return collect_routes(brick.captured(), samples, **options)  # type: ignore[arg-type]
 
 

@@ -1,7 +1,11 @@
 """Evaluate: accuracy beside base and base restricted, cost, latency, behaviour off the task."""
 
-from modellego.evaluation.cost import Cost, cost, network_macs, node_macs
-from modellego.evaluation.evaluate import (
+from modellego.capture.cost import Cost
+from modellego.evaluation.costs import cost
+from modellego.evaluation.prediction import Prediction, logits_of, logits_of_each, predict
+from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
+from modellego.evaluation.timing import Latency, latency
+from modellego.evaluation.verb import (
     Evaluation,
     OffTask,
     Rejection,
@@ -12,9 +16,6 @@ from modellego.evaluation.evaluate import (
     saved_score,
     scoring_images,
 )
-from modellego.evaluation.latency import Latency, latency
-from modellego.evaluation.predict import Prediction, image_batches, logits_of, predict
-from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
 from modellego.evaluation.widths import layer_widths
 
 __all__ = [
@@ -28,13 +29,11 @@ __all__ = [
     "auroc",
     "cost",
     "evaluate",
-    "image_batches",
     "largest_probability",
     "latency",
     "layer_widths",
     "logits_of",
-    "network_macs",
-    "node_macs",
+    "logits_of_each",
     "off_task",
     "off_task_images",
     "predict",

@@ -3,18 +3,18 @@
 from typing import Any
 
 from modellego.brick import Assembled, Brick
+from modellego.capture.cost import network_cost, node_macs
 from modellego.capture.network import Network
 from modellego.channels import ChannelMap, analyse
-from modellego.evaluation.cost import cost, node_macs
 
 
-def inspection(model: Brick | Assembled) -> dict[str, Any]:
+def inspect(model: Brick | Assembled) -> dict[str, Any]:
     """Return, as plain values, a brick's classes and, for each of its networks, layers, channel groups and cost.
 
     >>> from torch import nn
     >>> from modellego.preprocess import Preprocess
     >>> from modellego.sources.whole import whole_brick
-    >>> found = inspection(whole_brick(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), Preprocess(1, 8, 8)))
+    >>> found = inspect(whole_brick(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), Preprocess(1, 8, 8)))
     >>> found["networks"][0]["layers"][0]["layer"]
     '1'
     """
@@ -30,7 +30,7 @@ def inspection(model: Brick | Assembled) -> dict[str, Any]:
 def _network(brick: Brick) -> dict[str, Any]:
     network = brick.captured()
     channels = analyse(network)
-    spent = cost(network)
+    spent = network_cost(network)
     name = brick.info.sources[0].name if brick.info.sources else "network"
     return {
         "name": name,

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, roc_auc_score
 from torch import Tensor
 
 
@@ -32,7 +31,8 @@ def score(logits: Tensor, labels: NDArray[np.int64]) -> Scores:
     """
     predicted = logits.argmax(1).cpu().numpy()
     classes = logits.shape[1]
-    confusion = confusion_matrix(labels, predicted, labels=np.arange(classes)).astype(np.int64)
+    pairs = np.bincount(labels * classes + predicted, minlength=classes**2)
+    confusion = pairs.reshape(classes, classes).astype(np.int64)
     counts = np.bincount(labels, minlength=classes)
     with np.errstate(invalid="ignore"):
         per_class = np.diag(confusion) / counts
@@ -62,12 +62,14 @@ def largest_probability(logits: Tensor) -> NDArray[np.float64]:
 def auroc(on_task: NDArray[np.float64], off_task: NDArray[np.float64]) -> float | None:
     """Return how well a confidence tells on-task from off-task images: the area under the ROC curve, in 0..1.
 
-    None where either side has no images; 0.5 is chance.
+    The share of pairs, one image of each side, in which the on-task image is the surer; ties count half. None where
+    either side has no images; 0.5 is chance. Source: Hanley and McNeil 1982, the Mann-Whitney form of the area.
 
     >>> auroc(np.array([0.9, 0.8]), np.array([0.1, 0.85]))
     0.75
     """
     if not len(on_task) or not len(off_task):
         return None
-    truth = np.concatenate([np.ones(len(on_task)), np.zeros(len(off_task))])
-    return float(roc_auc_score(truth, np.concatenate([on_task, off_task])))
+    ordered = np.sort(off_task)
+    below, up_to = (np.searchsorted(ordered, on_task, side).sum() for side in ("left", "right"))
+    return float((below + up_to) / (2 * len(on_task) * len(off_task)))

@@ -1,7 +1,7 @@
 """Heat maps of relative contributions, classes x channels or samples x channels, and how alike they are."""
 
-from modellego.heatmaps.collect import HeatMap, heat_map
+from modellego.heatmaps.collect import HeatMap, heatmap
 from modellego.heatmaps.draw import channel_order, draw_classes, draw_samples
 from modellego.heatmaps.similarity import Similarity, class_similarity
 
-__all__ = ["HeatMap", "Similarity", "channel_order", "class_similarity", "draw_classes", "draw_samples", "heat_map"]
+__all__ = ["HeatMap", "Similarity", "channel_order", "class_similarity", "draw_classes", "draw_samples", "heatmap"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,13 +9,16 @@ from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from modellego.brick import Brick
+from modellego.capture.layers import WeightedLayer
+from modellego.capture.modes import evaluating
 from modellego.capture.network import Network
+from modellego.capture.walk import GraphWalk
 from modellego.contribution.aggregate import Accumulator, aggregate
-from modellego.contribution.aggregate import Reader as ReadingLayer
 from modellego.contribution.allocate import allocate
 from modellego.contribution.samples import PER_CLASS
 from modellego.contribution.stream import reading_layers
-from modellego.decision_routes.samples import Images, class_images, network_batches
+from modellego.data.feed import Inputs
+from modellego.decision_routes.samples import Images, class_images
 from modellego.errors import LegoError
 from modellego.heatmaps.similarity import Similarity, class_similarity
 
@@ -39,8 +41,8 @@ class HeatMap:
     similarity: Similarity
 
 
-def heat_map(
-    brick: Brick,
+def heatmap(
+    model: Brick,
     data: Images,
     layer: str | int = -1,
     classes: str | Sequence[str | int] | None = None,
@@ -59,16 +61,16 @@ def heat_map(
     >>> from modellego.sources.whole import whole_brick
     >>> lenet = zoo.build("lenet5", 10, channels=1, input_size=28)
     >>> brick = whole_brick(lenet, Preprocess(1, 28, 28), [str(digit) for digit in range(10)])
-    >>> found = heat_map(brick, "digits", "conv2", "3,7", per_class=4)
+    >>> found = heatmap(brick, "digits", "conv2", "3,7", per_class=4)
     >>> found.by_class.shape, found.by_sample.shape
     ((2, 6), (8, 6))
     """
-    network = brick.captured()
+    network = model.captured()
     node, module = find_layer(network, layer)
-    shown = class_images(brick, data, classes, mapping=mapping, per_class=per_class)
+    shown = class_images(model, data, classes, mapping=mapping, per_class=per_class)
     by_class, by_sample, labels = [], [], []
     for number, images in enumerate(shown.values()):
-        whole, single = contributions(network, node, module, network_batches(brick, images))
+        whole, single = contributions(network, node, module, Inputs(images, model.frame, model.prepare, 100))
         by_class.append(whole)
         by_sample.append(single)
         labels += [number] * len(single)
@@ -77,7 +79,7 @@ def heat_map(
     return HeatMap(str(node.target), tuple(shown), np.stack(by_class), samples, numbers, similarity)
 
 
-def find_layer(network: Network, layer: str | int) -> tuple[fx.Node, ReadingLayer]:
+def find_layer(network: Network, layer: str | int) -> tuple[fx.Node, WeightedLayer]:
     """Return the call of a layer that mixes channels, by its module path or its place among them."""
     found = reading_layers(network)
     nodes = [node for node in network.graph.graph.nodes if node.name in found]
@@ -95,44 +97,16 @@ def find_layer(network: Network, layer: str | int) -> tuple[fx.Node, ReadingLaye
 
 
 def contributions(
-    network: Network, node: fx.Node, layer: ReadingLayer, batches: Iterable[Tensor]
+    network: Network, node: fx.Node, layer: WeightedLayer, batches: Iterable[Tensor]
 ) -> tuple[Floats, Floats]:
     """Return `r_p` of what one layer reads: over all samples `[channels]`, and of each `[samples, channels]`."""
     together = Accumulator(layer)
     single = []
-    mode = network.graph.training
-    network.graph.eval()
-    try:
-        with torch.no_grad():
-            for batch in batches:
-                read = _Reach(network.graph, node.all_input_nodes[0]).reach(batch)
-                together.add(read)
-                single += [allocate(layer, aggregate(layer, read[i : i + 1])) for i in range(len(read))]
-    finally:
-        network.graph.train(mode)
+    walk = GraphWalk(network.graph)
+    with evaluating(network.graph), torch.no_grad():
+        for batch in batches:
+            read = walk.run(walk.start(batch), stop=node)[node.all_input_nodes[0]]
+            together.add(read)
+            single += [allocate(layer, aggregate(layer, read[i : i + 1])) for i in range(len(read))]
     whole = allocate(layer, together.sums())
     return whole.cpu().numpy().clip(0, 1), torch.stack(single).cpu().numpy().clip(0, 1)
-
-
-class _Reach(fx.Interpreter):
-    """Runs a graph up to one node and returns that node's tensor."""
-
-    def __init__(self, graph: fx.GraphModule, goal: fx.Node) -> None:
-        super().__init__(graph, garbage_collect_values=True)
-        self._goal = goal
-
-    def reach(self, *args: Any) -> Tensor:
-        """Run the graph on its inputs as far as the goal."""
-        self.args_iter = iter(args)
-        self.env = {}
-        last_use = self.user_to_last_uses
-        for node in self.graph.nodes:
-            self.env[node] = self.run_node(node)
-            if node is self._goal:
-                result = self.env[node]
-                self.env = {}
-                assert isinstance(result, Tensor)
-                return result
-            for used in last_use.get(node, []):
-                del self.env[used]
-        raise LegoError(f"the network has no node {self._goal.name}")

@@ -14,31 +14,31 @@ Measure = Callable[[KeepMask], float]
 class Budget:
     """Limits of a brick; all that are given must hold.
 
-    `macs`, `params`, `latency`: shares of the source's, above 0 and at most 1. `max_drop`: by how much (0.01 is one
+    `macs`, `parameters`, `latency`: shares of the source's, above 0 and at most 1. `max_drop`: by how much (0.01 is one
     point) accuracy on held-out calibration images may fall below the source's restricted to the task; the smallest
-    such brick is taken. `multiple`: channel counts are rounded to multiples of it where they can be.
+    such brick is taken. `round_to`: channel counts are rounded to multiples of it where they can be.
     """
 
     macs: float | None = None
-    params: float | None = None
+    parameters: float | None = None
     latency: float | None = None
     max_drop: float | None = None
-    multiple: int = 1
+    round_to: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("macs", "params", "latency"):
+        for name in ("macs", "parameters", "latency"):
             share = getattr(self, name)
             if share is not None and not 0 < share <= 1:
                 raise CutError(f"the budget {name}={share:g} is out of range: give a share above 0 and at most 1")
         if self.max_drop is not None and not 0 <= self.max_drop < 1:
             raise CutError(f"max_drop={self.max_drop:g} is out of range: 0.01 stands for one point of accuracy")
-        if self.multiple < 1:
-            raise CutError(f"channel counts cannot be rounded to multiples of {self.multiple}")
+        if self.round_to < 1:
+            raise CutError(f"channel counts cannot be rounded to multiples of {self.round_to}")
 
     @property
     def given(self) -> bool:
         """Whether any limit is set."""
-        return any(v is not None for v in (self.macs, self.params, self.latency, self.max_drop))
+        return any(v is not None for v in (self.macs, self.parameters, self.latency, self.max_drop))
 
     def apply(self, curve: Curve, *, latency: Measure | None = None, drop: Measure | None = None) -> KeepMask:
         """Return the mask on a curve that the budget asks for.
@@ -53,21 +53,24 @@ class Budget:
             if drop is None:
                 raise CutError("max_drop needs held-out images to measure accuracy on")
             worst = self.max_drop
-            keep = curve.search(lambda k: drop(k) <= worst, self.multiple)
+            keep = curve.search(lambda k: drop(k) <= worst, self.round_to)
             self._check(curve, keep, latency)
             return keep
-        keep = curve.at(macs=self.macs, params=self.params, multiple=self.multiple)
+        keep = curve.at(macs=self.macs, parameters=self.parameters, round_to=self.round_to)
         if self.latency is not None:
             if latency is None:
                 raise CutError("a latency budget needs something to measure latency with")
             limit = self.latency
             if latency(keep) > limit:
-                keep = curve.search_largest(lambda k: self._inside(curve, k) and latency(k) <= limit, self.multiple)
+                keep = curve.search_largest(lambda k: self._inside(curve, k) and latency(k) <= limit, self.round_to)
         return keep
 
     def _inside(self, curve: Curve, keep: KeepMask) -> bool:
-        macs = self.macs is None or curve.costs.macs(keep) <= self.macs * curve.whole_macs
-        return macs and (self.params is None or curve.costs.params(keep) <= self.params * curve.whole_params)
+        limits = (
+            (self.macs, curve.costs.macs, curve.whole_macs),
+            (self.parameters, curve.costs.parameters, curve.whole_parameters),
+        )
+        return all(share is None or spent(keep) <= share * whole for share, spent, whole in limits)
 
     def _check(self, curve: Curve, keep: KeepMask, latency: Measure | None) -> None:
         late = self.latency is not None and latency is not None and latency(keep) > self.latency

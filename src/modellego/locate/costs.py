@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from modellego.capture.layers import WeightedLayer
 from modellego.capture.network import Network
 from modellego.channels.channel_map import ChannelMap, Ids, KeepMask
 
@@ -25,7 +26,7 @@ class _Product:
 
 
 class CostModel:
-    """Costs of a network under keep masks: `macs(keep)` of convolutions and linear layers, `params(keep)`.
+    """Costs of a network under keep masks: `macs(keep)` of convolutions and linear layers, `parameters(keep)`.
 
     Matrix products between feature maps (attention) count as uncut, so that a budget is never overrun. `logits` are
     the task's; the others count as cut where `cut` cuts them.
@@ -36,23 +37,19 @@ class CostModel:
     >>> found = analyse(net)
     >>> model = CostModel(net, found, logits=[0, 1])
     >>> keep = found.keep_all()
-    >>> int(model.macs(keep)), int(model.params(keep))
+    >>> int(model.macs(keep)), int(model.parameters(keep))
     (20, 26)
     >>> keep[found.layer_out["0"][0]] = False
-    >>> int(model.macs(keep)), int(model.params(keep))
+    >>> int(model.macs(keep)), int(model.parameters(keep))
     (15, 20)
     """
 
     def __init__(self, network: Network, channels: ChannelMap, logits: list[int] | None = None) -> None:
-        self.channels = channels
+        self.channels, self._logits = channels, logits
         self.fixed_macs = 0
         self._macs: list[_Product] = []
         self._weights: list[_Product] = []
         self._vectors: list[Ids] = []
-        self._gone = np.zeros(channels.n_groups, dtype=np.bool_)
-        self._last: Ids | None = None
-        if logits is not None and channels.logit_groups is not None:
-            self._gone[np.setdiff1d(channels.logit_groups, channels.logit_groups[logits])] = True
         modules = dict(network.graph.named_modules())
         seen: set[str] = set()
         for node in network.graph.graph.nodes:
@@ -62,7 +59,7 @@ class CostModel:
                 continue
             path = str(node.target)
             layer = modules[path]
-            if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
+            if isinstance(layer, WeightedLayer):
                 if path not in channels.layer_in:
                     self._mixes_positions(node.name, layer, node.meta["shape"], path in seen)
                     seen.add(path)
@@ -88,7 +85,7 @@ class CostModel:
 
     def _mixes_positions(self, node: str, layer: nn.Module, shape: tuple[int, ...], again: bool) -> None:
         """Count a layer that works on positions, once a channel (token mixing, ECA): its own weights are never cut."""
-        assert isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear)
+        assert isinstance(layer, WeightedLayer)
         ids = self.channels.ids[node].reshape(-1)
         weight = layer.weight
         fan_in = np.full(weight[0].numel(), -1, dtype=np.int64)
@@ -100,15 +97,14 @@ class CostModel:
 
     def alive(self, keep: KeepMask) -> KeepMask:
         """Return which sets the cut network would have: what is kept or may not be cut, less the other logits."""
-        result: KeepMask = (keep | ~self.channels.cuttable) & ~self._gone
-        return result
+        return self.channels.left_by(keep, self._logits)
 
     def macs(self, keep: KeepMask) -> int:
         """Return multiply-accumulates for one image."""
         alive = self.alive(keep)
         return self.fixed_macs + sum(_total(p, alive) for p in self._macs)
 
-    def params(self, keep: KeepMask) -> int:
+    def parameters(self, keep: KeepMask) -> int:
         """Return the number of parameters of layers with channels."""
         alive = self.alive(keep)
         return sum(_total(p, alive) for p in self._weights) + sum(int(_on(v, alive).sum()) for v in self._vectors)
@@ -120,7 +116,7 @@ class CostModel:
         """
         keep = self.channels.keep_all()
         alive = self.alive(keep)
-        macs, params = [self.macs(keep)], [self.params(keep)]
+        macs, parameters = [self.macs(keep)], [self.parameters(keep)]
         products = [*self._macs, *self._weights]
         sides = [[_counts(ids, p.groups, alive) for ids in (p.inputs, p.outputs)] for p in products]
         parts = _parts(products, self.channels.n_groups)
@@ -137,13 +133,13 @@ class CostModel:
                     change[which >= len(self._macs)] -= lost
                 alive[chosen] = False
             macs.append(macs[-1] + change[0])
-            params.append(params[-1] + change[1])
-        return macs, params
+            parameters.append(parameters[-1] + change[1])
+        return macs, parameters
 
     def saving(self, keep: KeepMask, what: str = "macs") -> Floats:
         """Return what each set, removed alone, would save, float64 `[n_groups]`, given what is kept now.
 
-        `what` is "macs", "params", or "sets": each counts as one.
+        `what` is "macs", "parameters", or "sets": each counts as one.
         """
         if what == "sets":
             return np.ones(self.channels.n_groups)

@@ -14,13 +14,13 @@ Floats = NDArray[np.float64]
 EXACT = 96  # removals between two looks at the savings: one in as many as there are sets in all, at most
 
 
-class Guard:
+class RemovableGroups:
     """Knows which sets may still go: no tensor may lose its last one.
 
     >>> from modellego.channels.channel_map import ChannelMap
-    >>> guard = Guard(ChannelMap({"a": np.array([[0, 1]])}, {}, 2, np.ones(2, bool), [], {}, {}, None))
-    >>> guard.remove(0)
-    >>> guard.allowed().tolist()
+    >>> removable = RemovableGroups(ChannelMap({"a": np.array([[0, 1]])}, {}, 2, np.ones(2, bool), [], {}, {}, None))
+    >>> removable.remove(0)
+    >>> removable.allowed().tolist()
     [False, False]
     """
 
@@ -57,74 +57,76 @@ class Guard:
 class Curve:
     """The order in which sets go, and what is left after each: point 0 is whole, point k has lost `order[:k]`.
 
-    `order` int64 [K]; `macs`, `params` int64 [K + 1]; `loss` float64 [K + 1], the criterion's own estimate of the harm
-    (for scores: their sum); `whole_macs`, `whole_params` are those of the source with all its logits.
+    `order` int64 [K]; `macs`, `parameters` int64 [K + 1]; `loss` float64 [K + 1], the criterion's own estimate of the
+    harm (for scores: their sum); `whole_macs`, `whole_parameters` are those of the source with all its logits.
     """
 
     channels: ChannelMap
     order: NDArray[np.int64]
     macs: NDArray[np.int64]
-    params: NDArray[np.int64]
+    parameters: NDArray[np.int64]
     loss: Floats
     whole_macs: int
-    whole_params: int
+    whole_parameters: int
     costs: CostModel = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.order) + 1
 
-    def keep(self, point: int, multiple: int = 1) -> KeepMask:
-        """Return the mask at a point; with `multiple`, channel counts rounded to the nearest one where possible."""
+    def keep(self, point: int, round_to: int = 1) -> KeepMask:
+        """Return the mask at a point; with `round_to`, channel counts rounded to multiples of it where possible."""
         mask = self.channels.keep_all()
         mask[self.order[:point]] = False
-        if multiple > 1:
+        if round_to > 1:
             rank = np.full(self.channels.n_groups, len(self.order))
             rank[self.order] = np.arange(len(self.order))
             for family in families(self.channels):
-                _round(mask, family, rank, multiple)
+                _round(mask, family, rank, round_to)
         return mask
 
-    def at(self, *, macs: float | None = None, params: float | None = None, multiple: int = 1) -> KeepMask:
+    def at(self, *, macs: float | None = None, parameters: float | None = None, round_to: int = 1) -> KeepMask:
         """Return the mask of the first point within shares of the source's MACs and parameters, both if both are given.
 
         Raises `CutError` where a share is out of range, or too small to be reached.
         """
-        for name, share in (("macs", macs), ("params", params)):
+        for name, share in (("macs", macs), ("parameters", parameters)):
             if share is not None and not 0 < share <= 1:
                 raise CutError(f"the budget {name}={share:g} is out of range: give a share above 0 and at most 1")
         inside = np.ones(len(self), dtype=np.bool_)
         if macs is not None:
             inside &= self.macs <= macs * self.whole_macs
-        if params is not None:
-            inside &= self.params <= params * self.whole_params
+        if parameters is not None:
+            inside &= self.parameters <= parameters * self.whole_parameters
         if not inside.any():
-            raise CutError(self._too_small(macs, params))
+            raise CutError(self._too_small(macs, parameters))
         first = int(np.argmax(inside))
-        if multiple <= 1:
+        if round_to <= 1:
             return self.keep(first)
         for point in range(first, len(self)):
-            mask = self.keep(point, multiple)
+            mask = self.keep(point, round_to)
             fits = macs is None or self.costs.macs(mask) <= macs * self.whole_macs
-            if fits and (params is None or self.costs.params(mask) <= params * self.whole_params):
+            if fits and (parameters is None or self.costs.parameters(mask) <= parameters * self.whole_parameters):
                 return mask
-        raise CutError(f"with channel counts rounded to {multiple}, {self._too_small(macs, params)}")
+        raise CutError(f"with channel counts rounded to {round_to}, {self._too_small(macs, parameters)}")
 
-    def _too_small(self, macs: float | None, params: float | None) -> str:
-        least = f"{self.macs[-1] / self.whole_macs:.3f} MACs, {self.params[-1] / self.whole_params:.3f} parameters"
-        given = [f"{name}={share:g}" for name, share in (("macs", macs), ("params", params)) if share is not None]
+    def _too_small(self, macs: float | None, parameters: float | None) -> str:
+        shares = self.macs[-1] / self.whole_macs, self.parameters[-1] / self.whole_parameters
+        least = f"{shares[0]:.3f} MACs, {shares[1]:.3f} parameters"
+        asked = (("macs", macs), ("parameters", parameters))
+        given = [f"{name}={share:g}" for name, share in asked if share is not None]
         return f"the budget {', '.join(given)} cannot be met: the smallest network has {least} of the source"
 
-    def search(self, fits: Callable[[KeepMask], bool], multiple: int = 1, steps: int = 6) -> KeepMask:
+    def search(self, fits: Callable[[KeepMask], bool], round_to: int = 1, steps: int = 6) -> KeepMask:
         """Return the smallest network along the curve that `fits`, by bisection over MACs (latency, accuracy drop).
 
         `fits` is taken to hold up to some point of the curve and not beyond (`steps` evaluations of it); for a limit
         that only small networks keep, such as latency, see `search_largest`.
         """
         low, high = 0, len(self) - 1
-        best = self.keep(0, multiple)
+        best = self.keep(0, round_to)
         for _ in range(steps):
             middle = self._between(low, high)
-            mask = self.keep(middle, multiple)
+            mask = self.keep(middle, round_to)
             if fits(mask):
                 low, best = middle, mask
             else:
@@ -133,18 +135,18 @@ class Curve:
                 break
         return best
 
-    def search_largest(self, fits: Callable[[KeepMask], bool], multiple: int = 1, steps: int = 6) -> KeepMask:
+    def search_largest(self, fits: Callable[[KeepMask], bool], round_to: int = 1, steps: int = 6) -> KeepMask:
         """Return the largest network along the curve that `fits`, where small ones do (latency).
 
         Raises `CutError` where not even the smallest fits.
         """
         low, high = 0, len(self) - 1
-        best = self.keep(high, multiple)
+        best = self.keep(high, round_to)
         if not fits(best):
             raise CutError("even the smallest network on the curve is over the limit: ask for less")
         for _ in range(steps):
             middle = self._between(low, high)
-            mask = self.keep(middle, multiple)
+            mask = self.keep(middle, round_to)
             if fits(mask):
                 high, best = middle, mask
             else:
@@ -172,11 +174,11 @@ def families(channels: ChannelMap) -> list[NDArray[np.int64]]:
     return [np.array(g, dtype=np.int64) for g in groups.values()]
 
 
-def _round(mask: KeepMask, family: NDArray[np.int64], rank: NDArray[np.int64], multiple: int) -> None:
+def _round(mask: KeepMask, family: NDArray[np.int64], rank: NDArray[np.int64], round_to: int) -> None:
     """Round one family's number of kept sets: the last that went come back, or the next to go go."""
     kept = int(mask[family].sum())
-    wanted = round(kept / multiple) * multiple
-    wanted = min(max(wanted, multiple), len(family))
+    wanted = round(kept / round_to) * round_to
+    wanted = min(max(wanted, round_to), len(family))
     by_worth = family[np.argsort(-rank[family], kind="stable")]
     mask[by_worth[:wanted]] = True
     mask[by_worth[wanted:]] = False
@@ -191,18 +193,18 @@ def rank_by_scores(
     `whole` is the uncut source's MACs and parameters.
     """
     keep = channels.keep_all()
-    guard = Guard(channels)
-    count = int(guard.allowed().sum())
+    removable = RemovableGroups(channels)
+    count = int(removable.allowed().sum())
     order: list[int] = []
     loss = [0.0]
     every = max(1, count // EXACT // 8)
     saving = costs.saving(keep, per)
-    while guard.allowed().any():
+    while removable.allowed().any():
         if len(order) % every == 0:
             saving = costs.saving(keep, per)
-        ratio = np.where(guard.allowed(), (scores + 1e-12) / np.maximum(saving, 1e-9), np.inf)
+        ratio = np.where(removable.allowed(), (scores + 1e-12) / np.maximum(saving, 1e-9), np.inf)
         chosen = int(np.argmin(ratio))
-        guard.remove(chosen)
+        removable.remove(chosen)
         keep[chosen] = False
         order.append(chosen)
         loss.append(loss[-1] + float(scores[chosen]))
@@ -213,7 +215,7 @@ def make_curve(
     costs: CostModel, channels: ChannelMap, order: list[int], loss: list[float], whole: tuple[int, int]
 ) -> Curve:
     """Work out the costs of every point of an order of removals."""
-    macs, params = costs.along(order)
+    macs, parameters = costs.along(order)
     return Curve(
-        channels, np.array(order, dtype=np.int64), np.array(macs), np.array(params), np.array(loss), *whole, costs
+        channels, np.array(order, dtype=np.int64), np.array(macs), np.array(parameters), np.array(loss), *whole, costs
     )

@@ -241,11 +241,8 @@ def _with_latency(
 ) -> tuple[Size, ...]:
     if not runs or data is None or isinstance(data, str):
         return found
-    shape = scoring_images(data).common_shape
-    if shape is None:
-        return found
     own = found[-1]
-    median = latency(model, torch.zeros(1, *shape), runs).median
+    median = latency(model, scoring_images(data).images([0]), runs).median
     return (*found[:-1], Size(own.name, own.parameters, own.macs, own.bytes, 1000 * median))
 
 

@@ -1,0 +1,72 @@
+"""The verb `finetune`: some epochs of training for a brick or an assembled model, by plain cross-entropy."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch.nn.functional as F
+
+from modellego.brick import Assembled, Brick
+from modellego.progress import Progress, silent
+from modellego.training import Settings, Trained, TrainingData, train_on_images
+from modellego.training.loop import OnEpoch
+from modellego.training.masks import cross_masks
+from modellego.training.record import note_training
+
+
+def finetune(
+    model: Brick | Assembled,
+    data: TrainingData,
+    *,
+    settings: Settings | None = None,
+    grow_cross: bool = False,
+    mapping: Mapping[str, str | int] | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
+    on_epoch: OnEpoch | None = None,
+) -> Trained:
+    """Train a copy of a brick or an assembled model on labelled images; the model itself stays as it is.
+
+    Args:
+        model: all of its parameters train, those of an assembled model's joint too.
+        data: labelled images in [0,1]; only their train part is used, some of it held out for the curve.
+        settings: epochs, learning rate, batch size, augmentation and so on; the paper's by default.
+        grow_cross: whether, in padded bricks, the zero weights from one brick's channels to another's may grow.
+        mapping: data class name -> model class name or index, where names do not meet by themselves.
+        checkpoint: a file written after each epoch; left there when the run is done.
+        resume: go on from that file, with the same model, data and settings.
+        progress: follows the steps.
+        on_epoch: called with each new point of the curve.
+
+    Raises:
+        DataError: no class of the data is a class of the model, or too few images.
+        FormatError: the checkpoint cannot be written, or is of another run.
+
+    Source: "score 2" of "Model LEGO", NeurIPS 2024: SGD, momentum 0.9, weight decay 5e-4, cosine, 10 epochs.
+
+    >>> import torch
+    >>> from modellego.preprocess import Preprocess
+    >>> from modellego.sources.whole import whole_brick
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    >>> brick = whole_brick(net, Preprocess(1, 8, 8), [str(i) for i in range(10)])
+    >>> done = finetune(brick, "digits", settings=Settings(epochs=1))
+    >>> [point.epoch for point in done.curve], done.held_out_images
+    ([0, 1], 143)
+    """
+    done = train_on_images(
+        model,
+        data,
+        lambda images, logits, labels: F.cross_entropy(logits, labels),
+        settings or Settings(),
+        title="finetune",
+        zeros={} if grow_cross else cross_masks(model),
+        mapping=mapping,
+        checkpoint=checkpoint,
+        resume=resume,
+        progress=progress,
+        on_epoch=on_epoch,
+    )
+    s = done.settings
+    note = f"Fine-tuned: {s.epochs} epochs on {done.train_images:,} images (lr {s.lr:g}, seed {s.seed})."
+    note_training(done.model, note)
+    return done

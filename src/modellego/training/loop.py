@@ -1,0 +1,197 @@
+"""The training loop: every random choice follows from seed and epoch, so that a run can stop and go on bit for bit."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modellego.errors import FormatError
+from modellego.progress import Update
+from modellego.training.checkpoint import load_checkpoint, save_checkpoint
+from modellego.training.settings import Epoch, Settings
+
+OnEpoch = Callable[[Epoch], None]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a run learns from: images, or the nodes of a graph, by number.
+
+    `train` and `held` are int64 `[n]`, on the CPU. `loss(chosen, generator)` gives the mean loss of some training
+    examples, a scalar with a gradient, altered by chance from the generator where they are altered at all;
+    `measure(chosen)` gives loss, float `[b]`, and whether the answer is right, bool `[b]`, of each held-out one.
+    `identity` holds plain values that tell these examples from others.
+    """
+
+    train: Tensor
+    held: Tensor
+    loss: Callable[[Tensor, torch.Generator], Tensor]
+    measure: Callable[[Tensor], tuple[Tensor, Tensor]]
+    identity: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Run:
+    """A run under way: the model on its device, its examples, and what has been measured so far."""
+
+    model: nn.Module
+    examples: Examples
+    settings: Settings
+    checkpoint: Path | None = None
+    curve: list[Epoch] = field(default_factory=list)
+    best: dict[str, Tensor] | None = None
+    best_epoch: int = 0
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    def __post_init__(self) -> None:
+        s = self.settings
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer: torch.optim.Optimizer
+        if s.optimizer == "adam":
+            self.optimizer = torch.optim.Adam(trained, lr=s.lr, weight_decay=s.weight_decay)
+        else:
+            nesterov = s.momentum > 0
+            self.optimizer = torch.optim.SGD(trained, s.lr, s.momentum, weight_decay=s.weight_decay, nesterov=nesterov)
+
+    @property
+    def steps(self) -> int:
+        """How many steps an epoch has; a last batch of one example is left out, as a batch norm cannot take it."""
+        whole, rest = divmod(len(self.examples.train), self.settings.batch_size)
+        return whole + (rest > 1)
+
+
+def device_of(settings: Settings) -> torch.device:
+    """Return the device to train on: the one named, or a GPU where there is one."""
+    if settings.device != "auto":
+        return torch.device(settings.device)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def run_epochs(run: Run, resume: bool = False, update: Update | None = None, on_epoch: OnEpoch | None = None) -> None:
+    """Train until all epochs are done, writing a checkpoint after each; with `resume`, go on from the last one.
+
+    The result is bit for bit that of a run that was never interrupted, on a CPU with the same number of threads.
+    The model ends in eval mode. Raises `FormatError` for a checkpoint that is missing, broken or of another run.
+    """
+    if resume:
+        if run.checkpoint is None:
+            raise FormatError("to resume, name the checkpoint")
+        _restore(run, load_checkpoint(run.checkpoint))
+    else:
+        _finish_epoch(run, 0, None, on_epoch)
+    total = run.steps * run.settings.epochs
+    for epoch in range(len(run.curve), run.settings.epochs + 1):
+        before = (epoch - 1) * run.steps
+
+        def tell(done: int, before: int = before) -> None:
+            if update:
+                update(before + done, total)
+
+        loss = _epoch(run, epoch, tell)
+        _finish_epoch(run, epoch, loss, on_epoch)
+    if run.settings.keep == "best" and run.best is not None:
+        run.model.load_state_dict(run.best)
+    run.model.eval()
+
+
+def learning_rate(settings: Settings, step: int, steps: int) -> float:
+    """Return the learning rate of a step counted from 0: constant, or `lr (1 + cos(pi step / steps)) / 2`.
+
+    Source: cosine annealing without restarts, Loshchilov and Hutter 2017.
+
+    >>> learning_rate(Settings(lr=0.1), 0, 10)
+    0.1
+    """
+    if settings.schedule == "constant":
+        return settings.lr
+    return settings.lr * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+def _epoch(run: Run, epoch: int, tell: Callable[[int], None]) -> float:
+    s, examples = run.settings, run.examples
+    generator = torch.Generator().manual_seed(s.seed * 1_000_003 + epoch)
+    order = examples.train[torch.randperm(len(examples.train), generator=generator)]
+    run.model.train()
+    total, seen = torch.zeros((), dtype=torch.float64, device=run.device), 0
+    with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
+        torch.manual_seed(s.seed * 1_000_003 + epoch)  # dropout draws from the global generator
+        for step in range(run.steps):
+            chosen = order[step * s.batch_size : (step + 1) * s.batch_size]
+            for group in run.optimizer.param_groups:
+                group["lr"] = learning_rate(s, (epoch - 1) * run.steps + step, run.steps * s.epochs)
+            loss = examples.loss(chosen, generator)
+            run.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            run.optimizer.step()
+            total += loss.detach().double() * len(chosen)
+            seen += len(chosen)
+            tell(step + 1)
+    return float(total) / seen
+
+
+@torch.no_grad()
+def _measure(run: Run) -> tuple[float | None, float | None]:
+    """Return the mean loss and the accuracy on the held-out examples, or None for both."""
+    held = run.examples.held
+    if not len(held):
+        return None, None
+    run.model.eval()
+    losses, right = run.examples.measure(held)
+    return float(losses.double().mean()), float(right.double().mean())
+
+
+def _finish_epoch(run: Run, epoch: int, loss: float | None, on_epoch: OnEpoch | None) -> None:
+    held_loss, accuracy = _measure(run)
+    point = Epoch(epoch, loss, held_loss, accuracy)
+    run.curve.append(point)
+    if run.settings.keep == "best" and (accuracy or 0.0) >= max(p.accuracy or 0.0 for p in run.curve):
+        run.best = {k: v.detach().clone() for k, v in run.model.state_dict().items()}
+        run.best_epoch = epoch
+    elif run.settings.keep == "last":
+        run.best_epoch = epoch
+    if run.checkpoint is not None:
+        save_checkpoint(run.checkpoint, _state(run))
+    if on_epoch:
+        on_epoch(point)
+
+
+def _state(run: Run) -> dict[str, Any]:
+    return {
+        "run": _fingerprint(run),
+        "model": run.model.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "curve": [asdict(point) for point in run.curve],
+        "best": run.best,
+        "best_epoch": run.best_epoch,
+    }
+
+
+def _fingerprint(run: Run) -> dict[str, Any]:
+    """What must be the same where a run goes on: settings (but for the device), examples, the weights' shapes."""
+    settings = {k: v for k, v in asdict(run.settings).items() if k not in ("device", "precision")}
+    shapes = {k: list(v.shape) for k, v in run.model.state_dict().items()}
+    counts = [len(run.examples.train), len(run.examples.held)]
+    return {"settings": settings, "examples": counts, **run.examples.identity, "shapes": shapes}
+
+
+def _restore(run: Run, state: dict[str, Any]) -> None:
+    ours, theirs = _fingerprint(run), state.get("run")
+    if not isinstance(theirs, dict) or ours != theirs:
+        unlike = [k for k in ours if not isinstance(theirs, dict) or theirs.get(k) != ours[k]]
+        raise FormatError(
+            f"the checkpoint {run.checkpoint} is of another run (its {unlike[0]} differ): resume with the same model, "
+            f"data and settings, or start anew without resume"
+        )
+    run.model.load_state_dict(state["model"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    run.curve = [Epoch(**point) for point in state["curve"]]
+    run.best = state["best"] and {k: v.to(run.device) for k, v in state["best"].items()}
+    run.best_epoch = int(state["best_epoch"])
