@@ -181,7 +181,8 @@ def _run(
     ledger = Ledger(budget, batch, meta=not reads_graph(graph))
     try:
         with _without_data(graph, ledger), torch.no_grad():
-            examples = [_many(t, batch) for t in example_inputs(graph, input_shape, dtype)]
+            with torch.device("meta" if ledger.meta else "cpu"):
+                examples = [_many(t, batch) for t in example_inputs(graph, input_shape, dtype)]
             output = guard.run(*examples)
     except Exception as error:  # whatever torch says of arguments that do not fit
         node = guard.current
@@ -198,7 +199,7 @@ def _run(
 @contextlib.contextmanager
 def _without_data(graph: fx.GraphModule, ledger: Ledger) -> Iterator[None]:
     if ledger.meta:
-        with torch.device("meta"), ledger:
+        with ledger:
             yield
         return
     with fake_mode(graph):  # a network on graphs may make sizes that depend on its edges
