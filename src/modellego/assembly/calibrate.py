@@ -25,7 +25,7 @@ from modellego.evaluation import image_batches
 from modellego.progress import Progress, silent
 
 Piece = Brick | Assembled
-Calibrate = Literal["none", "affine", "head", "prior"]
+Calibrate = Literal["affine", "head", "prior"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def calibrated(
     bricks: Sequence[Piece],
     classes: JoinedClasses,
     images: ImageSet,
-    method: Literal["affine", "head", "prior"],
+    method: Calibrate,
     *,
     views: int = VIEWS,
     seed: int = 0,

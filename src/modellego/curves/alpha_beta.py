@@ -43,7 +43,7 @@ class ThresholdCurves:
 
 def thresholds(
     model: Brick,
-    data: ImageSet | Data | str | Sequence[str],
+    data: DataLike,
     classes: str | Sequence[str | int],
     *,
     vary: Sequence[str] = THRESHOLDS,

@@ -32,7 +32,7 @@ class CurvePoint:
 
 def curve(
     model: Brick,
-    data: ImageSet | Data | str | Sequence[str],
+    data: DataLike,
     classes: str | Sequence[str | int],
     *,
     points: Sequence[float] = POINTS,

@@ -9,16 +9,16 @@ from torch import fx, nn
 from modellego.brick import Assembled, Brick
 from modellego.capture.network import Network, annotate
 from modellego.contribution.samples import PER_CLASS
-from modellego.data import ImageSet, match_labels
+from modellego.data import DataLike, ImageSet, match_labels
 from modellego.decision_routes.collect import collect_routes
-from modellego.decision_routes.samples import Images, class_images, network_batches
+from modellego.decision_routes.samples import class_images, network_batches
 from modellego.decision_routes.values import RouteGraph
 from modellego.errors import LegoError
 
 
 def routes(
     model: Brick | Assembled,
-    data: Images,
+    data: DataLike,
     classes: str | Sequence[str | int] | None = None,
     *,
     mapping: Mapping[str, str | int] | None = None,

@@ -1,6 +1,6 @@
 """The verb `disassemble`: from a trained classifier and some images a class to a brick for a few of its classes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from modellego.capture.network import Network
 from modellego.channels import ChannelMap, analyse
 from modellego.contribution.relevance import Thresholds
 from modellego.cut import cut
-from modellego.data import Data, ImageSet, load_data, resolve_classes
+from modellego.data import Data, DataLike, load_data, resolve_classes
 from modellego.disassembly.choose import (
     Calibration,
     Choice,
@@ -33,7 +33,7 @@ from modellego.locate import Budget, Curve, names
 from modellego.preprocess import Preprocess
 from modellego.progress import Progress, silent
 from modellego.refit import RefitOptions, RefitReport, refit
-from modellego.rejection.rule import STATISTIC, add_reject_rule, check_rule
+from modellego.rejection.rule import add_reject_rule, check_rule
 from modellego.sources.whole import name_classes, whole_brick
 
 REFIT_IMAGES = 200
@@ -52,7 +52,7 @@ class Job:
 
 def disassemble(
     model: nn.Module | Brick,
-    data: ImageSet | Data | str | Sequence[str],
+    data: DataLike,
     classes: str | Sequence[str | int],
     *,
     budget: Budget | None = None,
@@ -66,7 +66,8 @@ def disassemble(
     refit_data: Tensor | None = None,
     refit_options: RefitOptions | None = None,
     reject: float | None = None,
-    reject_by: Statistic = STATISTIC,
+    reject_by: Statistic | None = None,
+    mapping: Mapping[str, str | int] | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Brick:
@@ -89,7 +90,8 @@ def disassemble(
         refit_options: see `RefitOptions`.
         reject: the share of images of the task that the brick still answers, such as 0.95; of the rest it says "none of
             these". The threshold is taken from images of the train part that the refit does not see.
-        reject_by: the statistic: `energy`, `max_logit`, `max_probability` or `margin`.
+        reject_by: the statistic: `energy` (the default), `max_logit`, `max_probability` or `margin`.
+        mapping: data class name -> class name or index of the model, where names do not meet by themselves.
         seed: of the choice of refit images.
         progress: follows the long parts.
 
@@ -107,12 +109,12 @@ def disassemble(
     >>> brick.classes
     ('0', '1', '2')
     """
-    check_rule(reject, reject_by)
-    images = as_data(data)
+    check_request(budget, criterion, reject, reject_by)
+    images = load_data(data)
     whole = as_brick(model, preprocess, class_names, name)
     if whole is not model and class_names is None:
         name_classes(whole, images.classes)
-    job = prepare(whole, images, classes)
+    job = prepare(whole, images, classes, mapping)
     thresholds, samples = thresholds or Thresholds(), samples or Samples()
     budgeted = budget is not None and budget.given
     drawn = draw_calibration(job.whole, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
@@ -137,16 +139,39 @@ def disassemble(
     return with_scores(brick, job.whole, job.task, job.data.test, progress)
 
 
-def prepare(whole: Brick, data: ImageSet | Data | str | Sequence[str], classes: str | Sequence[str | int]) -> Job:
+def check_request(budget: Budget | None, criterion: str, reject: float | None, reject_by: str | None) -> None:
+    """Refuse what cannot be asked for, before any work is done.
+
+    Raises:
+        CutError: no such criterion, or one without a budget to rank for.
+        DataError: a share or a statistic of rejection that there is none of.
+    """
+    if criterion not in (*names(), "obs"):
+        raise CutError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
+    if budget is None or not budget.given:
+        limits = "macs, parameters, latency or max_drop"
+        if criterion != "contribution":
+            raise CutError(f"the criterion {criterion} ranks channels under a budget: give one of {limits}")
+        if budget is not None and budget.round_to > 1:
+            raise CutError(f"channel counts are rounded under a budget: give one of {limits}")
+    check_rule(reject, reject_by)
+
+
+def prepare(
+    whole: Brick,
+    data: DataLike,
+    classes: str | Sequence[str | int],
+    mapping: Mapping[str, str | int] | None = None,
+) -> Job:
     """Bring model, data and task together, and analyse the model's channels.
 
     Raises:
         DataError: unknown classes, a class without images, corrupt test images, or channels that do not fit.
         CutError: no channel may be cut.
     """
-    images = as_data(data)
+    images = load_data(data)
     task = resolve_classes(classes, whole.classes)
-    known = images.for_model(whole.classes)
+    known = images.for_model(whole.classes, mapping)
     known.train.need(task)
     wanted = whole.info.preprocess.channels if whole.info.preprocess else None
     known.train.subset(known.train.of_class(task[0])[:1]).check(wanted)
@@ -159,12 +184,6 @@ def prepare(whole: Brick, data: ImageSet | Data | str | Sequence[str], classes: 
     return Job(whole, known, tuple(task), network, channels)
 
 
-def as_data(data: ImageSet | Data | str | Sequence[str]) -> Data:
-    """Return data as they are, images alone as a train part, and what names data read."""
-    images = data if isinstance(data, ImageSet | Data) else load_data(data)
-    return Data(images) if isinstance(images, ImageSet) else images
-
-
 def make_curve(
     job: Job,
     drawn: Calibration,
@@ -175,8 +194,6 @@ def make_curve(
     progress: Progress = silent,
 ) -> Curve:
     """Rank the job's channel groups by a criterion: contribution on sample images, others on drawn ones."""
-    if criterion not in (*names(), "obs"):
-        raise CutError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
     inputs, labels = drawn.inputs, drawn.labels
     if criterion == "contribution":
         chosen = sample_images(job.whole, job.data.train, job.task, samples, progress)

@@ -41,7 +41,7 @@ class HeatMap:
 
 def heatmap(
     model: Brick,
-    data: Images,
+    data: DataLike,
     layer: str | int = -1,
     classes: str | Sequence[str | int] | None = None,
     *,

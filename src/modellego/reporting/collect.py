@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from modellego.brick import Assembled, Brick, confidence
 from modellego.data import Data, ImageSet, load_data, match_labels
 from modellego.decision_routes import RouteGraph, routes
-from modellego.decision_routes.samples import Images
 from modellego.errors import DataError
 from modellego.evaluation import (
     auroc,
@@ -38,7 +37,7 @@ MOST_ROUTES = 10  # classes that a report's route picture follows
 
 def report(
     model: Brick | Assembled,
-    data: Images | None = None,
+    data: DataLike | None = None,
     *,
     name: str = "brick",
     sources: Sequence[Brick] = (),
@@ -71,7 +70,7 @@ def report(
 
 def report_data(
     model: Brick | Assembled,
-    data: Images | None = None,
+    data: DataLike | None = None,
     *,
     name: str = "brick",
     sources: Sequence[Brick] = (),
@@ -96,8 +95,7 @@ def report_data(
     Raises:
         DataError: no class of the data is a class of the model, or of a source given.
     """
-    if isinstance(data, str):
-        data = load_data([data])
+    data = load_data(data) if data is not None else None
     timed = latency_runs if data is not None else 0
     scores, confusion, per_class, off = _saved_scores(model, name), None, None, None
     if data is not None:
