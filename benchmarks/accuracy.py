@@ -25,8 +25,9 @@ from modellego.cut import cut
 from modellego.data import Data, ImageSet, load_data, resolve_classes
 from modellego.disassembly.verb import disassemble
 from modellego.evaluation import cost, logits_of, restricted, score
-from modellego.finetuning import Settings, finetune
+from modellego.finetuning import finetune
 from modellego.locate import Budget
+from modellego.training import Settings
 from published import SHARED, TASKS, Bench
 from record import RESULTS, Record
 

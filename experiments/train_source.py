@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from modellego import zoo
 from modellego.data import ImageSet, load_data
-from modellego.finetune.augment import Augment, augmented
+from modellego.training.augment import Augment, augmented
 
 NORMS = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),

@@ -54,8 +54,6 @@ if TYPE_CHECKING:
     from modellego.evaluation import evaluate as evaluate
     from modellego.evaluation import predict as predict
     from modellego.evaluation.inspection import inspect as inspect
-    from modellego.finetuning import FinetuneResult as FinetuneResult
-    from modellego.finetuning import Settings as Settings
     from modellego.finetuning import finetune as finetune
     from modellego.heatmaps import HeatMap as HeatMap
     from modellego.heatmaps import heatmap as heatmap
@@ -67,6 +65,10 @@ if TYPE_CHECKING:
     from modellego.reporting import report as report
     from modellego.sources import Source as Source
     from modellego.sources import load_source as load_source
+    from modellego.training import Augment as Augment
+    from modellego.training import Epoch as Epoch
+    from modellego.training import Settings as Settings
+    from modellego.training import Trained as Trained
 
 __version__ = "0.1.0"
 
@@ -95,7 +97,7 @@ _PLACES = {
     ),
     "evaluation": ("Cost", "Evaluation", "Prediction", "Scores", "evaluate", "predict"),
     "evaluation.inspection": ("inspect",),
-    "finetuning": ("FinetuneResult", "Settings", "finetune"),
+    "finetuning": ("finetune",),
     "heatmaps": ("HeatMap", "heatmap"),
     "locate": ("Budget",),
     "preprocess": ("Preprocess",),
@@ -103,6 +105,7 @@ _PLACES = {
     "refit": ("RefitOptions",),
     "reporting": ("report",),
     "sources": ("Source", "load_source"),
+    "training": ("Augment", "Epoch", "Settings", "Trained"),
 }
 _HOME = {name: f"modellego.{place}" for place, names in _PLACES.items() for name in names}
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from modellego import zoo
 from modellego.assembly import assemble
@@ -13,11 +12,12 @@ from modellego.data import Data, load_data
 from modellego.disassembly.provenance import with_scores
 from modellego.disassembly.verb import disassemble
 from modellego.evaluation import Evaluation, evaluate
+from modellego.finetuning import finetune
 from modellego.locate import Budget
-from modellego.preprocess import Preprocess, apply
+from modellego.preprocess import Preprocess
 from modellego.progress import Progress, silent
 from modellego.sources.whole import whole_brick
-from modellego.training import train_classifier
+from modellego.training import Augment, Settings
 
 MACS = 0.6  # what each brick may cost, as a share of its source
 
@@ -104,11 +104,19 @@ def _train(source: DemoSource, data: Data, seed: int, progress: Progress) -> Bri
     names = [str(c) for c in source.trained_on]
     p = source.preprocess
     train = data.train.select(list(source.trained_on))
-    model: nn.Module = zoo.build(source.network, len(names), p.channels, (p.height, p.width), source.width)
-    with progress(f"train {source.name}", "steps") as update:
-        inputs, labels = apply(p, train.images()), torch.from_numpy(train.labels)
-        train_classifier(model, inputs, labels, epochs=source.epochs, seed=seed, update=update)
-    whole = whole_brick(model, p, names, source.name)
+    model = zoo.build(source.network, len(names), p.channels, (p.height, p.width), source.width)
+    settings = Settings(
+        epochs=source.epochs, lr=0.05, batch_size=64, augment=Augment(flip=False, shift=0), held_out=0.0, seed=seed
+    )
+    done = finetune(
+        whole_brick(model, p, names, source.name),
+        train,
+        settings=settings,
+        progress=lambda _, unit: progress(f"train {source.name}", unit),
+    )
+    whole = done.model
+    assert isinstance(whole, Brick)
+    whole.info = whole.info.changed(notes="")
     return with_scores(whole, whole, range(len(names)), None)
 
 

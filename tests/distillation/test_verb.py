@@ -25,9 +25,9 @@ from modellego.distillation.student import restricted_to
 from modellego.distillation.verb import teacher_columns
 from modellego.errors import DataError, LegoError
 from modellego.evaluation import logits_of
-from modellego.finetuning import Augment, Settings
 from modellego.preprocess import Preprocess
 from modellego.sources.whole import whole_brick
+from modellego.training import Augment, Settings
 
 PREPROCESS = Preprocess(1, 8, 8)
 QUICK = Settings(epochs=2, lr=0.05, batch_size=64, augment=Augment(False, 0), device="cpu")

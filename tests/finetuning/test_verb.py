@@ -12,10 +12,11 @@ from modellego.brick.reject_rule import Reject
 from modellego.capture import capture
 from modellego.data import Data, ImageSet, load_data
 from modellego.errors import DataError, FormatError, LegoError
-from modellego.finetuning import Augment, Epoch, Settings, finetune
-from modellego.finetuning.masks import cross_masks
+from modellego.finetuning import finetune
 from modellego.preprocess import Preprocess
 from modellego.sources.whole import whole_brick
+from modellego.training import Augment, Epoch, Settings
+from modellego.training.masks import cross_masks
 
 QUICK = Settings(epochs=3, lr=0.05, batch_size=64, augment=Augment(flip=False, shift=1), device="cpu")
 

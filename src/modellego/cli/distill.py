@@ -51,8 +51,8 @@ def distill(
     from modellego.distillation import distill as teach
     from modellego.distillation.student import restricted_to
     from modellego.evaluation import cost
-    from modellego.finetuning import Augment, Settings
-    from modellego.finetuning.scoring import rescored
+    from modellego.training import Augment, Settings
+    from modellego.training.record import rescored
 
     check_target(output, force)
     how = Distillation(temperature, share)

@@ -9,7 +9,7 @@ from modellego.cli import options as o
 from modellego.cli.console import amount, note, out, percent, print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from modellego.finetuning import Epoch
+    from modellego.training import Epoch
 
 
 def finetune(
@@ -43,9 +43,9 @@ def finetune(
     from modellego.brick import check_target
     from modellego.cli.opening import SourceOptions, open_data, open_model
     from modellego.data import parse_mapping
-    from modellego.finetuning import Augment, Settings
     from modellego.finetuning import finetune as train
-    from modellego.finetuning.scoring import rescored
+    from modellego.training import Augment, Settings
+    from modellego.training.record import rescored
 
     check_target(output, force)
     file = checkpoint_path(output, checkpoint, resume, force)

@@ -1,7 +1,7 @@
 """The verb `distill`: a teacher's softened probabilities, beside the labels, train a student."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from modellego.brick import Assembled, Brick
 from modellego.data import Data, match_labels
 from modellego.errors import DataError, LegoError
 from modellego.evaluation import logits_of, score
-from modellego.finetuning import Epoch, FinetuneResult, Settings
-from modellego.finetuning.train import device_of
-from modellego.finetuning.verb import TrainingData, say_so, train_model
 from modellego.progress import Progress, silent
+from modellego.training import Epoch, Settings, Trained, TrainingData, train_on_images
+from modellego.training.loop import OnEpoch, device_of
+from modellego.training.record import note_training
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Distillation:
 
 @dataclass(frozen=True)
 class DistillResult:
-    """A trained student and how it came about; see `FinetuneResult` for `trained`."""
+    """A trained student and how it came about; see `Trained` for `trained`."""
 
     student: Brick | Assembled
-    trained: FinetuneResult
+    trained: Trained
     how: Distillation
     teacher_classes: tuple[str, ...]
 
@@ -91,7 +91,7 @@ def distill(
     checkpoint: str | Path | None = None,
     resume: bool = False,
     progress: Progress = silent,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> DistillResult:
     """Train a copy of a student on labelled images, its own classes, with a teacher's word on each image.
 
@@ -101,7 +101,7 @@ def distill(
         student: see `student_from` for a network of the zoo as a student.
         data: labelled images in [0,1]; only their train part is used.
         how: temperature and share of the loss.
-        settings: see `modellego.finetuning.Settings`; by default 30 epochs at learning rate 0.05.
+        settings: see `modellego.training.Settings`; by default 30 epochs at learning rate 0.05.
         mapping: data class name -> student class name or index, where names do not meet.
         checkpoint: a file written after each epoch.
         resume: go on from that file.
@@ -132,22 +132,22 @@ def distill(
             told = voice(images).float()[:, columns]
         return distillation_loss(logits, told, labels, how)
 
-    done = train_model(
+    done = train_on_images(
         student,
         data,
         loss,
         settings,
-        kind=f"distill T={how.temperature:g} share={how.share:g}" if hears else "train",
-        masks={},
+        title="distill" if hears else "train",
+        identity={"distillation": asdict(how)} if hears else {},
         mapping=mapping,
         checkpoint=checkpoint,
         resume=resume,
-        progress=lambda title, unit: progress("distill" if hears else "train", unit),
+        progress=progress,
         on_epoch=on_epoch,
     )
     told_by = ", ".join(s.name for s in teacher.info.sources) or "a teacher"
     how_long = f"{settings.epochs} epochs on {done.train_images:,} images"
-    say_so(
+    note_training(
         done.model,
         f"Distilled from {told_by}: {how_long}, temperature {how.temperature:g}, share {how.share:g}."
         if hears

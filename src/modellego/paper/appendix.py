@@ -4,7 +4,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from modellego.finetuning import Augment
 from modellego.heatmaps import heatmap
 from modellego.paper.figures import Task
 from modellego.paper.heatmaps import draw, heat_row
@@ -13,6 +12,7 @@ from modellego.paper.pairs import OPTIONS, Pair
 from modellego.paper.registry import Reproduction
 from modellego.paper.run import Run
 from modellego.paper.train import Recipe
+from modellego.training import Augment
 
 Row = dict[str, Any]
 SETS = ("mnist", "fashion-mnist")

@@ -10,13 +10,14 @@ import numpy as np
 
 from modellego.brick import Brick, load, save
 from modellego.data import ImageSet
-from modellego.finetuning import FinetuneResult, Settings, finetune
+from modellego.finetuning import finetune
 from modellego.paper import plots
 from modellego.paper.cutting import Cutter, Method
 from modellego.paper.markdown import millions, percent, table
 from modellego.paper.registry import Reproduction
 from modellego.paper.run import Run
 from modellego.paper.subject import accuracy
+from modellego.training import Settings, Trained
 
 Row = dict[str, Any]
 NETWORKS = ("resnet20", "resnet32")
@@ -120,7 +121,7 @@ class _Network:
         assert isinstance(done.model, Brick)
         return {"accuracy": self.cutter.row(done.model)["accuracy"], "images": done.train_images, "rate": rate}
 
-    def _finetuned(self, brick: Brick, rate: float) -> FinetuneResult:
+    def _finetuned(self, brick: Brick, rate: float) -> Trained:
         settings = Settings(epochs=self.epochs, lr=rate, held_out=0.0, precision="float32", seed=self.subject.seed)
         return finetune(brick, self.images[0], settings=settings, progress=self.progress)
 

@@ -9,12 +9,12 @@ from modellego.brick import Brick
 from modellego.data import Data, ImageSet
 from modellego.distillation import Distillation, distill, student_from, teachers_preprocess
 from modellego.evaluation import cost
-from modellego.finetuning import Settings
 from modellego.paper.cutting import Cutter, Method
 from modellego.paper.markdown import millions, percent, table
 from modellego.paper.registry import Reproduction
 from modellego.paper.run import Run
 from modellego.paper.subject import accuracy
+from modellego.training import Settings
 
 Row = dict[str, Any]
 TASKS = ("0-2", "3-9")

@@ -12,9 +12,10 @@ from modellego.assembly.ablation import WAYS
 from modellego.brick import Assembled, Brick
 from modellego.data import Data, ImageSet, load_data
 from modellego.evaluation import cost, logits_of, score
-from modellego.finetuning import Settings, finetune
+from modellego.finetuning import finetune
 from modellego.paper.figures import Task
 from modellego.paper.run import Run
+from modellego.training import Settings
 
 Row = dict[str, Any]
 PER_CLASS = 20  # images a class that scaling and calibration see, with three altered views of each

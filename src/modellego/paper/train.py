@@ -8,10 +8,11 @@ import torch
 from modellego import zoo
 from modellego.brick import Brick
 from modellego.data import Data
-from modellego.finetuning import Augment, Settings, finetune
+from modellego.finetuning import finetune
 from modellego.preprocess import Preprocess
 from modellego.progress import Progress, silent
 from modellego.sources.whole import whole_brick
+from modellego.training import Augment, Settings
 
 SHORT = 50  # epochs below which the paper's learning rate and batch size make too few and too small steps
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modellego.errors import DataError
-from modellego.finetuning.augment import Augment, augmented
+from modellego.training.augment import Augment, augmented
 
 
 @settings(deadline=None)

@@ -4,15 +4,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from modellego.errors import LegoError
-from modellego.finetuning.augment import Augment
+from modellego.training.augment import Augment
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train: SGD with Nesterov momentum, the learning rate falling to zero on half a cosine, step by step.
+    """How to train: SGD with Nesterov momentum, or Adam; an epoch goes once through the examples.
 
+    By the schedule `cosine` the learning rate falls to zero on half a cosine, step by step. `momentum` is SGD's.
     `held_out` is the share of the training images that is never trained on and gives the curve; `keep` says whether
     the last weights are handed back or those of the epoch that did best on it. `precision` `auto` is bfloat16 on a
     GPU that has it, else float32. Raises `LegoError` for values that make no sense.
@@ -23,6 +24,8 @@ class Settings:
 
     epochs: int = 10
     lr: float = 0.01
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    schedule: Literal["cosine", "constant"] = "cosine"
     batch_size: int = 128
     momentum: float = 0.9
     weight_decay: float = 5e-4
@@ -40,6 +43,8 @@ class Settings:
             (self.batch_size >= 2, f"a batch holds 2 images or more, not {self.batch_size}"),
             (0 <= self.held_out < 1, f"the share held out lies in 0..1, not {self.held_out}"),
             (self.momentum >= 0 and self.weight_decay >= 0, "momentum and weight decay must not be negative"),
+            (self.optimizer in ("sgd", "adam"), f"the optimizer is sgd or adam, not {self.optimizer}"),
+            (self.schedule in ("cosine", "constant"), f"the schedule is cosine or constant, not {self.schedule}"),
             (self.keep in ("last", "best"), f"keep is last or best, not {self.keep}"),
             (self.keep == "last" or self.held_out > 0, "keep='best' needs held-out images to tell the best by"),
             (

@@ -2,62 +2,69 @@
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modellego.brick import Assembled, Brick
 from modellego.errors import FormatError
-from modellego.finetuning.augment import augmented
-from modellego.finetuning.checkpoint import load_checkpoint, save_checkpoint
-from modellego.finetuning.feed import Feed
-from modellego.finetuning.masks import mask_gradients
-from modellego.finetuning.settings import Epoch, Settings
 from modellego.progress import Update
+from modellego.training.checkpoint import load_checkpoint, save_checkpoint
+from modellego.training.settings import Epoch, Settings
 
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-EVALUATION_BATCH = 256
+OnEpoch = Callable[[Epoch], None]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a run learns from: images, or the nodes of a graph, by number.
+
+    `train` and `held` are int64 `[n]`, on the CPU. `loss(chosen, generator)` gives the mean loss of some training
+    examples, a scalar with a gradient, altered by chance from the generator where they are altered at all;
+    `measure(chosen)` gives loss, float `[b]`, and whether the answer is right, bool `[b]`, of each held-out one.
+    `identity` holds plain values that tell these examples from others.
+    """
+
+    train: Tensor
+    held: Tensor
+    loss: Callable[[Tensor, torch.Generator], Tensor]
+    measure: Callable[[Tensor], tuple[Tensor, Tensor]]
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
 class Run:
-    """A run under way: the model on its device, its images, and what has been measured so far."""
+    """A run under way: the model on its device, its examples, and what has been measured so far."""
 
-    model: Brick | Assembled
-    feed: Feed
-    train: Tensor
-    held: Tensor
+    model: nn.Module
+    examples: Examples
     settings: Settings
-    loss: Loss
-    masks: Mapping[str, Tensor]
-    device: torch.device
     checkpoint: Path | None = None
-    kind: str = "finetune"
+    curve: list[Epoch] = field(default_factory=list)
+    best: dict[str, Tensor] | None = None
+    best_epoch: int = 0
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
 
     def __post_init__(self) -> None:
-        self.curve: list[Epoch] = []
-        self.best: dict[str, Tensor] | None = None
-        self.best_epoch = 0
         s = self.settings
-        self.optimizer = torch.optim.SGD(
-            [p for p in self.model.parameters() if p.requires_grad],
-            lr=s.lr,
-            momentum=s.momentum,
-            weight_decay=s.weight_decay,
-            nesterov=s.momentum > 0,
-        )
-        self.masks = {k: m.to(self.device) for k, m in self.masks.items()}
-        self.parameters: dict[str, nn.Parameter] = dict(self.model.named_parameters())
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer: torch.optim.Optimizer
+        if s.optimizer == "adam":
+            self.optimizer = torch.optim.Adam(trained, lr=s.lr, weight_decay=s.weight_decay)
+        else:
+            nesterov = s.momentum > 0
+            self.optimizer = torch.optim.SGD(trained, s.lr, s.momentum, weight_decay=s.weight_decay, nesterov=nesterov)
 
     @property
     def steps(self) -> int:
-        """How many steps an epoch has; a last batch of one image is left out, as a batch norm cannot take it."""
-        whole, rest = divmod(len(self.train), self.settings.batch_size)
+        """How many steps an epoch has; a last batch of one example is left out, as a batch norm cannot take it."""
+        whole, rest = divmod(len(self.examples.train), self.settings.batch_size)
         return whole + (rest > 1)
 
 
@@ -68,13 +75,11 @@ def device_of(settings: Settings) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def run_epochs(
-    run: Run, resume: bool = False, update: Update | None = None, on_epoch: Callable[[Epoch], None] | None = None
-) -> None:
+def run_epochs(run: Run, resume: bool = False, update: Update | None = None, on_epoch: OnEpoch | None = None) -> None:
     """Train until all epochs are done, writing a checkpoint after each; with `resume`, go on from the last one.
 
     The result is bit for bit that of a run that was never interrupted, on a CPU with the same number of threads.
-    Raises `FormatError` for a checkpoint that is missing, broken or of another run.
+    The model ends in eval mode. Raises `FormatError` for a checkpoint that is missing, broken or of another run.
     """
     if resume:
         if run.checkpoint is None:
@@ -98,35 +103,33 @@ def run_epochs(
 
 
 def learning_rate(settings: Settings, step: int, steps: int) -> float:
-    """Return the learning rate of a step counted from 0: `lr (1 + cos(pi step / steps)) / 2`.
+    """Return the learning rate of a step counted from 0: constant, or `lr (1 + cos(pi step / steps)) / 2`.
 
     Source: cosine annealing without restarts, Loshchilov and Hutter 2017.
 
     >>> learning_rate(Settings(lr=0.1), 0, 10)
     0.1
     """
+    if settings.schedule == "constant":
+        return settings.lr
     return settings.lr * (1 + math.cos(math.pi * step / steps)) / 2
 
 
 def _epoch(run: Run, epoch: int, tell: Callable[[int], None]) -> float:
-    s = run.settings
+    s, examples = run.settings, run.examples
     generator = torch.Generator().manual_seed(s.seed * 1_000_003 + epoch)
-    order = run.train[torch.randperm(len(run.train), generator=generator)]
+    order = examples.train[torch.randperm(len(examples.train), generator=generator)]
     run.model.train()
     total, seen = torch.zeros((), dtype=torch.float64, device=run.device), 0
     with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
         torch.manual_seed(s.seed * 1_000_003 + epoch)  # dropout draws from the global generator
         for step in range(run.steps):
             chosen = order[step * s.batch_size : (step + 1) * s.batch_size]
-            images = augmented(run.feed.read(chosen), s.augment, generator).to(run.device, non_blocking=True)
-            labels = run.feed.labels[chosen].to(run.device, non_blocking=True)
             for group in run.optimizer.param_groups:
                 group["lr"] = learning_rate(s, (epoch - 1) * run.steps + step, run.steps * s.epochs)
-            with _precision(run):
-                loss = run.loss(images, run.model(images).float(), labels)
+            loss = examples.loss(chosen, generator)
             run.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            mask_gradients(run.parameters, dict(run.masks))
             run.optimizer.step()
             total += loss.detach().double() * len(chosen)
             seen += len(chosen)
@@ -134,31 +137,18 @@ def _epoch(run: Run, epoch: int, tell: Callable[[int], None]) -> float:
     return float(total) / seen
 
 
-def _precision(run: Run) -> AbstractContextManager[Any]:
-    wanted = run.settings.precision
-    if wanted == "auto":
-        fast = run.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        wanted = "bfloat16" if fast else "float32"
-    return torch.autocast(run.device.type, torch.bfloat16) if wanted == "bfloat16" else nullcontext()
-
-
 @torch.no_grad()
 def _measure(run: Run) -> tuple[float | None, float | None]:
-    """Return loss (cross-entropy) and accuracy on the held-out images, or None for both."""
-    if not len(run.held):
+    """Return the mean loss and the accuracy on the held-out examples, or None for both."""
+    held = run.examples.held
+    if not len(held):
         return None, None
     run.model.eval()
-    loss, right = 0.0, 0
-    for chosen in torch.split(run.held, EVALUATION_BATCH):
-        labels = run.feed.labels[chosen].to(run.device)
-        with _precision(run):
-            logits = run.model(run.feed.read(chosen).to(run.device)).float()
-        loss += float(F.cross_entropy(logits, labels, reduction="sum"))
-        right += int((logits.argmax(1) == labels).sum())
-    return loss / len(run.held), right / len(run.held)
+    losses, right = run.examples.measure(held)
+    return float(losses.double().mean()), float(right.double().mean())
 
 
-def _finish_epoch(run: Run, epoch: int, loss: float | None, on_epoch: Callable[[Epoch], None] | None) -> None:
+def _finish_epoch(run: Run, epoch: int, loss: float | None, on_epoch: OnEpoch | None) -> None:
     held_loss, accuracy = _measure(run)
     point = Epoch(epoch, loss, held_loss, accuracy)
     run.curve.append(point)
@@ -185,20 +175,11 @@ def _state(run: Run) -> dict[str, Any]:
 
 
 def _fingerprint(run: Run) -> dict[str, Any]:
-    """What must be the same where a run goes on: settings (but for the device), images, classes, weights' shapes."""
+    """What must be the same where a run goes on: settings (but for the device), examples, the weights' shapes."""
     settings = {k: v for k, v in asdict(run.settings).items() if k not in ("device", "precision")}
     shapes = {k: list(v.shape) for k, v in run.model.state_dict().items()}
-    labels = run.feed.labels
-    images = [len(run.train), len(run.held), int((labels * torch.arange(1, len(labels) + 1)).sum())]
-    classes = list(run.model.classes)
-    return {
-        "kind": run.kind,
-        "settings": settings,
-        "images": images,
-        "classes": classes,
-        "shapes": shapes,
-        "masks": sorted(run.masks),
-    }
+    counts = [len(run.examples.train), len(run.examples.held)]
+    return {"settings": settings, "examples": counts, **run.examples.identity, "shapes": shapes}
 
 
 def _restore(run: Run, state: dict[str, Any]) -> None:

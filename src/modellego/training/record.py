@@ -1,10 +1,19 @@
-"""What a training run changed, on test images: the one time they are read."""
+"""What a trained model says of itself: what was done, what no longer holds, and its scores on test images."""
 
 from collections.abc import Mapping
 
 from modellego.brick import Assembled, Brick
 from modellego.data import Data
 from modellego.evaluation import logits_of, score
+
+
+def note_training(model: Brick | Assembled, note: str) -> None:
+    """Write into a trained model what was done, and take out what no longer holds: its scores and its reject rule."""
+    stale = {k: (v if k.startswith("base") or "accuracy" not in k else None) for k, v in model.info.scores.items()}
+    notes = f"{model.info.notes} {note}".strip()
+    if model.info.reject is not None:
+        notes += " Its reject rule was dropped: it held for the logits before."
+    model.info = model.info.changed(notes=notes, scores=stale, reject=None)
 
 
 def rescored(

@@ -1,5 +1,8 @@
 """Which weights of padded bricks must stay zero: those that would lead from one brick's channels to another's."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
 from torch import Tensor, nn
 
 from modellego.brick import Assembled, Brick
@@ -28,12 +31,26 @@ def cross_masks(model: Brick | Assembled) -> dict[str, Tensor]:
     return masks
 
 
-def mask_gradients(parameters: dict[str, nn.Parameter], masks: dict[str, Tensor]) -> None:
-    """Zero the gradients of masked weights, in place; a zero weight then stays zero, decay and momentum included."""
+@contextmanager
+def held_at_zero(model: nn.Module, masks: Mapping[str, Tensor]) -> Iterator[None]:
+    """Take masked weights' gradients out while the context lasts: a zero weight then stays zero, decay and all.
+
+    `masks` are those of `cross_masks`, by the model's own parameter names.
+
+    >>> import torch
+    >>> line = nn.Linear(2, 1)
+    >>> with held_at_zero(line, {"weight": torch.tensor([[1.0, 0.0]])}):
+    ...     line(torch.ones(1, 2)).sum().backward()
+    >>> line.weight.grad
+    tensor([[1., 0.]])
+    """
+    handles = []
     for name, mask in masks.items():
-        gradient = parameters[name].grad
-        if gradient is not None:
-            gradient.mul_(mask)
-
-
-__all__ = ["cross_masks", "mask_gradients"]
+        weight = model.get_parameter(name)
+        own = mask.to(weight.device)
+        handles.append(weight.register_hook(lambda gradient, own=own: gradient * own))  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
