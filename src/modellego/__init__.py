@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from modellego.curves import curve as curve
     from modellego.curves import thresholds as thresholds
     from modellego.data import Data as Data
+    from modellego.data import DataLike as DataLike
     from modellego.data import ImageSet as ImageSet
     from modellego.data import load_data as load_data
     from modellego.decision_routes import RouteGraph as RouteGraph
@@ -79,7 +80,7 @@ _PLACES = {
     "brick": ("Assembled", "Brick", "BrickInfo", "load", "save"),
     "contribution.relevance": ("Thresholds",),
     "curves": ("CurvePoint", "ThresholdCurves", "ThresholdPoint", "curve", "thresholds"),
-    "data": ("Data", "ImageSet", "load_data"),
+    "data": ("Data", "DataLike", "ImageSet", "load_data"),
     "decision_routes": ("RouteGraph", "routes"),
     "demonstration": ("DemoResult", "demo"),
     "disassembly.choose": ("Samples",),

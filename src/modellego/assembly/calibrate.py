@@ -41,7 +41,7 @@ def calibrated(
     bricks: Sequence[Piece],
     classes: JoinedClasses,
     images: ImageSet,
-    method: Calibrate,
+    method: str,
     *,
     views: int = VIEWS,
     seed: int = 0,

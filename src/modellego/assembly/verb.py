@@ -31,9 +31,9 @@ Scale = Literal["logits", "layers"]
 def assemble(
     bricks: Sequence[Piece],
     *,
-    layout: Layout = "parallel",
+    layout: str = "parallel",
     scale: Scale | None = None,
-    calibrate: Calibrate | None = None,
+    calibrate: str | None = None,
     data: DataLike | None = None,
     merge_equal_classes: bool = False,
     names: Sequence[str] | None = None,
@@ -94,7 +94,8 @@ def assemble(
     known = None if reject is None else train_images(data, f"reject={reject:g}")
     classes = _check_bricks(bricks, names, layout, scale, merge_equal_classes)
     bricks = _refuse_early(bricks, names, layout, scale)
-    notes = [f"Assembled from {', '.join(names)}: layout {layout}, scaling {scale or "none"}, calibration {calibrate or "none"}."]
+    how = f"layout {layout}, scaling {scale or 'none'}, calibration {calibrate or 'none'}"
+    notes = [f"Assembled from {', '.join(names)}: {how}."]
     joint = Joint(merge=classes.groups)
     if scale is not None:
         train = train_images(data, f"scale={scale!r}")
@@ -122,14 +123,22 @@ def assemble(
 
 
 def _check_words(layout: str, scale: str | None, calibrate: str | None) -> None:
-    for value, known, what in ((layout, Layout, "layout"), (scale, Scale, "scale"), (calibrate, Calibrate, "calibrate")):
+    for value, known, what in (
+        (layout, Layout, "layout"),
+        (scale, Scale, "scale"),
+        (calibrate, Calibrate, "calibrate"),
+    ):
         if value is not None and value not in get_args(known):
             raise AssemblyError(f"{what} is one of {', '.join(get_args(known))}, not {value!r}")
     if scale == "logits" and calibrate is not None:
-        raise AssemblyError(f"scale='logits' and calibrate={calibrate!r} both set the logits' scale: choose one of them")
+        raise AssemblyError(
+            f"scale='logits' and calibrate={calibrate!r} both set the logits' scale: choose one of them"
+        )
 
 
-def _check_bricks(bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str | None, merge: bool) -> JoinedClasses:
+def _check_bricks(
+    bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str | None, merge: bool
+) -> JoinedClasses:
     if len(bricks) < 2:
         raise AssemblyError("there is nothing to assemble: give two bricks or more")
     classes = join_classes([b.classes for b in bricks], names, merge)

@@ -1,7 +1,7 @@
 """`modellego assemble`: put bricks together to a new classifier."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,7 +16,7 @@ def assemble(
     layout: Annotated[
         str, typer.Option(help="parallel: any bricks side by side; padded: one block-diagonal network.")
     ] = "parallel",
-    scale: Annotated[str, typer.Option(help="Parameter scaling: none, logits or layers.")] = "none",
+    scale: Annotated[Literal["none", "logits", "layers"], typer.Option(help="Parameter scaling.")] = "none",
     calibrate: Annotated[
         str, typer.Option(help="Comparable heads: none, affine, head, or prior (no labels).")
     ] = "none",
@@ -48,7 +48,7 @@ def assemble(
     made = put_together(
         pieces,
         layout=layout,
-        scale=o.nothing(scale),  # type: ignore[arg-type]
+        scale=None if scale == "none" else scale,
         calibrate=o.nothing(calibrate),
         data=data,
         merge_equal_classes=merge_equal_classes,
@@ -98,7 +98,10 @@ def assemble(
     out().print(made.info.notes)
     if unscored:
         out().print(f"[yellow]{unscored}")
-    out().print(f"wrote {output.path}.  Next: modellego predict {output.path} IMAGE · modellego report {output.path} -o report.html")
+    out().print(
+        f"wrote {output.path}.  Next: modellego predict {output.path} IMAGE · "
+        f"modellego report {output.path} -o report.html"
+    )
 
 
 def _spent(piece: object) -> dict[str, int]:

@@ -1,6 +1,5 @@
 """`modellego curve`: accuracy against MACs, at several budgets from one ranking."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,6 +42,7 @@ def curve(
         criterion=criterion,
         round_to=round_to,
         refit_images=refit_images if refit else 0,
+        mapping=images.mapping,
         seed=seed,
         progress=progress,
     )

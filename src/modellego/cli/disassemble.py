@@ -82,7 +82,9 @@ def disassemble(
         refitted = None if brick.info.refit is None else {k: v for k, v in brick.info.refit.items() if k != "stages"}
         kept = {"kept_groups": brick.info.cut.kept, "sets": brick.info.cut.total, "refit": refitted}
         plain = {k: v if v is None or not k.startswith(("macs", "parameters")) else int(v) for k, v in scores.items()}
-        print_json({"path": str(output.path), "classes": list(brick.classes), **plain, **kept, "notes": brick.info.notes})
+        print_json(
+            {"path": str(output.path), "classes": list(brick.classes), **plain, **kept, "notes": brick.info.notes}
+        )
         return
     row = [percent(scores[k]) for k in ("base_accuracy", "base_restricted_accuracy", "brick_accuracy")]
     for key in ("macs", "parameters"):

@@ -14,8 +14,6 @@ from modellego.sources import load_source
 from modellego.sources.whole import name_classes, whole_brick
 
 
-
-
 def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> Brick | Assembled:
     """Load a brick's directory, or capture a source model whole; what is not said is taken from the data.
 

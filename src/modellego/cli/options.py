@@ -14,6 +14,7 @@ MapOption = Annotated[
 TestDataOption = Annotated[
     list[str] | None, typer.Option("--test-data", help="Images to score on, where --data has no test part of its own.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace what exists at the output path.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Classes = Annotated[str, typer.Option(help="Classes of the task: 0-2,7 or names.")]
 MostConfident = Annotated[int, typer.Option(min=1, help="Sample images per class, the most confident.")]
@@ -27,7 +28,7 @@ class _Labelled:
     map_labels: MapOption = None
 
     @property
-    def mapping(self) -> Mapping[str, str]:
+    def mapping(self) -> Mapping[str, str | int]:
         """Data class name -> model class name."""
         from modellego.data import parse_mapping
 
@@ -46,7 +47,7 @@ class Output:
     """Where a command writes."""
 
     path: Annotated[Path, typer.Option("--out", "-o", help="Where to write.")]
-    force: Annotated[bool, typer.Option("--force", help="Replace what exists at the output path.")] = False
+    force: Force = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Plot:
     """A picture beside a table."""
 
     plot: Annotated[Path | None, typer.Option(help="Draw the curves to this PNG, SVG or PDF file.")] = None
-    force: Annotated[bool, typer.Option("--force", help="Replace what exists at the output path.")] = False
+    force: Force = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,18 @@ class SourceOptions:
     logits: Annotated[
         str | None, typer.Option(help="Key or position of the logits in what the model returns, if not a tensor.")
     ] = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """What runs of training have in common."""
+
+    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 128
+    flip: Annotated[bool, typer.Option(help="Mirror training images by chance.")] = True
+    shift: Annotated[int, typer.Option(help="Move training images by up to this many pixels.")] = 4
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto"
+    checkpoint: Annotated[Path | None, typer.Option(help="Where to keep the checkpoint; beside the output.")] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint of an interrupted run.")] = False
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def paper(
     name: Annotated[str | None, typer.Argument(help="A reproduction; see --list.")] = None,
+    *,
     show: Annotated[bool, typer.Option("--list", help="Name the reproductions.")] = False,
     data: Annotated[
         Path | None, typer.Option(help="Folder with cifar10/, ..., models/; else $MODELLEGO_SHARED.")
@@ -31,9 +32,9 @@ def paper(
         int | None, typer.Option(min=1, help="Choose samples among this many times as many images, not all.")
     ] = None,
     scored: Annotated[int | None, typer.Option(min=1, help="Test images of a set that are scored; else all.")] = None,
-    seed: o.SeedOption = 0,
-    force: o.ForceFlag = False,
-    json: o.JsonFlag = False,
+    force: o.Force = False,
+    seed: o.Seed = 0,
+    answer: o.Answer,
 ) -> None:
     """Run one of the paper's experiments again; what was done is taken up, and the rest is worked out."""
     from modellego.errors import LegoError
@@ -41,7 +42,7 @@ def paper(
     from modellego.paper.finish import finish, starting
 
     if show or name is None:
-        _list(reproductions(), json, required=not show)
+        _list(reproductions(), answer.json, required=not show)
         return
     chosen = find(name)
     folder = data or (Path(os.environ["MODELLEGO_SHARED"]) if "MODELLEGO_SHARED" in os.environ else None)
@@ -66,7 +67,7 @@ def paper(
     starting(run, force)
     chosen.run(run)
     found = finish(chosen, run)
-    if json:
+    if answer.json:
         print_json(
             {"name": chosen.name, "path": str(run.path), "files": [str(p) for p in found.files], **found.document}
         )

@@ -35,17 +35,17 @@ def report(
     if not all(isinstance(s, Brick) for s in sources):
         raise LegoError("--source takes whole source models of one network each")
     data = open_maybe(images)
-    with progress("report", "parts"):
-        page = render(
-            opened,
-            data,
-            name=model.resolve().name.removesuffix(".brick"),
-            sources=[s for s in sources if isinstance(s, Brick)],
-            mapping=images.mapping,
-            route_classes=classes,
-            with_routes=routes and data is not None,
-            latency_runs=latency,
-        )
+    page = render(
+        opened,
+        data,
+        name=model.resolve().name.removesuffix(".brick"),
+        sources=[s for s in sources if isinstance(s, Brick)],
+        mapping=images.mapping,
+        route_classes=classes,
+        with_routes=routes and data is not None,
+        latency_runs=latency,
+        progress=progress,
+    )
     write_file(output.path, lambda p: p.write_text(page, encoding="utf-8"))
     if answer.json:
         print_json({"path": str(output.path), "bytes": len(page.encode())})

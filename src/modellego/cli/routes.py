@@ -32,10 +32,16 @@ def routes(
     check_file(output.path, output.force, (".html", ".png", ".svg", ".pdf"))
     data = open_data(images)
     opened = open_model(model, source_options, data)
-    with progress("routes", "passes"):
-        graphs = follow(
-            opened, data, classes, mapping=images.mapping, per_class=per_class, edges=edges, threshold=threshold
-        )
+    graphs = follow(
+        opened,
+        data,
+        classes,
+        mapping=images.mapping,
+        per_class=per_class,
+        edges=edges,
+        threshold=threshold,
+        progress=progress,
+    )
     first, written = output.path, []
     for number, graph in enumerate(graphs):
         path = first if number == 0 else first.with_stem(f"{first.stem}-{number + 1}")
@@ -76,8 +82,7 @@ def heatmap(
     data = open_data(images)
     opened = open_brick(model, source_options, data)
     place = int(layer) if layer.lstrip("-").isdigit() else layer
-    with progress("heat map", "passes"):
-        found = map_layer(opened, data, place, classes, mapping=images.mapping, per_class=per_class)
+    found = map_layer(opened, data, place, classes, mapping=images.mapping, per_class=per_class, progress=progress)
     if by_sample:
         write_file(
             output.path,
@@ -87,7 +92,9 @@ def heatmap(
         write_file(output.path, lambda p: draw_classes(found.by_class, found.classes, p, layer=found.layer))
     alike = {"within": found.similarity.within, "between": found.similarity.between}
     if answer.json:
-        print_json({"path": str(output.path), "layer": found.layer, "classes": list(found.classes), "similarity": alike})
+        print_json(
+            {"path": str(output.path), "layer": found.layer, "classes": list(found.classes), "similarity": alike}
+        )
         return
     out().print(
         f"wrote {output.path}: samples of one class agree by {alike['within']:.3f}, of two classes by "

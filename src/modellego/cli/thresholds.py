@@ -1,7 +1,6 @@
 """`modellego thresholds`: accuracy, MACs and parameters as alpha and beta grow."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,7 +43,7 @@ def thresholds(
     unknown = [name for name in varied if name not in NAMES.split(",")]
     if unknown:
         raise LegoError(f"--vary names some of {NAMES}, not {', '.join(unknown)}")
-    o.allocation_rule(rule)
+    around = Thresholds(rule=rule)  # type: ignore[arg-type]
     data = open_data(images)
     opened = open_brick(model, source_options, data)
     found = measure(
@@ -53,9 +52,10 @@ def thresholds(
         classes,
         vary=varied,
         values=taken,
-        around=Thresholds(rule=rule),  # type: ignore[arg-type]
+        around=around,
         refit_images=refit_images if refit else 0,
         samples=Samples(samples),
+        mapping=images.mapping,
         seed=seed,
         progress=progress,
     )

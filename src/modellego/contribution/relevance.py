@@ -37,7 +37,9 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         if self.rule not in get_args(Rule):
-            raise CutError(f"relative contribution is formed by the rule {' or '.join(get_args(Rule))}, not {self.rule!r}")
+            raise CutError(
+                f"relative contribution is formed by the rule {' or '.join(get_args(Rule))}, not {self.rule!r}"
+            )
         for name in ("conv_alpha", "conv_beta", "linear_alpha", "linear_beta"):
             if not 0 <= getattr(self, name) <= 1:
                 raise CutError(f"the threshold {name} is {getattr(self, name):g}: it lies in 0..1")

@@ -14,6 +14,7 @@ from modellego.decision_routes.collect import collect_routes
 from modellego.decision_routes.samples import class_images, network_batches
 from modellego.decision_routes.values import RouteGraph
 from modellego.errors import LegoError
+from modellego.progress import Progress, silent
 
 
 def routes(
@@ -26,6 +27,7 @@ def routes(
     edges: int = 24,
     threshold: float = 0.2,
     title: str = "Decision routes",
+    progress: Progress = silent,
 ) -> tuple[RouteGraph, ...]:
     """Follow classes through a model: a route graph for each of its bricks that has any of them.
 
@@ -39,6 +41,7 @@ def routes(
         edges: how many edges are kept for each class and layer.
         threshold: where the page's slider stands at first.
         title: heading of the page; bricks of an assembled model are numbered behind it.
+        progress: follows the bricks.
 
     Raises:
         DataError: a class that the data do not show, or that the model does not have.
@@ -55,15 +58,17 @@ def routes(
     shown = class_images(model, data, classes, mapping=mapping, per_class=per_class)
     parts = _parts(model)
     graphs = []
-    for number, (brick, network, names) in enumerate(parts, 1):
-        samples = {
-            name: (logit, network_batches(brick, images))
-            for name, images in shown.items()
-            if (logit := _logit(name, names)) is not None
-        }
-        if samples:
-            heading = title if len(parts) == 1 else f"{title}, brick {number}"
-            graphs.append(collect_routes(network, samples, edges=edges, threshold=threshold, title=heading))
+    with progress("routes", "bricks") as update:
+        for number, (brick, network, names) in enumerate(parts, 1):
+            samples = {
+                name: (logit, network_batches(brick, images))
+                for name, images in shown.items()
+                if (logit := _logit(name, names)) is not None
+            }
+            if samples:
+                heading = title if len(parts) == 1 else f"{title}, brick {number}"
+                graphs.append(collect_routes(network, samples, edges=edges, threshold=threshold, title=heading))
+            update(number, len(parts))
     if not graphs:
         raise LegoError("none of the classes belongs to one brick of this model, so there is no route to follow")
     return tuple(graphs)

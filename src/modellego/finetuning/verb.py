@@ -6,8 +6,9 @@ from pathlib import Path
 import torch.nn.functional as F
 
 from modellego.brick import Assembled, Brick
+from modellego.data import DataLike
 from modellego.progress import Progress, silent
-from modellego.training import Settings, Trained, TrainingData, train_on_images
+from modellego.training import Settings, Trained, train_on_images
 from modellego.training.loop import OnEpoch
 from modellego.training.masks import cross_masks
 from modellego.training.record import note_training
@@ -15,7 +16,7 @@ from modellego.training.record import note_training
 
 def finetune(
     model: Brick | Assembled,
-    data: TrainingData,
+    data: DataLike,
     *,
     settings: Settings | None = None,
     grow_cross: bool = False,

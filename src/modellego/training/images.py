@@ -1,7 +1,7 @@
 """Train a copy of a brick or an assembled model on labelled images: what fine-tuning and distillation share."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.data import Data, ImageSet, load_data
+from modellego.data import DataLike, load_data
 from modellego.progress import Progress, silent
 from modellego.training.augment import augmented
 from modellego.training.feed import Feed, open_feed
@@ -21,7 +21,6 @@ from modellego.training.loop import Examples, OnEpoch, Run, device_of, run_epoch
 from modellego.training.masks import held_at_zero
 from modellego.training.settings import Epoch, Settings
 
-TrainingData = ImageSet | Data | str | Sequence[str]
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 EVALUATION_BATCH = 256
 
@@ -53,7 +52,7 @@ class Trained:
 
 def train_on_images(
     model: Brick | Assembled,
-    data: TrainingData,
+    data: DataLike,
     loss: Loss,
     settings: Settings,
     *,
@@ -94,8 +93,7 @@ def train_on_images(
     >>> train_on_images(brick, "digits", squares, Settings(epochs=1), title="squares").train_images
     1294
     """
-    images = data if isinstance(data, ImageSet | Data) else load_data(data)
-    part = (images.train if isinstance(images, Data) else images).for_model(model.classes, mapping)
+    part = load_data(data).train.for_model(model.classes, mapping)
     chosen, held = split_held_out(part.labels, settings.held_out, settings.seed)
     device = device_of(settings)
     trained = copy.deepcopy(model).to(device)
