@@ -1,7 +1,7 @@
 """Take trained classifiers apart and put the pieces together again, without training.
 
 Every verb of the command line is a function here, and every type that goes in or comes out. Nothing is imported before
-it is used, so that `import modellego` and `modellego --help` take no time.
+it is used, so that `import modellego` and the help of its commands take no time.
 
 >>> import modellego as ml
 >>> "disassemble" in dir(ml), "assemble" in ml.__all__

@@ -105,7 +105,7 @@ CASES = {
     ),
     "a size that is too small": (
         "disassemble nets.py:four --input-size 2 --data pets --classes cat -o x.brick",
-        "--input-size",
+        "input size",
     ),
     "an output that exists": ("disassemble nets.py:good --data pets --classes cat -o taken.brick", "exists"),
     "an output that is no brick": (
