@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from modellego.errors import CaptureError as CaptureError
     from modellego.errors import CutError as CutError
     from modellego.errors import DataError as DataError
+    from modellego.errors import ExportError as ExportError
     from modellego.errors import FormatError as FormatError
     from modellego.errors import LegoError as LegoError
     from modellego.errors import MissingExtraError as MissingExtraError
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
     from modellego.evaluation import evaluate as evaluate
     from modellego.evaluation import predict as predict
     from modellego.evaluation.inspection import inspect as inspect
+    from modellego.exporting import Exported as Exported
+    from modellego.exporting import export as export
     from modellego.finetuning import finetune as finetune
     from modellego.heatmaps import HeatMap as HeatMap
     from modellego.heatmaps import heatmap as heatmap
@@ -91,6 +94,7 @@ _PLACES = {
         "CaptureError",
         "CutError",
         "DataError",
+        "ExportError",
         "FormatError",
         "LegoError",
         "MissingExtraError",
@@ -98,6 +102,7 @@ _PLACES = {
     ),
     "evaluation": ("Cost", "Evaluation", "Prediction", "Scores", "evaluate", "predict"),
     "evaluation.inspection": ("inspect",),
+    "exporting": ("Exported", "export"),
     "finetuning": ("finetune",),
     "heatmaps": ("HeatMap", "heatmap"),
     "locate": ("Budget",),

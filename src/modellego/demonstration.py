@@ -11,7 +11,6 @@ from modellego import zoo
 from modellego.assembly import assemble
 from modellego.brick import Assembled, Brick, check_target, save
 from modellego.data import Data, load_data
-from modellego.disassembly.provenance import with_scores
 from modellego.disassembly.verb import disassemble
 from modellego.errors import LegoError
 from modellego.evaluation import Evaluation, evaluate
@@ -138,7 +137,7 @@ def _train(source: DemoSource, data: Data, seed: int, progress: Progress) -> Bri
     whole = done.model
     assert isinstance(whole, Brick)
     whole.info = whole.info.changed(notes="")
-    return with_scores(whole, whole, range(len(names)), None)
+    return whole
 
 
 def _mean_over_classes(bricks: tuple[Brick, ...], key: str) -> float:

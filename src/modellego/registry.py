@@ -1,4 +1,4 @@
-"""Functions found by name: criteria, refits, calibrations, layouts and readers of data, our own and those of plugins."""
+"""Functions by name: criteria, refits, calibrations, layouts and readers of data, our own and those of plugins."""
 
 from collections.abc import Callable
 from difflib import get_close_matches

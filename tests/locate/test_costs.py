@@ -7,7 +7,7 @@ from torch import nn
 
 from modellego.capture import capture
 from modellego.channels import analyse
-from modellego.cut import cut, rescue
+from modellego.cut import cut, plan_cut, rescue
 from modellego.evaluation import cost
 from modellego.locate import CostModel
 from modellego.zoo import build
@@ -41,6 +41,23 @@ class Mixing(nn.Module):
         return self.fc(x * self.slide(x[:, None])[:, 0].sigmoid())
 
 
+class Attending(nn.Module):
+    """Attention whose queries, keys and values all differ in number and width, by the fused op and by hand."""
+
+    def __init__(self, fused: bool) -> None:
+        super().__init__()
+        self.fused = fused
+        self.stem, self.q, self.k, self.v = (nn.Conv2d(3, 8, 4, 4), *(nn.Linear(8, n) for n in (6, 6, 10)))
+        self.head = nn.Linear(10, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x).flatten(2).transpose(1, 2)
+        q, k, v = self.q(x[:, :7]), self.k(x), self.v(x)
+        if self.fused:
+            return self.head(nn.functional.scaled_dot_product_attention(q, k, v).mean(1))
+        return self.head(((q @ k.transpose(1, 2)).softmax(-1) @ v).mean(1))
+
+
 def networks() -> dict[str, nn.Module]:
     grouped = Grouped()
     grouped(torch.zeros(1, 3, 16, 16))
@@ -55,7 +72,7 @@ def test_costs_equal_those_of_the_cut_network(name: str, seed: int, task: list[i
     channels = analyse(network)
     scores = np.random.default_rng(seed).random(channels.n_groups)
     keep, _ = rescue(channels, scores > 0.4, scores)
-    small = cost(cut(network, channels, keep, task))
+    small = cost(cut(plan_cut(network, channels, keep, task)))
     model = CostModel(network, channels, task)
     assert (model.macs(keep), model.parameters(keep)) == (small.macs, small.parameters)
 
@@ -88,3 +105,22 @@ def test_costs_along_an_order_equal_those_of_each_mask(name: str) -> None:
         keep[chosen] = False
         wanted.append((model.macs(keep), model.parameters(keep)))
     assert list(zip(macs, parameters, strict=True)) == wanted
+
+
+@pytest.mark.parametrize("fused", [True, False], ids=["fused", "by hand"])
+def test_products_between_feature_maps_count_as_uncut(fused: bool) -> None:
+    """7 queries of width 6 meet 16 keys, and the scores weigh values of width 10; no cut makes that cheaper."""
+    network = capture(Attending(fused).eval(), (3, 16, 16))
+    channels = analyse(network)
+    model = CostModel(network, channels)
+    layers = 16 * 8 * 3 * 16 + 7 * 8 * 6 + 16 * 8 * (6 + 10) + 10 * 5
+    products = 7 * 16 * 6 + 7 * 16 * 10
+    assert model.macs(channels.keep_all()) == layers + products == cost(network).macs
+    nothing = np.zeros(channels.n_groups, dtype=bool)
+    assert model.macs(nothing) >= products
+
+
+def test_saving_in_sets_counts_each_as_one() -> None:
+    network = capture(Mixing().eval(), (3, 16, 16))
+    channels = analyse(network)
+    assert CostModel(network, channels).saving(channels.keep_all(), "sets").tolist() == [1.0] * channels.n_groups

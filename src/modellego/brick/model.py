@@ -10,7 +10,7 @@ from torch import fx, nn
 from modellego.brick.info import BrickInfo, make_info
 from modellego.brick.joint import Joint
 from modellego.brick.reject_rule import predict_reject
-from modellego.capture.network import Network, annotate, reads_graph
+from modellego.capture.network import Network, annotated, reads_graph
 from modellego.errors import AssemblyError, DataError, FormatError
 from modellego.preprocess import apply
 
@@ -46,7 +46,8 @@ class Piece(nn.Module):
 class Brick(Piece):
     """A classifier of one network: `network(apply(info.preprocess, images))`.
 
-    `network` is the captured graph, `info` what the brick says about itself. It starts in eval mode.
+    `network` is the captured graph, each tensor's shape noted in it; `info` is what the brick says about itself. It
+    starts in eval mode.
 
     Raises:
         FormatError: the network does not give one logit a class.
@@ -60,7 +61,7 @@ class Brick(Piece):
         self.info = info
         if reads_graph(network) != (info.inputs == "graph"):
             raise FormatError("the network's inputs are not those its info names: one image, or a graph's two tensors")
-        self.num_outputs = _num_columns(network, info.input_shape)
+        self.num_outputs = _num_columns(annotated(network, info.input_shape))
         if info.outputs == "logits" and self.num_outputs != len(info.classes):
             raise FormatError(f"the network gives {self.num_outputs} logits for {len(info.classes)} classes")
         self.eval()
@@ -95,8 +96,8 @@ class Brick(Piece):
         return apply(self.info.preprocess, images.to(torch.promote_types(dtype, torch.float32))).to(dtype)
 
     def captured(self) -> Network:
-        """Return the bare network with its shapes, to be analysed or cut again."""
-        return annotate(self.network, cast(tuple[int, ...], self.info.input_shape))
+        """Return the bare network with its shapes, to be analysed or cut again; they are kept, not worked out anew."""
+        return annotated(self.network, self.info.input_shape or ())
 
 
 class Assembled(Piece):
@@ -135,13 +136,11 @@ def assembled_info(bricks: Sequence[Brick | Assembled], classes: Sequence[str], 
     return make_info(**{"kind": "assembled", "classes": tuple(classes), "sources": sources} | fields)
 
 
-def _num_columns(network: fx.GraphModule, input_shape: tuple[int, ...]) -> int:
-    output = next(n for n in reversed(network.graph.nodes) if n.op == "output")
-    if not isinstance(output.args[0], fx.Node):
+def _num_columns(network: Network) -> int:
+    result = next(n for n in reversed(network.graph.graph.nodes) if n.op == "output").args[0]
+    if not isinstance(result, fx.Node):
         raise FormatError("a brick's network must return one tensor")
-    if "shape" not in output.args[0].meta:
-        annotate(network, input_shape)
-    shape = output.args[0].meta["shape"]
+    shape = result.meta["shape"]
     if len(shape) != 2:
         raise FormatError(f"a brick's network must return [B, columns], not {list(shape)}")
     return int(shape[1])

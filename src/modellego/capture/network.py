@@ -86,6 +86,21 @@ def annotate(graph: fx.GraphModule, input_shape: tuple[int, ...]) -> Network:
     return Network(graph, tuple(input_shape))
 
 
+def annotated(graph: fx.GraphModule, input_shape: tuple[int, ...]) -> Network:
+    """Return the `Network` of a graph; its shapes are worked out only where they are not there (unpickling loses them).
+
+    >>> from modellego.capture import capture
+    >>> network = capture(nn.Linear(3, 2), (3,))
+    >>> annotated(network.graph, (3,)) == network
+    True
+    """
+    known = all("shape" in n.meta for n in graph.graph.nodes if n.op in ("placeholder", "get_attr", "call_module"))
+    result = next(n for n in reversed(graph.graph.nodes) if n.op == "output").args[0]
+    if known and isinstance(result, fx.Node) and "shape" in result.meta:
+        return Network(graph, tuple(input_shape))
+    return annotate(graph, input_shape)
+
+
 def example_inputs(graph: fx.GraphModule, input_shape: tuple[int, ...], dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
     """Return empty inputs at batch size 1: an image, or for a network on graphs (two inputs) one node and one edge."""
     first = torch.empty(1, *input_shape, dtype=dtype)

@@ -18,11 +18,11 @@ from modellego.cli.demo import demo
 from modellego.cli.disassemble import disassemble
 from modellego.cli.distill import distill
 from modellego.cli.evaluate import evaluate
+from modellego.cli.export import export
 from modellego.cli.failures import TRACEBACK, sentence
 from modellego.cli.finetune import finetune
 from modellego.cli.groups import with_groups
 from modellego.cli.inspect import inspect
-from modellego.cli.paper import paper
 from modellego.cli.predict import predict
 from modellego.cli.report import report
 from modellego.cli.routes import heatmap, routes
@@ -49,7 +49,7 @@ for _command in (
     thresholds,
     finetune,
     distill,
-    paper,
+    export,
 ):
     app.command()(with_groups(_command))
 

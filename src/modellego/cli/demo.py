@@ -26,7 +26,7 @@ def demo(
         note("Two classifiers, trained on different digits, become two bricks, become one new classifier.")
     found = run(output, seed, force, progress)
     rows = []
-    for source, whole, brick, scores in zip(SOURCES, found.sources, found.bricks, found.scores, strict=True):
+    for source, brick, scores in zip(SOURCES, found.bricks, found.scores, strict=True):
         rows.append(
             {
                 "model": f"{source.name}.brick",
@@ -35,14 +35,14 @@ def demo(
                 "base_restricted_accuracy": brick.info.scores["base_restricted_accuracy"],
                 "accuracy": scores.scores.accuracy,
                 "macs": scores.cost.macs,
-                "macs_base": int(whole.info.scores["macs"] or 0),
+                "macs_base": int(brick.info.scores["macs_base"] or 0),
                 "parameters": scores.cost.parameters,
-                "parameters_base": int(whole.info.scores["parameters"] or 0),
+                "parameters_base": int(brick.info.scores["parameters_base"] or 0),
             }
         )
     new = found.assembled_scores
-    macs = sum(int(w.info.scores["macs"] or 0) for w in found.sources)
-    parameters = sum(int(w.info.scores["parameters"] or 0) for w in found.sources)
+    macs = sum(int(b.info.scores["macs_base"] or 0) for b in found.bricks)
+    parameters = sum(int(b.info.scores["parameters_base"] or 0) for b in found.bricks)
     rows.append(
         {
             "model": "digits.brick (assembled)",

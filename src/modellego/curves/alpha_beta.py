@@ -13,7 +13,8 @@ from modellego.curves.figure import new_figure
 from modellego.data import DataLike
 from modellego.decision_routes.palette import LIGHT
 from modellego.disassembly.choose import Samples, by_sums, draw_calibration
-from modellego.disassembly.verb import cut_out, prepare, sample_batches
+from modellego.disassembly.job import prepare
+from modellego.disassembly.verb import cut_out, sample_batches
 from modellego.errors import LegoError
 from modellego.progress import Progress, silent
 

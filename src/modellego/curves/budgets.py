@@ -13,7 +13,8 @@ from modellego.curves.baseline import baseline
 from modellego.curves.figure import new_figure
 from modellego.data import DataLike
 from modellego.disassembly.choose import Choice, Samples, draw_calibration
-from modellego.disassembly.verb import REFIT_IMAGES, cut_out, make_curve, prepare
+from modellego.disassembly.job import prepare
+from modellego.disassembly.verb import REFIT_IMAGES, cut_out, make_curve
 from modellego.progress import Progress, silent
 
 POINTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)

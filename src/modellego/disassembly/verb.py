@@ -1,53 +1,40 @@
 """The verb `disassemble`: from a trained classifier and some images a class to a brick for a few of its classes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from modellego.brick import Assembled, Brick
+from modellego.brick import Brick
 from modellego.brick.reject_rule import Statistic
-from modellego.capture.network import Network
-from modellego.channels import ChannelMap, analyse
 from modellego.contribution.relevance import Thresholds
 from modellego.cut import cut
-from modellego.data import Data, DataLike, load_data, resolve_classes
+from modellego.data import DataLike, load_data
 from modellego.disassembly.choose import (
-    Calibration,
     Choice,
+    DrawnImages,
     Samples,
     by_budget,
     by_thresholds,
     draw_calibration,
-    draw_images,
     network_input,
     rank_groups,
     sample_images,
 )
-from modellego.disassembly.provenance import describe, with_scores
-from modellego.errors import CutError, DataError
+from modellego.disassembly.job import Job, as_brick, prepare
+from modellego.disassembly.provenance import describe, with_accuracy
+from modellego.errors import CutError
 from modellego.locate import Budget, Curve, names
 from modellego.preprocess import Preprocess
 from modellego.progress import Progress, silent
-from modellego.refit import RefitOptions, RefitReport, refit
+from modellego.refit import RefitOptions, refit
 from modellego.rejection.rule import add_reject_rule, check_rule
-from modellego.sources.whole import name_classes, whole_brick
+from modellego.sources.whole import name_classes
 
 REFIT_IMAGES = 200
-
-
-@dataclass(frozen=True)
-class Job:
-    """A disassembly that is ready to go: the whole brick, its data by its own classes, the task, the analysis."""
-
-    whole: Brick
-    data: Data
-    task: tuple[int, ...]
-    network: Network
-    channels: ChannelMap
 
 
 def disassemble(
@@ -121,22 +108,23 @@ def disassemble(
     if budgeted and budget is not None:
         curve = make_curve(job, drawn, criterion, thresholds, samples, seed, progress)
         with progress("budget", "steps"):
-            choice = by_budget(job.network, job.channels, job.task, budget, curve, drawn, refit_options)
+            choice = by_budget(job, budget, curve, drawn, refit_options)
     else:
         choice = by_thresholds(job.network, job.channels, sample_batches(job, samples, progress), thresholds, progress)
-    inputs = drawn.inputs if refit_images else None
+    inputs = None
     if refit_data is not None:
         inputs = job.whole.prepare(refit_data)
+    elif refit_images:
+        inputs = drawn.inputs
     options: dict[str, Any] = {"samples": asdict(samples), "thresholds": asdict(thresholds)}
     if budgeted and budget is not None:
         options = {"budget": asdict(budget), "samples": asdict(samples)}
     ranked_by = criterion if budgeted else "contribution"
     brick = cut_out(job, choice, ranked_by, options | {"seed": seed}, inputs, refit_options, progress)
     if reject is not None:
-        fitted, held = draw_images(job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
-        own = (held if len(held) else fitted).select(job.task)
+        own = (drawn.held if len(drawn.held) else drawn.fitted).select(job.task)
         add_reject_rule(brick, own, reject, reject_by, seed=seed, progress=progress)
-    return with_scores(brick, job.whole, job.task, job.data.test, progress)
+    return with_accuracy(brick, job.whole, job.task, job.data.test, progress)
 
 
 def check_request(budget: Budget | None, criterion: str, reject: float | None, reject_by: str | None) -> None:
@@ -157,36 +145,9 @@ def check_request(budget: Budget | None, criterion: str, reject: float | None, r
     check_rule(reject, reject_by)
 
 
-def prepare(
-    whole: Brick,
-    data: DataLike,
-    classes: str | Sequence[str | int],
-    mapping: Mapping[str, str | int] | None = None,
-) -> Job:
-    """Bring model, data and task together, and analyse the model's channels.
-
-    Raises:
-        DataError: unknown classes, a class without images, corrupt test images, or channels that do not fit.
-        CutError: no channel may be cut.
-    """
-    images = load_data(data)
-    task = resolve_classes(classes, whole.classes)
-    known = images.for_model(whole.classes, mapping)
-    known.train.need(task)
-    wanted = whole.info.preprocess.channels if whole.info.preprocess else None
-    known.train.subset(known.train.of_class(task[0])[:1]).check(wanted)
-    if known.test is not None:  # it is read last, after all the work: better now than then
-        known.test.subset(np.flatnonzero(np.isin(known.test.labels, task))).check(wanted)
-    network = whole.captured()
-    channels = analyse(network)
-    if not channels.cuttable.any():
-        raise CutError("this model has no channels that may be cut: run `modellego inspect` to see why")
-    return Job(whole, known, tuple(task), network, channels)
-
-
 def make_curve(
     job: Job,
-    drawn: Calibration,
+    drawn: DrawnImages,
     criterion: str,
     thresholds: Thresholds,
     samples: Samples,
@@ -194,23 +155,14 @@ def make_curve(
     progress: Progress = silent,
 ) -> Curve:
     """Rank the job's channel groups by a criterion: contribution on sample images, others on drawn ones."""
-    inputs, labels = drawn.inputs, drawn.labels
     if criterion == "contribution":
         chosen = sample_images(job.whole, job.data.train, job.task, samples, progress)
-        part = job.data.train.subset(torch.cat([torch.from_numpy(i) for i in chosen.values()]))
+        part = job.data.train.subset(np.concatenate(list(chosen.values())))
         inputs, labels = network_input(job.whole, part), torch.from_numpy(part.labels)
+    else:
+        inputs, labels = drawn.inputs, drawn.labels
     with progress("rank", "passes"):
-        return rank_groups(
-            job.whole,
-            job.network,
-            job.channels,
-            job.task,
-            criterion,
-            inputs,
-            labels,
-            thresholds,
-            seed=seed,
-        )
+        return rank_groups(job, criterion, inputs, labels, thresholds, seed=seed)
 
 
 def cut_out(
@@ -223,31 +175,13 @@ def cut_out(
     progress: Progress = silent,
 ) -> Brick:
     """Cut what a choice keeps, repair it where there is network input to repair on, and say where it comes from."""
-    small = cut(job.network, job.channels, choice.keep, job.task)
-    report = repair(job, choice, small, inputs, refit_options, progress) if inputs is not None else None
-    return describe(job.whole, small, job.task, job.channels, choice, criterion, options, report)
-
-
-def repair(
-    job: Job,
-    choice: Choice,
-    small: Network,
-    inputs: Tensor,
-    options: RefitOptions | None = None,
-    progress: Progress = silent,
-) -> RefitReport:
-    """Refit a cut network, in place, on network input `[N, *input_shape]`."""
-    with progress("refit", "layers") as update:
-        return refit(
-            job.network,
-            small,
-            job.channels,
-            choice.keep,
-            inputs,
-            logits=job.task,
-            options=options,
-            update=update,
-        )
+    plan = job.plan(choice.keep)
+    small = cut(plan)
+    report = None
+    if inputs is not None:
+        with progress("refit", "layers") as update:
+            report = refit(plan, small, inputs, options=refit_options, update=update)
+    return describe(job.whole, plan, small, job.cost, criterion, options, choice.rescued, report)
 
 
 def sample_batches(job: Job, samples: Samples, progress: Progress) -> list[tuple[int, tuple[Tensor, ...]]]:
@@ -258,16 +192,3 @@ def sample_batches(job: Job, samples: Samples, progress: Progress) -> list[tuple
         (label, network_input(job.whole, train.subset(indices)).split(100))  # type: ignore[no-untyped-call]
         for label, indices in chosen.items()
     ]
-
-
-def as_brick(
-    model: nn.Module, preprocess: Preprocess | None, class_names: Sequence[str] | None, name: str = "model"
-) -> Brick:
-    """Return a brick as it is, and capture any other module whole."""
-    if isinstance(model, Brick):
-        return model
-    if isinstance(model, Assembled):
-        raise CutError("an assembled model is taken apart brick by brick: disassemble its `.bricks`, assemble again")
-    if preprocess is None:
-        raise DataError("a bare model needs preprocess=Preprocess(channels, height, width, mean, std)")
-    return whole_brick(model, preprocess, class_names, name)

@@ -1,6 +1,6 @@
 """Run a brick over images: logits batch by batch, and named predictions for image files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,7 +38,6 @@ def _largest_input(model: Brick | Assembled) -> tuple[int, int]:
     return height, width
 
 
-@torch.no_grad()
 def logits_of(
     model: Brick | Assembled, images: ImageSet, batch_size: int = 250, update: Update | None = None
 ) -> Tensor:
@@ -46,19 +45,30 @@ def logits_of(
 
     `update(done, total)` is called after each batch.
     """
-    mode = model.training
-    model.eval()
-    rows = []
+    return logits_of_each([model], images, batch_size, update)[0]
+
+
+@torch.no_grad()
+def logits_of_each(
+    models: Sequence[Brick | Assembled], images: ImageSet, batch_size: int = 250, update: Update | None = None
+) -> list[Tensor]:
+    """Return each model's logits of all images as `logits_of` does, in one pass over the images."""
+    modes = [model.training for model in models]
+    rows: list[list[Tensor]] = [[] for _ in models]
     done = 0
     try:
-        for batch, _ in image_batches(model, images, batch_size):
-            rows.append(model(batch))
+        for model in models:
+            model.eval()
+        for batch, _ in image_batches(models[0], images, batch_size):
+            for model, own in zip(models, rows, strict=True):
+                own.append(model(batch))
             done += len(batch)
             if update:
                 update(done, len(images))
     finally:
-        model.train(mode)
-    return torch.cat(rows) if rows else torch.empty(0, len(model.classes))
+        for model, mode in zip(models, modes, strict=True):
+            model.train(mode)
+    return [torch.cat(own) if own else torch.empty(0, len(m.classes)) for m, own in zip(models, rows, strict=True)]
 
 
 @torch.no_grad()

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from modellego.brick import Assembled, Brick
 from modellego.brick.reject_rule import confidence
+from modellego.capture.cost import Cost
 from modellego.data import DataLike, ImageSet, load_data, match_labels
 from modellego.errors import DataError
-from modellego.evaluation.costs import Cost, cost
+from modellego.evaluation.costs import cost
 from modellego.evaluation.prediction import image_batches, logits_of
 from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
 from modellego.evaluation.timing import Latency, latency

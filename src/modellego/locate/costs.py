@@ -44,15 +44,11 @@ class CostModel:
     """
 
     def __init__(self, network: Network, channels: ChannelMap, logits: list[int] | None = None) -> None:
-        self.channels = channels
+        self.channels, self._logits = channels, logits
         self.fixed_macs = 0
         self._macs: list[_Product] = []
         self._weights: list[_Product] = []
         self._vectors: list[Ids] = []
-        self._gone = np.zeros(channels.n_groups, dtype=np.bool_)
-        self._last: Ids | None = None
-        if logits is not None and channels.logit_groups is not None:
-            self._gone[np.setdiff1d(channels.logit_groups, channels.logit_groups[logits])] = True
         modules = dict(network.graph.named_modules())
         seen: set[str] = set()
         for node in network.graph.graph.nodes:
@@ -100,8 +96,7 @@ class CostModel:
 
     def alive(self, keep: KeepMask) -> KeepMask:
         """Return which sets the cut network would have: what is kept or may not be cut, less the other logits."""
-        result: KeepMask = (keep | ~self.channels.cuttable) & ~self._gone
-        return result
+        return self.channels.left_by(keep, self._logits)
 
     def macs(self, keep: KeepMask) -> int:
         """Return multiply-accumulates for one image."""

@@ -1,16 +1,15 @@
 """Refit a cut network to the network it was cut from: front to back, one closed-form fit a stage, one walk."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from modellego.capture.network import Network
-from modellego.channels.channel_map import ChannelMap, KeepMask
+from modellego.cut.plan import CutPlan
 from modellego.errors import DataError, LegoError
 from modellego.leastsquares import input_rows, output_rows, per_image, pick_positions
 from modellego.leastsquares.walk import Walk, peak_numbers
@@ -23,13 +22,10 @@ from modellego.refit.write import effective, has_bias, write
 
 @torch.no_grad()
 def refit(
-    source: Network,
+    plan: CutPlan,
     small: Network,
-    channels: ChannelMap,
-    keep: KeepMask,
     images: Tensor | Iterable[Tensor],
     *,
-    logits: Sequence[int] | None = None,
     options: RefitOptions | None = None,
     update: Update | None = None,
 ) -> RefitReport:
@@ -42,9 +38,8 @@ def refit(
     labels, no gradient step.
 
     Args:
-        source: the uncut network.
-        small: what `cut(source, channels, keep, logits)` returned; changed in place.
-        channels, keep, logits: as given to `cut`.
+        plan: what was cut.
+        small: what `cut(plan)` returned; changed in place.
         images: network input `[N, *input_shape]`, or batches of it; labels are not needed.
         options: see `RefitOptions`.
         update: called with (stages done, stages in all).
@@ -58,26 +53,26 @@ def refit(
 
     >>> from modellego.capture import capture
     >>> from modellego.channels import analyse
-    >>> from modellego.cut import cut
+    >>> from modellego.cut import cut, plan_cut
     >>> _ = torch.manual_seed(0)
     >>> wide = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
     >>> net = capture(wide, (3,))
     >>> found = analyse(net)
     >>> keep = found.keep_all()
     >>> keep[found.layer_out["0"][:2]] = False
-    >>> small = cut(net, found, keep)
-    >>> report = refit(net, small, found, keep, torch.randn(50, 3))
+    >>> plan = plan_cut(net, found, keep)
+    >>> small = cut(plan)
+    >>> report = refit(plan, small, torch.randn(50, 3))
     >>> report.stages[-1].after < report.stages[-1].before
     True
     """
     options = options or RefitOptions()
-    batches = _batches(images, source, small, options)
-    kept = _kept(channels, keep, logits, source.num_logits)
-    modes = {m: m.training for g in (source.graph, small.graph) for m in g.modules()}
+    batches = _batches(images, plan.network, small, options)
+    modes = {m: m.training for g in (plan.network.graph, small.graph) for m in g.modules()}
     for module in modes:
         module.training = False
     try:
-        return _Refit(source, small, channels, kept, batches, options).run(update)
+        return _Refit(plan, small, batches, options).run(update)
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -99,29 +94,18 @@ def _batches(images: Tensor | Iterable[Tensor], source: Network, small: Network,
     return list(whole.tensor_split(count))
 
 
-def _kept(channels: ChannelMap, keep: KeepMask, logits: Sequence[int] | None, count: int) -> NDArray[np.bool_]:
-    """Return the sets that `cut` kept (its own reading of mask and logits)."""
-    kept = (np.asarray(keep, dtype=np.bool_) | ~channels.cuttable).copy()
-    wanted = list(range(count)) if logits is None else [int(i) for i in logits]
-    if channels.logit_groups is not None:
-        kept[channels.logit_groups] = False
-        kept[channels.logit_groups[wanted]] = True
-    return kept
-
-
 class _Refit:
     """The two walks side by side, and the stages on the way."""
 
     def __init__(
         self,
-        source: Network,
+        plan: CutPlan,
         small: Network,
-        channels: ChannelMap,
-        kept: NDArray[np.bool_],
         batches: list[Tensor],
         options: RefitOptions,
     ) -> None:
-        self.channels, self.kept, self.batches, self.options = channels, kept, batches, options
+        self.plan, self.batches, self.options = plan, batches, options
+        source = plan.network
         self.generator = torch.Generator().manual_seed(options.seed)
         self.stages = make_plan(small)
         self.small_network = small
@@ -157,7 +141,9 @@ class _Refit:
             self.small.free(node)
         fitted = {name for s in done for name in s.layers}
         skipped = tuple(
-            p for p in self.channels.layer_in if p in self.modules and p not in fitted and _weighted(self.modules[p])
+            p
+            for p in self.plan.channels.layer_in
+            if p in self.modules and p not in fitted and _weighted(self.modules[p])
         )
         return RefitReport(tuple(done), sum(map(len, self.batches)), skipped)
 
@@ -171,12 +157,11 @@ class _Refit:
             self.reached += 1
 
     def _mask(self, site: Site) -> Tensor:
-        ids = self.channels.layer_out[str(site.node.target)]
-        mask = (ids < 0) | self.kept[np.maximum(ids, 0)]
+        mask = self.plan.mask(self.plan.channels.layer_out[str(site.node.target)])
         if int(mask.sum()) != site.layer.weight.shape[0]:
             raise LegoError(
-                f"{site.node.target} has {site.layer.weight.shape[0]} output channels, the mask keeps"
-                f" {int(mask.sum())}: give refit the same channels, keep and logits as cut"
+                f"{site.node.target} has {site.layer.weight.shape[0]} output channels, the plan keeps"
+                f" {int(mask.sum())}: give refit the plan that was cut"
             )
         return torch.from_numpy(np.flatnonzero(mask)).to(site.layer.weight.device)
 

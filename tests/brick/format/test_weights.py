@@ -109,6 +109,43 @@ def test_a_forged_entry_of_the_header_is_refusal(folder: Path, refusal: Refusal,
     assert "model.safetensors" in refusal(folder)
 
 
+SIZE = 12  # bytes of head.bias: three float32
+
+
+def room(folder: Path) -> int:
+    """Return how many bytes of numbers the file holds."""
+    data = (folder / "model.safetensors").read_bytes()
+    return len(data) - 8 - int(struct.unpack("<Q", data[:8])[0])
+
+
+@pytest.mark.parametrize(
+    "offsets",
+    [
+        lambda end: [0, SIZE - 1],
+        lambda end: [0, SIZE + 1],
+        lambda end: [-1, SIZE - 1],
+        lambda end: [end - SIZE + 1, end + 1],
+        lambda end: [end, end + SIZE],
+        lambda end: [SIZE, 0],
+    ],
+    ids=["too short", "too long", "before the front", "one byte behind the end", "behind the end", "backwards"],
+)
+def test_offsets_out_of_range_are_refused_before_any_tensor_is_made(
+    folder: Path, refusal: Refusal, monkeypatch: pytest.MonkeyPatch, offsets: Callable[[int], list[int]]
+) -> None:
+    monkeypatch.setattr("safetensors.torch.load", lambda data: pytest.fail("tensors were made"))
+    forge(folder, "head.bias", data_offsets=offsets(room(folder)))
+    assert refusal(folder).endswith("broken: the bytes of tensor head.bias are not all there")
+
+
+@pytest.mark.parametrize("at", [lambda end: 0, lambda end: end - SIZE], ids=["first", "last"])
+def test_offsets_at_either_end_are_in_range(folder: Path, refusal: Refusal, at: Callable[[int], int]) -> None:
+    """What is amiss then is that two tensors lie at one place, which the library that reads them says."""
+    begin = at(room(folder))
+    forge(folder, "head.bias", data_offsets=[begin, begin + SIZE])
+    assert "head.bias are not all there" not in refusal(folder)
+
+
 @pytest.mark.parametrize("name", ["brick.json", "model.safetensors"])
 @pytest.mark.parametrize("kind", ["missing", "link", "folder", "pipe", "unreadable link"])
 def test_anything_but_plain_files_is_refusal(folder: Path, refusal: Refusal, name: str, kind: str) -> None:

@@ -29,7 +29,7 @@ CALIBRATIONS = Registry[Calibrator]("calibration", AssemblyError)
 
 
 def calibration(name: str, reads: Reads = "features") -> Callable[[FitHead], FitHead]:
-    """Register a calibration: `fit(rows, anchor, groups)` returns `weight` float [L, F] and `bias` [L] of a common head.
+    """Register a calibration: `fit(rows, anchor, groups)` returns weight float [L, F] and bias [L] of a common head.
 
     `rows` and `anchor` are as in `fit_head`: the columns are what the bricks' last layers read (`reads="features"`) or
     their logits; `groups` says which logits mean the same class, or is None. The head is kept only where held-out
