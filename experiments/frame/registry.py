@@ -24,6 +24,7 @@ NAMES: tuple[str, ...] = (
     "analysis_speed",
     "coverage",
     "train_source",
+    "table_disassembly",
     "disassemble",
     "assemble",
     "ablation",

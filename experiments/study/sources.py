@@ -16,6 +16,7 @@ from modellego.sources.whole import whole_brick
 PREPROCESS = {
     "cifar10": Preprocess(3, 32, 32, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
     "cifar100": Preprocess(3, 32, 32, (0.5070, 0.4865, 0.4409), (0.2673, 0.2564, 0.2761)),
+    "tiny-imagenet": Preprocess(3, 64, 64, (0.4802, 0.4481, 0.3975), (0.2770, 0.2691, 0.2821)),
     "mnist": Preprocess(1, 28, 28, (0.1307,), (0.3081,)),
     "fashion-mnist": Preprocess(1, 28, 28, (0.2860,), (0.3530,)),
 }

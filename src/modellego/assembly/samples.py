@@ -3,13 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from modellego.brick import Brick
 from modellego.data import DataLike, ImageSet, load_data
 from modellego.errors import AssemblyError
-from modellego.evaluation import image_batches
 
 PER_CLASS = 50
 
@@ -52,9 +48,3 @@ def other_samples(
     orders = [random.permutation(known.of_class(label)) for label in range(len(classes))]
     picked = [(order if taken is None or taken >= len(order) else order[taken:])[:per_class] for order in orders]
     return known.subset(np.sort(np.concatenate(picked)))
-
-
-@torch.no_grad()
-def network_inputs(brick: Brick, images: ImageSet, batch_size: int = 100) -> list[Tensor]:
-    """Return what a brick's network reads for the images, in batches."""
-    return [brick.prepare(batch) for batch, _ in image_batches(brick, images, batch_size)]

@@ -1,7 +1,7 @@
 """Parameter scaling: bricks' logits or feature maps brought to a common magnitude, in both ways of the paper."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ def logit_factors(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> Ten
 
 
 def scale_layers(
-    networks: Sequence[Network], images: Sequence[Sequence[Tensor]], names: Sequence[str]
+    networks: Sequence[Network], images: Sequence[Iterable[Tensor]], names: Sequence[str]
 ) -> tuple[list[Network], list[LayerScaling]]:
     """Return copies of the networks whose maps have, layer by layer, the mean magnitude of all bricks' channels.
 
@@ -169,7 +169,7 @@ class _Magnitudes(fx.Interpreter):
 
 
 @torch.no_grad()
-def _measure(network: Network, batches: Sequence[Tensor], ways: dict[int, _Way]) -> dict[int, Tensor]:
+def _measure(network: Network, batches: Iterable[Tensor], ways: dict[int, _Way]) -> dict[int, Tensor]:
     """Return the mean magnitude of each way's channels over the images, float64 [channels]."""
     runner = _Magnitudes(network, ways)
     count = 0

@@ -1,6 +1,6 @@
 """The verb `assemble`: bricks in, one new classifier out, without training."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal, cast, get_args
 
 import torch
@@ -11,12 +11,14 @@ from modellego.assembly.class_names import JoinedClasses, default_names, join_cl
 from modellego.assembly.ends import bare, with_joint, without_selection
 from modellego.assembly.padding.padded import Member, check_padded, pad
 from modellego.assembly.padding.topology import match
-from modellego.assembly.samples import PER_CLASS, network_inputs, other_samples, own_samples, train_images
+from modellego.assembly.samples import PER_CLASS, other_samples, own_samples, train_images
 from modellego.assembly.scaling import LayerScaling, logit_factors, scale_layers
 from modellego.assembly.side_by_side import parallel
 from modellego.brick import Assembled, Brick, BrickInfo, Joint
 from modellego.brick.reject_rule import Statistic
 from modellego.data import DataLike, ImageSet
+from modellego.data.feed import Inputs
+from modellego.data.store import Store, as_store
 from modellego.data.views import VIEWS
 from modellego.errors import AssemblyError
 from modellego.evaluation import logits_of
@@ -39,7 +41,7 @@ def assemble(
     names: Sequence[str] | None = None,
     per_class: int | None = PER_CLASS,
     views: int = VIEWS,
-    unlabelled: Tensor | None = None,
+    unlabelled: Tensor | Store | None = None,
     reject: float | None = None,
     reject_by: Statistic | None = None,
     seed: int = 0,
@@ -62,7 +64,7 @@ def assemble(
         names: what the bricks are called, in prefixes and errors; by default a, b, c, ...
         per_class: how many images a class scaling and calibration take; None for all.
         views: how many altered views of each image calibration sees beside it.
-        unlabelled: images for `prior` instead of `data`, float `[N, c, h, w]` in [0,1].
+        unlabelled: images for `prior` instead of `data`: float `[N, c, h, w]` in [0,1], or a store of any sizes.
         reject: the share of images of its own classes that the model still answers, such as 0.95; of the rest it says
             "none of these". The threshold is taken from images of `data` beyond those of scaling and calibration.
         reject_by: the statistic: `energy`, `max_logit`, `max_probability` or `margin`.
@@ -107,8 +109,7 @@ def assemble(
             joint = Joint(scale=_logit_factors(bricks, classes, samples, progress), merge=classes.groups)
     if calibrate is not None:
         if unlabelled is not None:
-            batches: Iterable[Tensor] = unlabelled.split(100)  # type: ignore[no-untyped-call]
-            found = calibrated_without_labels(bricks, classes, batches, len(unlabelled), progress)
+            found = calibrated_without_labels(bricks, classes, as_store(unlabelled), progress)
         else:
             images = own_samples(train_images(data, f"calibrate={calibrate!r}"), classes.classes, per_class, seed)
             found = calibrated(bricks, classes, images, calibrate, views=views, seed=seed, progress=progress)
@@ -191,7 +192,7 @@ def _layers_scaled(
 ) -> tuple[list[Piece], list[LayerScaling]]:
     leaves = cast(Sequence[Brick], bricks)
     with progress("scaling", "bricks"):
-        inputs = [network_inputs(b, part) for b, part in zip(leaves, samples, strict=True)]
+        inputs = [Inputs(part, b.frame, b.prepare, 100) for b, part in zip(leaves, samples, strict=True)]
         scaled, done = scale_layers([bare(b) for b in leaves], inputs, names)
     return [Brick(n.graph, b.info) for n, b in zip(scaled, leaves, strict=True)], done
 

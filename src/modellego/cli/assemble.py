@@ -53,7 +53,7 @@ def assemble(
         data=data,
         merge_equal_classes=merge_equal_classes,
         names=names,
-        unlabelled=open_unlabelled(unlabelled, *pieces) if unlabelled else None,
+        unlabelled=open_unlabelled(unlabelled) if unlabelled else None,
         reject=reject.share,
         reject_by=reject.reject_by,  # type: ignore[arg-type]
         seed=seed,

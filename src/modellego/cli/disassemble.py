@@ -68,7 +68,7 @@ def disassemble(
         thresholds=thresholds,
         samples=most_confident,
         refit_images=refit_images if refit else 0,
-        refit_data=open_unlabelled(refit_data, opened) if refit_data and refit else None,
+        refit_data=open_unlabelled(refit_data) if refit_data and refit else None,
         reject=reject.share,
         reject_by=reject.reject_by,  # type: ignore[arg-type]
         mapping=images.mapping,

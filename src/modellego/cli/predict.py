@@ -18,12 +18,12 @@ def predict(
 ) -> None:
     """Name the classes of image files; with a reject rule, a brick may say "none of these"."""
     from modellego.brick import load
-    from modellego.data import image_files, load_image
+    from modellego.cli.opening import open_unlabelled
     from modellego.evaluation import predict as classify
 
     brick = load(model)
-    files = image_files(images)
-    found = [classify(brick, load_image(file)[None], top)[0] for file in files]
+    store = open_unlabelled(images)
+    found, files = classify(brick, store, top), store.paths
     if answer.json:
         rows = [
             {

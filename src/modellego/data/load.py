@@ -12,6 +12,7 @@ from modellego.data.hub import read_hub
 from modellego.data.images import ImageSet, merged
 from modellego.data.parquet import read_parquet, shards
 from modellego.data.splits import Splits
+from modellego.data.tiny_imagenet import is_tiny_imagenet, read_tiny_imagenet
 from modellego.errors import DataError, MissingExtraError
 
 
@@ -40,9 +41,10 @@ DataLike = DataSource | Sequence[DataSource]
 def load_data(data: DataLike, test_data: DataLike | None = None) -> Data:
     """Read one or several sources and merge them by class name: what every verb does with its `data`.
 
-    A source is a folder of class folders, a parquet file or a folder of shards, `digits` (embedded), the
-    name of a data set on a public hub (`owner/name`, `hub:name`), or an `ImageSet` or `Data`. Where a
-    source has a train and a test part, the latter becomes `test`; `test_data` names other images for it.
+    A source is a folder of class folders, Tiny-ImageNet as it is published, a parquet file or a folder of
+    shards, `digits` (embedded), the name of a data set on a public hub (`owner/name`, `hub:name`), or an
+    `ImageSet` or `Data`. Where a source has a train and a test part, the latter becomes `test`; `test_data`
+    names other images for it.
     Raises `DataError` where a source is missing or broken, and `MissingExtraError` for hub names without
     the `datasets` library.
 
@@ -88,6 +90,8 @@ def _read(source: DataSource) -> Splits:
     text = os.fspath(source)
     path = Path(text).expanduser()
     if path.is_dir():
+        if is_tiny_imagenet(path):
+            return read_tiny_imagenet(path)
         return read_parquet(path) if shards(path) else read_folder(path)
     if path.is_file():
         if path.suffix.lower() != ".parquet":

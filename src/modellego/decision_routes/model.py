@@ -10,8 +10,9 @@ from modellego.brick import Assembled, Brick
 from modellego.capture.network import Network, annotate
 from modellego.contribution.samples import PER_CLASS
 from modellego.data import DataLike, ImageSet, match_labels
+from modellego.data.feed import Inputs
 from modellego.decision_routes.collect import collect_routes
-from modellego.decision_routes.samples import class_images, network_batches
+from modellego.decision_routes.samples import class_images
 from modellego.decision_routes.values import RouteGraph
 from modellego.errors import LegoError
 from modellego.progress import Progress, silent
@@ -61,7 +62,7 @@ def routes(
     with progress("routes", "bricks") as update:
         for number, (brick, network, names) in enumerate(parts, 1):
             samples = {
-                name: (logit, network_batches(brick, images))
+                name: (logit, Inputs(images, brick.frame, brick.prepare, 100))
                 for name, images in shown.items()
                 if (logit := _logit(name, names)) is not None
             }
@@ -76,7 +77,10 @@ def routes(
 
 def follow(brick: Brick, shown: Mapping[str, ImageSet], **options: object) -> RouteGraph:
     """Follow classes through one brick, each shown by its own images; `options` as in `collect_routes`."""
-    samples = {name: (brick.classes.index(name), network_batches(brick, images)) for name, images in shown.items()}
+    samples = {
+        name: (brick.classes.index(name), Inputs(images, brick.frame, brick.prepare, 100))
+        for name, images in shown.items()
+    }
     return collect_routes(brick.captured(), samples, **options)  # type: ignore[arg-type]
 
 

@@ -18,9 +18,11 @@ from modellego.contribution.samples import PER_CLASS, select_samples, true_class
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.cut import cut, rescue
 from modellego.data import ImageSet
+from modellego.data.feed import Inputs, framed_batches
+from modellego.data.store import Store
 from modellego.disassembly.job import Job
 from modellego.errors import DataError
-from modellego.evaluation import image_batches, latency
+from modellego.evaluation import latency
 from modellego.locate import Budget, Curve, Request, rank
 from modellego.progress import Progress, silent
 from modellego.refit import RefitOptions, refit
@@ -97,11 +99,9 @@ def sample_images(
     with progress("samples", "images") as update:
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
-            done = 0
-            for images, labels in image_batches(whole, part):
-                yield whole.prepare(images), labels
-                done += len(labels)
-                update(done, len(part))
+            for rows, shown in framed_batches(part, whole.frames):
+                yield whole.prepare(shown), torch.from_numpy(part.labels[rows])
+                update(rows.stop, len(part))
 
         found = true_class_probabilities(whole.network.eval(), batches())
     chosen = select_samples(
@@ -110,11 +110,9 @@ def sample_images(
     return {label: candidates[indices] for label, indices in chosen.items()}
 
 
-def network_input(whole: Brick, images: ImageSet) -> Tensor:
+def network_input(whole: Brick, images: Store) -> Tensor:
     """Return all images as the network reads them, `[N, *input_shape]`."""
-    if not len(images):
-        return torch.empty(0, *(whole.info.input_shape or ()))
-    return torch.cat([whole.prepare(batch) for batch, _ in image_batches(whole, images)])
+    return Inputs(images, whole.frame, whole.prepare).tensor()
 
 
 def draw_calibration(whole: Brick, train: ImageSet, task: Sequence[int], per_class: int, seed: int) -> DrawnImages:

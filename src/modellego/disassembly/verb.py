@@ -13,6 +13,7 @@ from modellego.brick.reject_rule import Statistic
 from modellego.contribution.relevance import Thresholds
 from modellego.cut import cut
 from modellego.data import DataLike, load_data
+from modellego.data.store import Store, as_store
 from modellego.disassembly.choose import (
     Choice,
     DrawnImages,
@@ -50,7 +51,7 @@ def disassemble(
     thresholds: Thresholds | None = None,
     samples: Samples | None = None,
     refit_images: int = REFIT_IMAGES,
-    refit_data: Tensor | None = None,
+    refit_data: Tensor | Store | None = None,
     refit_options: RefitOptions | None = None,
     reject: float | None = None,
     reject_by: Statistic | None = None,
@@ -73,7 +74,7 @@ def disassemble(
         thresholds: alpha and beta for convolutions and linear layers, and the rule; by default the paper's.
         samples: from which images contributions are taken.
         refit_images: images a class for the refit; 0 leaves the cut as it is.
-        refit_data: images to refit on instead, float `[N, c, h, w]` in [0,1]; labels are not needed.
+        refit_data: images to refit on instead, float `[N, c, h, w]` in [0,1] or a store of any sizes; without labels.
         refit_options: see `RefitOptions`.
         reject: the share of images of the task that the brick still answers, such as 0.95; of the rest it says "none of
             these". The threshold is taken from images of the train part that the refit does not see.
@@ -104,6 +105,7 @@ def disassemble(
     job = prepare(whole, images, classes, mapping)
     thresholds, samples = thresholds or Thresholds(), samples or Samples()
     budgeted = budget is not None and budget.given
+    own_inputs = None if refit_data is None else network_input(job.whole, as_store(refit_data))
     drawn = draw_calibration(job.whole, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
     if budgeted and budget is not None:
         curve = make_curve(job, drawn, criterion, thresholds, samples, seed, progress)
@@ -111,11 +113,7 @@ def disassemble(
             choice = by_budget(job, budget, curve, drawn, refit_options)
     else:
         choice = by_thresholds(job.network, job.channels, sample_batches(job, samples, progress), thresholds, progress)
-    inputs = None
-    if refit_data is not None:
-        inputs = job.whole.prepare(refit_data)
-    elif refit_images:
-        inputs = drawn.inputs
+    inputs = drawn.inputs if refit_images and own_inputs is None else own_inputs
     options: dict[str, Any] = {"samples": asdict(samples), "thresholds": asdict(thresholds)}
     if budgeted and budget is not None:
         options = {"budget": asdict(budget), "samples": asdict(samples)}

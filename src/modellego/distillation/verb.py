@@ -15,6 +15,7 @@ from modellego.brick import Assembled, Brick
 from modellego.data import Data, DataLike, match_labels
 from modellego.errors import DataError, LegoError
 from modellego.evaluation import logits_of, score
+from modellego.preprocess import Framed
 from modellego.progress import Progress, silent
 from modellego.training import Epoch, Settings, Trained, train_on_images
 from modellego.training.loop import OnEpoch, device_of
@@ -125,7 +126,7 @@ def distill(
     voice = copy.deepcopy(teacher).to(device).eval() if hears else None
     columns = columns.to(device)
 
-    def loss(images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    def loss(images: Framed, logits: Tensor, labels: Tensor) -> Tensor:
         if voice is None:
             return F.cross_entropy(logits, labels)
         with torch.no_grad():
@@ -138,6 +139,7 @@ def distill(
         loss,
         settings,
         title="distill" if hears else "train",
+        shown_to=[teacher] if hears else [],
         identity={"distillation": asdict(how)} if hears else {},
         mapping=mapping,
         checkpoint=checkpoint,

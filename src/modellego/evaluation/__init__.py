@@ -2,7 +2,7 @@
 
 from modellego.capture.cost import Cost
 from modellego.evaluation.costs import cost
-from modellego.evaluation.prediction import Prediction, image_batches, logits_of, logits_of_each, predict
+from modellego.evaluation.prediction import Prediction, logits_of, logits_of_each, predict
 from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
 from modellego.evaluation.timing import Latency, latency
 from modellego.evaluation.verb import (
@@ -29,7 +29,6 @@ __all__ = [
     "auroc",
     "cost",
     "evaluate",
-    "image_batches",
     "largest_probability",
     "latency",
     "layer_widths",

@@ -14,7 +14,7 @@ from modellego.capture.cost import Cost
 from modellego.data import DataLike, ImageSet, load_data, match_labels
 from modellego.errors import DataError
 from modellego.evaluation.costs import cost
-from modellego.evaluation.prediction import image_batches, logits_of
+from modellego.evaluation.prediction import logits_of
 from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
 from modellego.evaluation.timing import Latency, latency
 from modellego.progress import Progress, silent
@@ -123,8 +123,7 @@ def evaluate(
         base, base_restricted = restricted(logits_of(source, on_task), task.tolist(), on_task.labels)
     timed = None
     if latency_batch:
-        batch = next(image_batches(model, on_task, 1))[0]
-        timed = latency(model, batch.expand(latency_batch, -1, -1, -1).contiguous(), latency_runs)
+        timed = latency(model, on_task.images([0]).expand(latency_batch, -1, -1, -1).contiguous(), latency_runs)
     return Evaluation(
         classes=model.classes,
         scores=score(logits, on_task.labels),

@@ -17,7 +17,8 @@ from modellego.contribution.allocate import allocate
 from modellego.contribution.samples import PER_CLASS
 from modellego.contribution.stream import reading_layers
 from modellego.data import DataLike
-from modellego.decision_routes.samples import class_images, network_batches
+from modellego.data.feed import Inputs
+from modellego.decision_routes.samples import class_images
 from modellego.errors import LegoError
 from modellego.heatmaps.similarity import Similarity, class_similarity
 from modellego.progress import Progress, silent
@@ -73,7 +74,7 @@ def heatmap(
     by_class, by_sample, labels = [], [], []
     with progress("heat map", "classes") as update:
         for number, images in enumerate(shown.values()):
-            whole, single = contributions(network, node, module, network_batches(model, images))
+            whole, single = contributions(network, node, module, Inputs(images, model.frame, model.prepare, 100))
             by_class.append(whole)
             by_sample.append(single)
             labels += [number] * len(single)

@@ -7,9 +7,9 @@ import torch
 from modellego.brick import Assembled, Brick, Reject, confidence
 from modellego.brick.reject_rule import Statistic
 from modellego.data import ImageSet
-from modellego.data.views import VIEWS, altered_views
+from modellego.data.feed import framed_batches
+from modellego.data.views import VIEWS, altered_frames
 from modellego.errors import DataError
-from modellego.evaluation import image_batches
 from modellego.progress import Progress, silent
 from modellego.rejection.threshold import choose_threshold
 
@@ -69,14 +69,12 @@ def add_reject_rule(
     model.eval()
     found: list[torch.Tensor] = []
     labels: list[torch.Tensor] = []
-    done = 0
     with progress("reject", "images") as update:
-        for number, (batch, truth) in enumerate(image_batches(model, images, 100)):
-            for shown in (batch, *altered_views(batch, count=views, seed=seed + number)):
+        for number, (rows, seen) in enumerate(framed_batches(images, model.frames, 100)):
+            for shown in (seen, *altered_frames(seen, count=views, seed=seed + number)):
                 found.append(confidence(model(shown).double(), statistic))
-                labels.append(truth)
-            done += len(batch)
-            update(done, len(images))
+                labels.append(torch.from_numpy(images.labels[rows]))
+            update(rows.stop, len(images))
     threshold = choose_threshold(torch.cat(found), keep, torch.cat(labels))
     told = (
         f"Says none of these where its {statistic} is below {threshold:.4g}, which {100 * keep:g} % of its images pass."

@@ -244,11 +244,8 @@ def _routes(
 def _with_latency(found: tuple[Size, ...], model: Brick | Assembled, data: Data | None, runs: int) -> tuple[Size, ...]:
     if not runs or data is None:
         return found
-    shape = scoring_images(data).common_shape
-    if shape is None:
-        return found
     own = found[-1]
-    median = latency(model, torch.zeros(1, *shape), runs).median
+    median = latency(model, scoring_images(data).images([0]), runs).median
     return (*found[:-1], Size(own.name, own.parameters, own.macs, own.bytes, 1000 * median))
 
 
