@@ -126,7 +126,13 @@ def _train(source: DemoSource, data: Data, seed: int, progress: Progress) -> Bri
     train = data.train.select(list(source.trained_on))
     model = zoo.build(source.network, len(names), p.channels, (p.height, p.width), source.width)
     settings = Settings(
-        epochs=source.epochs, lr=0.05, batch_size=64, augment=Augment(flip=False, shift=0), held_out=0.0, seed=seed
+        epochs=source.epochs,
+        lr=0.05,
+        batch_size=64,
+        augment=Augment(flip=False, shift=0),
+        held_out=0.0,
+        keep="last",
+        seed=seed,
     )
     done = finetune(
         whole_brick(model, p, names, source.name),

@@ -14,7 +14,7 @@ def train_images(data: DataLike | None, wanted_by: str) -> ImageSet:
     """Return the images to choose from; raises `AssemblyError` where none are given."""
     if data is None:
         raise AssemblyError(f"{wanted_by} needs sample images of the bricks' classes: give data")
-    return load_data(data).train
+    return load_data(data).train.cached()
 
 
 def own_samples(images: ImageSet, classes: Sequence[str], per_class: int | None, seed: int = 0) -> ImageSet:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from modellego.assembly.calibrate import Calibrate, calibrated, calibrated_without_labels
 from modellego.assembly.class_names import JoinedClasses, default_names, join_classes
-from modellego.assembly.ends import bare, with_joint, without_selection
+from modellego.assembly.ends import with_joint, without_selection
 from modellego.assembly.padding.padded import Member, check_padded, pad
 from modellego.assembly.padding.topology import match
 from modellego.assembly.samples import PER_CLASS, other_samples, own_samples, train_images
@@ -162,18 +162,18 @@ def _refuse_early(bricks: Sequence[Piece], names: Sequence[str], layout: str, sc
     if layout == "padded":
         check_padded(_members(leaves, names))
     else:
-        match([bare(b) for b in leaves], names)
+        match([b.captured() for b in leaves], names)
     return leaves
 
 
 def _tidied(brick: Brick) -> Brick:
-    network = bare(brick)
+    network = brick.captured()
     tidy = without_selection(network)
     return brick if tidy is network else Brick(tidy.graph, brick.info)
 
 
 def _members(bricks: Sequence[Brick], names: Sequence[str]) -> list[Member]:
-    return [Member(n, bare(b), b.info.preprocess) for n, b in zip(names, bricks, strict=True)]
+    return [Member(n, b.captured(), b.info.preprocess) for n, b in zip(names, bricks, strict=True)]
 
 
 def _logit_factors(
@@ -193,7 +193,7 @@ def _layers_scaled(
     leaves = cast(Sequence[Brick], bricks)
     with progress("scaling", "bricks"):
         inputs = [Inputs(part, b.frame, b.prepare, 100) for b, part in zip(leaves, samples, strict=True)]
-        scaled, done = scale_layers([bare(b) for b in leaves], inputs, names)
+        scaled, done = scale_layers([b.captured() for b in leaves], inputs, names)
     return [Brick(n.graph, b.info) for n, b in zip(scaled, leaves, strict=True)], done
 
 

@@ -24,6 +24,7 @@ def distill(
     share: Annotated[float, typer.Option(help="The teacher's share of the loss; the labels have the rest.")] = 0.9,
     epochs: Annotated[int, typer.Option(help="How often to go through the images.")] = 30,
     lr: Annotated[float, typer.Option(help="First learning rate; it falls to zero on half a cosine.")] = 0.05,
+    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 128,
     training: o.Training,
     source_options: o.SourceOptions,
     seed: o.Seed = 0,
@@ -43,9 +44,7 @@ def distill(
     check_target(output.path, output.force)
     how = Distillation(temperature, share)
     augment = Augment(training.flip, training.shift)
-    settings = Settings(
-        epochs=epochs, lr=lr, batch_size=training.batch_size, augment=augment, device=training.device, seed=seed
-    )
+    settings = Settings(epochs=epochs, lr=lr, batch_size=batch_size, augment=augment, device=training.device, seed=seed)
     file = checkpoint_path(output, training)
     data = open_data(images)
     opened = open_model(teacher, source_options, data)

@@ -17,14 +17,30 @@ def finetune(
     *,
     images: o.Images,
     output: o.Output,
-    epochs: Annotated[int, typer.Option(help="How often to go through the images.")] = 10,
-    lr: Annotated[float, typer.Option(help="First learning rate; it falls to zero on half a cosine.")] = 0.01,
+    epochs: Annotated[
+        int | None, typer.Option(help="How often to go through the images; by default by their number.")
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="First learning rate; it falls to zero on half a cosine. By default chosen by trial."),
+    ] = None,
+    norms: Annotated[
+        Literal["train", "frozen"] | None,
+        typer.Option(help="Batch norms go by each batch, or stay as they are. By default chosen by trial."),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step; by default by their number.")] = None,
     training: o.Training,
     weight_decay: Annotated[float, typer.Option(help="Weight decay.")] = 5e-4,
-    held_out: Annotated[float, typer.Option(help="Share of the training images kept apart for the curve.")] = 0.1,
+    held_out: Annotated[
+        float | None, typer.Option(help="Share of the training images kept apart to choose by; by their number.")
+    ] = None,
     keep: Annotated[
-        Literal["last", "best"], typer.Option(help="Whose weights to keep: the last epoch's or the best's.")
-    ] = "last",
+        Literal["last", "best"],
+        typer.Option(
+            help="Whose weights to keep: the best's on held-out images (the brick's as it was, where training "
+            "does not help), or the last epoch's."
+        ),
+    ] = "best",
     grow_cross: Annotated[bool, typer.Option("--grow-cross", help="Padded: let weights across bricks grow.")] = False,
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 on a GPU.")
@@ -36,30 +52,23 @@ def finetune(
     from modellego.brick import check_target
     from modellego.cli.opening import open_data, open_model
     from modellego.finetuning import finetune as train
-    from modellego.training import Augment, Settings
+    from modellego.finetuning.candidates import candidates
+    from modellego.training import Augment, training_images
     from modellego.training.record import rescored
 
     check_target(output.path, output.force)
     file = checkpoint_path(output, training)
+    said = {"epochs": epochs, "lr": lr, "norms": norms, "batch_size": batch_size, "held_out": held_out}
     augment = Augment(training.flip, training.shift)
-    settings = Settings(
-        epochs=epochs,
-        lr=lr,
-        batch_size=training.batch_size,
-        weight_decay=weight_decay,
-        augment=augment,
-        held_out=held_out,
-        keep=keep,
-        precision=precision,
-        device=training.device,
-        seed=seed,
-    )
+    rest = {"weight_decay": weight_decay, "augment": augment, "keep": keep, "precision": precision}
+    given = {k: v for k, v in said.items() if v is not None} | rest | {"device": training.device, "seed": seed}
+    candidates(0, **given)  # what makes no sense is refused before the data are read
     data = open_data(images)
     opened = open_model(model, o.SourceOptions(), data)
     done = train(
         opened,
         data,
-        settings=settings,
+        settings=candidates(len(training_images(opened, data, images.mapping)), **given),
         grow_cross=grow_cross,
         mapping=images.mapping,
         checkpoint=file,
@@ -74,6 +83,10 @@ def finetune(
         print_json({"path": str(output.path), "classes": list(done.model.classes), **found})
         return
     print_curve(done.curve, done.kept_epoch)
+    s = done.settings
+    out().print(f"first learning rate {s.lr:g}, batch norms {s.norms}, {s.batch_size} images a step, {s.epochs} epochs")
+    if not done.kept_epoch:
+        out().print("[yellow]Training did not surely help on the held-out images: the model stays as it was.")
     if after is None:
         out().print("[yellow]There is no test data, so nothing was scored: name some with --test-data.")
     else:

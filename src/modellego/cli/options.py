@@ -101,7 +101,6 @@ class SourceOptions:
 class Training:
     """What runs of training have in common."""
 
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 128
     flip: Annotated[bool, typer.Option(help="Mirror training images by chance.")] = True
     shift: Annotated[int, typer.Option(help="Move training images by up to this many pixels.")] = 4
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto"

@@ -9,12 +9,12 @@ from modellego.brick import Brick
 from modellego.contribution.relevance import Thresholds, plan_flow
 from modellego.contribution.stream import class_sums
 from modellego.curves.baseline import baseline
-from modellego.curves.figure import new_figure
 from modellego.data import DataLike
-from modellego.decision_routes.palette import LIGHT
 from modellego.disassembly.choose import Samples, by_sums, draw_calibration
 from modellego.disassembly.job import prepare
 from modellego.disassembly.verb import cut_out, sample_batches
+from modellego.drawing.figure import new_figure
+from modellego.drawing.palette import LIGHT
 from modellego.errors import LegoError
 from modellego.progress import Progress, silent
 

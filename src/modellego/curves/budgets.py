@@ -10,11 +10,11 @@ import numpy as np
 from modellego.brick import Brick
 from modellego.contribution.relevance import Thresholds
 from modellego.curves.baseline import baseline
-from modellego.curves.figure import new_figure
 from modellego.data import DataLike
 from modellego.disassembly.choose import Choice, Samples, draw_calibration
 from modellego.disassembly.job import prepare
 from modellego.disassembly.verb import REFIT_IMAGES, cut_out, make_curve
+from modellego.drawing.figure import new_figure
 from modellego.progress import Progress, silent
 
 POINTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)

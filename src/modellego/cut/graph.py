@@ -8,6 +8,7 @@ import torch
 from torch import fx
 
 from modellego.capture.network import Network
+from modellego.capture.walk import attribute
 from modellego.channels.channel_map import ChannelMap, KeepMask
 from modellego.cut.plan import CutPlan
 from modellego.cut.rewrite import kept_along, new_shape, rewrite
@@ -94,9 +95,7 @@ def _copy_stateless(layer: torch.nn.Module, slicer: TensorSlicer) -> torch.nn.Mo
 def _slice_constant(
     network: Network, node: fx.Node, channels: ChannelMap, kept: KeepMask, slicer: TensorSlicer
 ) -> torch.Tensor:
-    tensor: Any = network.graph
-    for part in str(node.target).split("."):
-        tensor = getattr(tensor, part)
+    tensor = attribute(network.graph, str(node.target))
     ids = channels.ids.get(node.name)
     shape = tuple(tensor.shape)
     masks = {} if ids is None else {a: kept_along(ids, kept, shape, a) for a in range(ids.ndim) if ids.shape[a] > 1}

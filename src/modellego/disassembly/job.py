@@ -48,6 +48,7 @@ def prepare(
     images = load_data(data)
     task = resolve_classes(classes, whole.classes)
     known = images.for_model(whole.classes, mapping)
+    known = Data(known.train.cached(), None if known.test is None else known.test.cached())
     known.train.need(task)
     wanted = whole.info.preprocess.channels if whole.info.preprocess else None
     known.train.subset(known.train.of_class(task[0])[:1]).check(wanted)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
+from modellego.capture.modes import evaluating
 from modellego.data.feed import BATCH, framed_batches
 from modellego.data.store import Store
 from modellego.errors import DataError
@@ -39,19 +40,13 @@ def logits_of_each(
     models: Sequence[Brick | Assembled], images: Store, batch_size: int = BATCH, update: Update | None = None
 ) -> list[Tensor]:
     """Return each model's logits of all images as `logits_of` does, in one pass over the images."""
-    modes = [model.training for model in models]
     rows: list[list[Tensor]] = [[] for _ in models]
-    try:
-        for model in models:
-            model.eval()
+    with evaluating(*models):
         for places, shown in framed_batches(images, [frame for model in models for frame in model.frames], batch_size):
             for model, own in zip(models, rows, strict=True):
                 own.append(model(shown))
             if update:
                 update(places.stop, len(images))
-    finally:
-        for model, mode in zip(models, modes, strict=True):
-            model.train(mode)
     found = [torch.cat(own) if own else torch.empty(0, len(m.classes)) for m, own in zip(models, rows, strict=True)]
     for logits in found:
         if len(logits) != len(images):

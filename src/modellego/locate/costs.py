@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from modellego.capture.layers import WeightedLayer
 from modellego.capture.network import Network
 from modellego.channels.channel_map import ChannelMap, Ids, KeepMask
 
@@ -58,7 +59,7 @@ class CostModel:
                 continue
             path = str(node.target)
             layer = modules[path]
-            if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
+            if isinstance(layer, WeightedLayer):
                 if path not in channels.layer_in:
                     self._mixes_positions(node.name, layer, node.meta["shape"], path in seen)
                     seen.add(path)
@@ -84,7 +85,7 @@ class CostModel:
 
     def _mixes_positions(self, node: str, layer: nn.Module, shape: tuple[int, ...], again: bool) -> None:
         """Count a layer that works on positions, once a channel (token mixing, ECA): its own weights are never cut."""
-        assert isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear)
+        assert isinstance(layer, WeightedLayer)
         ids = self.channels.ids[node].reshape(-1)
         weight = layer.weight
         fan_in = np.full(weight[0].numel(), -1, dtype=np.int64)

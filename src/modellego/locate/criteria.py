@@ -7,8 +7,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from modellego.capture.modes import evaluating
 from modellego.capture.network import Network
 from modellego.channels.channel_map import ChannelMap, Ids
 from modellego.contribution.relevance import Thresholds, group_scores, plan_flow, relevance
@@ -16,9 +17,9 @@ from modellego.contribution.stream import class_sums
 from modellego.errors import CutError
 from modellego.locate.costs import CostModel
 from modellego.locate.curve import Curve, rank_by_scores
-from modellego.locate.eliminate import eliminate, gather_readers
+from modellego.locate.eliminate import eliminate, gather_reconstructions
 from modellego.locate.ranks import IMAGES, average_ranks
-from modellego.locate.sensitivity import Recorder
+from modellego.locate.sensitivity import recorded
 
 Floats = NDArray[np.float64]
 
@@ -80,28 +81,15 @@ def rank(name: str, request: Request, whole: tuple[int, int], per: str | None = 
     name = ALIASES.get(name, name)
     per = per or PER.get(name, "macs")
     costs = CostModel(request.network, request.channels, list(request.task))
-    with _evaluating(request.network.graph):
+    with evaluating(request.network.graph):
         if name == "reconstruction":
-            readers = gather_readers(request.network, request.channels, request.images, request.task, seed=request.seed)
+            readers = gather_reconstructions(
+                request.network, request.channels, request.images, request.task, seed=request.seed
+            )
             return eliminate(readers, costs, request.channels, whole, per)
         if name not in SCORES:
             raise CutError(f"there is no criterion {name}; there are {', '.join(names())}")
         return rank_by_scores(costs, request.channels, SCORES[name](request), whole, per)
-
-
-class _evaluating:
-    """Sets a module and its parts to eval mode, and each back afterwards."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.modes = {part: part.training for part in module.modules()}
-
-    def __enter__(self) -> None:
-        for part in self.modes:
-            part.training = False
-
-    def __exit__(self, *_: object) -> None:
-        for part, mode in self.modes.items():
-            part.training = mode
 
 
 @criterion("contribution", per="sets")
@@ -134,14 +122,14 @@ def taylor(request: Request) -> Floats:
     with torch.enable_grad():
         for start in range(0, len(request.images), request.batch):
             images = request.images[start : start + request.batch].detach().clone().requires_grad_()
-            recorder = Recorder(request.network.graph, set(nodes))
-            logits = recorder.run(images)[:, wanted]
+            logits, found = recorded(request.network, nodes, images)
+            logits = logits[:, wanted]
             if request.labels is None:
                 target = logits.argmax(1)
             else:
                 known = request.labels[start : start + request.batch]
                 target = (known[:, None] == wanted[None]).float().argmax(1)
-            kept = {n: t for n, t in recorder.kept.items() if t.requires_grad}
+            kept = {n: t for n, t in found.items() if t.requires_grad}
             loss = F.cross_entropy(logits, target, reduction="sum")
             gradients = torch.autograd.grad(loss, list(kept.values()), allow_unused=True)
             for (name, value), gradient in zip(kept.items(), gradients, strict=True):
@@ -170,9 +158,7 @@ def activation(request: Request) -> Floats:
     totals = {name: np.zeros(request.channels.n_groups) for name in inputs}
     with torch.no_grad():
         for block in request.images.split(request.batch):  # type: ignore[no-untyped-call]
-            recorder = Recorder(request.network.graph, set(inputs))
-            recorder.run(block)
-            for name, value in recorder.kept.items():
+            for name, value in recorded(request.network, inputs, block)[1].items():
                 totals[name] += _per_group(
                     value.abs().double(), request.channels.ids[name], request.channels.n_groups
                 ).sum(0)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.data import DataLike, load_data
+from modellego.data import DataLike, ImageSet, load_data
 from modellego.preprocess import Framed
 from modellego.progress import Progress, silent
 from modellego.training.augment import augmented_frames
@@ -30,7 +30,8 @@ EVALUATION_BATCH = 256
 class Trained:
     """A trained copy of a model and how it came about.
 
-    `curve` has a point an epoch, the first before any step; `kept_epoch` says whose weights `model` holds.
+    `curve` has a point an epoch, the first before any step; `kept_epoch` says whose weights `model` holds: 0 where
+    training did not help.
     """
 
     model: Brick | Assembled
@@ -49,6 +50,19 @@ class Trained:
             "held_out_images": self.held_out_images,
             "settings": asdict(self.settings),
         }
+
+
+def training_images(
+    model: Brick | Assembled, data: DataLike, mapping: Mapping[str, str | int] | None = None
+) -> ImageSet:
+    """Return the labelled images to train on: the train part, of the model's classes, numbered as the model does.
+
+    `mapping`: data class name -> model class name or index, where names do not meet by themselves.
+
+    Raises:
+        DataError: no class of the data is a class of the model.
+    """
+    return load_data(data).train.for_model(model.classes, mapping)
 
 
 def train_on_images(
@@ -96,7 +110,7 @@ def train_on_images(
     >>> train_on_images(brick, "digits", squares, Settings(epochs=1), title="squares").train_images
     1299
     """
-    part = load_data(data).train.for_model(model.classes, mapping)
+    part = training_images(model, data, mapping)
     chosen, held = split_held_out(part.labels, settings.held_out, settings.seed)
     device = device_of(settings)
     trained = copy.deepcopy(model).to(device)

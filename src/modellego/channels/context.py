@@ -12,7 +12,7 @@ from modellego.channels.ties import Ties
 
 
 @dataclass
-class Walk:
+class RuleContext:
     """What is known while the graph is walked: the ids of every tensor so far, ties, readings, layers.
 
     A rule reads `ids_of`, ties or pins through `ties`, and returns the ids of its node's result. A constant (a bare
