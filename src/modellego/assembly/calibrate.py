@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from modellego.assembly.class_names import JoinedClasses
-from modellego.assembly.ends import as_features, bare, last_linear, without_selection
+from modellego.assembly.ends import as_features, last_linear, without_selection
 from modellego.assembly.heads import (
     Rows,
     concatenated_head,
@@ -27,7 +27,7 @@ from modellego.preprocess import Frame
 from modellego.progress import Progress, silent
 
 Piece = Brick | Assembled
-Calibrate = Literal["none", "affine", "head", "prior"]
+Calibrate = Literal["affine", "head", "prior"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def calibrated(
     bricks: Sequence[Piece],
     classes: JoinedClasses,
     images: ImageSet,
-    method: Literal["affine", "head", "prior"],
+    method: str,
     *,
     views: int = VIEWS,
     seed: int = 0,
@@ -108,7 +108,7 @@ def ends_in_features(brick: Piece) -> tuple[Piece, tuple[Tensor, Tensor]]:
     """Return a brick that gives features, and its own head; one without a last linear layer as it is."""
     if not isinstance(brick, Brick):
         return brick, _identity(brick)
-    network = without_selection(bare(brick))
+    network = without_selection(brick.captured())
     found = last_linear(network.graph)
     if found is None or len(found[0].args[0].meta["shape"]) != 2:  # type: ignore[union-attr]
         return brick, _identity(brick)

@@ -98,7 +98,7 @@ def check_target(path: str | Path, force: bool = False) -> Path:
     if not os.path.lexists(target):
         return target
     if not force:
-        raise FormatError(f"{path} exists: choose another name, or replace it with force (--force)")
+        raise FormatError(f"{path} exists: choose another name, or replace it by force")
     if target.is_symlink() or not is_brick(target):
         raise FormatError(
             f"{path} exists and is no brick: it is not replaced; choose another name or remove it yourself"
