@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from tests.brick.format.boxed import Outcome, open_boxed
 from torch import fx, nn
 
 from modellego.brick import Brick, BrickInfo, save
+from tests.brick.format.boxed import Outcome, open_boxed
 
 Node = dict[str, Any]
 X, SIZE, BATCH = {"node": "x"}, {"node": "size"}, {"node": "batch"}
