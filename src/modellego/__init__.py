@@ -1,7 +1,7 @@
 """Take trained classifiers apart and put the pieces together again, without training.
 
 Every verb of the command line is a function here, and every type that goes in or comes out. Nothing is imported before
-it is used, so that `import modellego` and `modellego --help` take no time.
+it is used, so that `import modellego` and the help of its commands take no time.
 
 >>> import modellego as ml
 >>> "disassemble" in dir(ml), "assemble" in ml.__all__
@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modellego.assembly.ablation import Ablation as Ablation
     from modellego.assembly.ablation import ablation as ablation
+    from modellego.assembly.parts import add as add
+    from modellego.assembly.parts import replace as replace
+    from modellego.assembly.parts import take as take
     from modellego.assembly.verb import assemble as assemble
     from modellego.brick import Assembled as Assembled
     from modellego.brick import Brick as Brick
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from modellego.curves import curve as curve
     from modellego.curves import thresholds as thresholds
     from modellego.data import Data as Data
+    from modellego.data import DataLike as DataLike
     from modellego.data import ImageSet as ImageSet
     from modellego.data import load_data as load_data
     from modellego.decision_routes import RouteGraph as RouteGraph
@@ -78,11 +82,12 @@ __version__ = "0.1.0"
 # Where each public name is; the imports above say the same to type checkers and editors.
 _PLACES = {
     "assembly.ablation": ("Ablation", "ablation"),
+    "assembly.parts": ("add", "replace", "take"),
     "assembly.verb": ("assemble",),
     "brick": ("Assembled", "Brick", "BrickInfo", "load", "save"),
     "contribution.relevance": ("Thresholds",),
     "curves": ("CurvePoint", "ThresholdCurves", "ThresholdPoint", "curve", "thresholds"),
-    "data": ("Data", "ImageSet", "load_data"),
+    "data": ("Data", "DataLike", "ImageSet", "load_data"),
     "decision_routes": ("RouteGraph", "routes"),
     "demonstration": ("DemoResult", "demo"),
     "disassembly.choose": ("Samples",),
@@ -121,6 +126,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(_HOME[name]), name)
+    if _HOME[name] == "modellego.brick":
+        import_module("modellego.assembly.parts")  # which gives bricks the methods take, add and replace
     globals()[name] = found
     return found
 

@@ -27,7 +27,7 @@ from modellego.preprocess import Frame
 from modellego.progress import Progress, silent
 
 Piece = Brick | Assembled
-Calibrate = Literal["none", "affine", "head", "prior"]
+Calibrate = Literal["affine", "head", "prior"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def calibrated(
     bricks: Sequence[Piece],
     classes: JoinedClasses,
     images: ImageSet,
-    method: Literal["affine", "head", "prior"],
+    method: str,
     *,
     views: int = VIEWS,
     seed: int = 0,
@@ -59,14 +59,18 @@ def calibrated(
     dtype = next((p.dtype for b in bricks for p in b.parameters()), torch.float32)
     if method == "affine":
         anchor = concatenated_head([_identity(b) for b in bricks])
-        affine = fit_affine(_rows(bricks, None, images, views, seed, progress), anchor, groups=classes.groups, seed=seed)
+        affine = fit_affine(
+            _rows(bricks, None, images, views, seed, progress), anchor, groups=classes.groups, seed=seed
+        )
         if affine.report.kept_concatenation:
             return Calibration(Joint(merge=classes.groups), affine.report.sentence())
         joint = Joint(scale=affine.scale.to(dtype), shift=affine.shift.to(dtype), merge=classes.groups)
         return Calibration(joint, affine.report.sentence())
     heads = [b.head if isinstance(b, Brick) else None for b in bricks]
     reads: list[Read] = ["output" if h is None else "features" for h in heads]
-    anchor = concatenated_head([_identity(b) if h is None else h.parameters() for h, b in zip(heads, bricks, strict=True)])
+    anchor = concatenated_head(
+        [_identity(b) if h is None else h.parameters() for h, b in zip(heads, bricks, strict=True)]
+    )
     head = fit_head(_rows(bricks, reads, images, views, seed, progress), anchor, groups=classes.groups, seed=seed)
     if head.report.kept_concatenation:
         return Calibration(Joint(merge=classes.groups), head.report.sentence())

@@ -1,4 +1,4 @@
-"""The names in an assembled model: its bricks', and its classes', equal ones kept apart by a prefix or merged to one."""
+"""Names in an assembled model: of its bricks, and of its classes, equal ones kept apart by a prefix or merged."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -7,6 +7,7 @@ import torch
 from torch import fx, nn
 
 from modellego.brick import Joint
+from modellego.brick.body import linear_at
 from modellego.capture.network import Network, annotated
 from modellego.capture.walk import attribute
 from modellego.errors import AssemblyError

@@ -11,34 +11,34 @@ from modellego.assembly.class_names import JoinedClasses, brick_names, join_clas
 from modellego.assembly.ends import as_features, with_joint, without_selection
 from modellego.assembly.padding.padded import Member, check_padded, pad
 from modellego.assembly.padding.topology import match
-from modellego.assembly.samples import PER_CLASS, Source, other_samples, own_samples, train_images
 from modellego.assembly.same import check_distinct
+from modellego.assembly.samples import PER_CLASS, other_samples, own_samples, train_images
 from modellego.assembly.scaling import LayerScaling, logit_factors, scale_layers
 from modellego.assembly.side_by_side import parallel
 from modellego.brick import Assembled, Assembly, Brick, BrickInfo, Joint
 from modellego.brick.joint import Read
 from modellego.brick.reject_rule import Statistic
-from modellego.data import ImageSet
+from modellego.data import DataLike, ImageSet
 from modellego.data.feed import Inputs
 from modellego.data.store import Store, as_store
 from modellego.data.views import VIEWS
 from modellego.errors import AssemblyError
 from modellego.evaluation import logits_of
 from modellego.progress import Progress, silent
-from modellego.rejection.rule import HELD, STATISTIC, add_reject_rule, check_rule
+from modellego.rejection.rule import HELD, add_reject_rule, check_rule
 
 Piece = Brick | Assembled
 Layout = Literal["parallel", "padded"]
-Scale = Literal["none", "logits", "layers"]
+Scale = Literal["logits", "layers"]
 
 
 def assemble(
     bricks: Sequence[Piece],
     *,
-    layout: Layout = "parallel",
-    scale: Scale = "none",
-    calibrate: Calibrate | None = None,
-    data: Source | Sequence[Source] | None = None,
+    layout: str = "parallel",
+    scale: Scale | None = None,
+    calibrate: str | None = None,
+    data: DataLike | None = None,
     merge_equal_classes: bool = False,
     names: Sequence[str] | None = None,
     allow_same: bool = False,
@@ -46,7 +46,7 @@ def assemble(
     views: int = VIEWS,
     unlabelled: Tensor | Store | None = None,
     reject: float | None = None,
-    reject_by: Statistic = STATISTIC,
+    reject_by: Statistic | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Piece:
@@ -56,9 +56,9 @@ def assemble(
         bricks: two or more.
         layout: `parallel` puts any bricks side by side; `padded` makes bricks of one topology one block-diagonal
             network, with the same logits to rounding.
-        scale: `none`; `logits` divides each class's logit by the mean largest logit of that class's correctly predicted
+        scale: None; `logits` divides each class's logit by the mean largest logit of that class's correctly predicted
             samples (the published software); `layers` brings the channels of each layer to one magnitude (the poster).
-        calibrate: `none`; `affine` fits a scale and a shift a class; `head` a convex head over all bricks' features,
+        calibrate: None; `affine` fits a scale and a shift a class; `head` a convex head over all bricks' features,
             anchored at their own heads. Both are kept only where held-out images say that they help. `prior` needs no
             labels: a shift a class, so that all classes are predicted equally often on images that show them so.
         data: images of the bricks' classes for scaling and calibration; of `Data` the train part.
@@ -94,19 +94,19 @@ def assemble(
     ('cat', 'dog', 'fox')
     """
     names = tuple(names) if names is not None else brick_names(bricks)
-    method = calibrate or "none"
-    _check_words(layout, scale, method)
-    if unlabelled is not None and method != "prior":
-        raise AssemblyError(f"images without labels serve calibrate='prior', not {method!r}")
+    _check_words(layout, scale, calibrate)
+    if unlabelled is not None and calibrate != "prior":
+        raise AssemblyError(f"images without labels serve calibrate='prior', not {calibrate!r}")
     check_rule(reject, reject_by)
     known = None if reject is None else train_images(data, f"reject={reject:g}")
     classes = _check_bricks(bricks, names, layout, scale, merge_equal_classes)
     if not allow_same:
         check_distinct(bricks, names)
     bricks = _refuse_early(bricks, names, layout, scale)
-    notes = [f"Assembled from {', '.join(names)}: layout {layout}, scaling {scale}, calibration {method}."]
+    how = f"layout {layout}, scaling {scale or 'none'}, calibration {calibrate or 'none'}"
+    notes = [f"Assembled from {', '.join(names)}: {how}."]
     joint = Joint(merge=classes.groups)
-    if scale != "none":
+    if scale is not None:
         train = train_images(data, f"scale={scale!r}")
         samples = [own_samples(train, own, per_class, seed) for own in classes.own]
         if scale == "layers":
@@ -114,38 +114,40 @@ def assemble(
             notes.append(_told(done))
         else:
             joint = Joint(scale=_logit_factors(bricks, classes, samples, progress), merge=classes.groups)
-    if method != "none":
+    if calibrate is not None:
         if unlabelled is not None:
             found = calibrated_without_labels(bricks, classes, as_store(unlabelled), progress)
         else:
-            images = own_samples(train_images(data, f"calibrate={method!r}"), classes.classes, per_class, seed)
-            found = calibrated(bricks, classes, images, method, views=views, seed=seed, progress=progress)
+            images = own_samples(train_images(data, f"calibrate={calibrate!r}"), classes.classes, per_class, seed)
+            found = calibrated(bricks, classes, images, calibrate, views=views, seed=seed, progress=progress)
         joint = found.joint
         notes.append(found.told)
-    assembly = Assembly(
-        names=names,
-        layout=layout,
-        scale=None if scale == "none" else scale,
-        calibrate=None if method == "none" else method,
-        merged=merge_equal_classes,
-    )
+    assembly = Assembly(names=names, layout=layout, scale=scale, calibrate=calibrate, merged=merge_equal_classes)
     made = _laid_out(bricks, classes.classes, joint, assembly, " ".join(notes))
     if reject is not None and known is not None:
-        taken = 0 if scale == "none" and method == "none" else per_class
+        taken = 0 if scale is None and calibrate is None else per_class
         held = other_samples(known, made.classes, HELD, taken, seed)
         add_reject_rule(made, held, reject, reject_by, seed=seed, progress=progress)
     return made
 
 
-def _check_words(layout: str, scale: str, method: str) -> None:
-    for value, known, what in ((layout, Layout, "layout"), (scale, Scale, "scale"), (method, Calibrate, "calibrate")):
-        if value not in get_args(known):
+def _check_words(layout: str, scale: str | None, calibrate: str | None) -> None:
+    for value, known, what in (
+        (layout, Layout, "layout"),
+        (scale, Scale, "scale"),
+        (calibrate, Calibrate, "calibrate"),
+    ):
+        if value is not None and value not in get_args(known):
             raise AssemblyError(f"{what} is one of {', '.join(get_args(known))}, not {value!r}")
-    if scale == "logits" and method != "none":
-        raise AssemblyError(f"scale='logits' and calibrate={method!r} both set the logits' scale: choose one of them")
+    if scale == "logits" and calibrate is not None:
+        raise AssemblyError(
+            f"scale='logits' and calibrate={calibrate!r} both set the logits' scale: choose one of them"
+        )
 
 
-def _check_bricks(bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str, merge: bool) -> JoinedClasses:
+def _check_bricks(
+    bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str | None, merge: bool
+) -> JoinedClasses:
     if len(bricks) < 2:
         raise AssemblyError("there is nothing to assemble: give two bricks or more")
     classes = join_classes([b.classes for b in bricks], names, merge)
@@ -163,7 +165,7 @@ def _check_bricks(bricks: Sequence[Piece], names: Sequence[str], layout: str, sc
     return classes
 
 
-def _refuse_early(bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str) -> Sequence[Piece]:
+def _refuse_early(bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str | None) -> Sequence[Piece]:
     """Refuse topologies that do not fit before images are read; return bricks whose graphs end in their last layer."""
     if layout != "padded" and scale != "layers":
         return bricks
@@ -219,9 +221,7 @@ def _told(done: Sequence[LayerScaling]) -> str:
     )
 
 
-def _laid_out(
-    bricks: Sequence[Piece], classes: Sequence[str], joint: Joint, assembly: Assembly, notes: str
-) -> Piece:
+def _laid_out(bricks: Sequence[Piece], classes: Sequence[str], joint: Joint, assembly: Assembly, notes: str) -> Piece:
     if assembly.layout == "parallel":
         return parallel(bricks, classes, joint, assembly=assembly, notes=notes)
     leaves = cast(Sequence[Brick], bricks)

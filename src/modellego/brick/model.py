@@ -1,8 +1,7 @@
 """Bricks in memory: one network with its preprocessing, or several bricks with a joint."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import fx, nn
@@ -10,30 +9,27 @@ from torch import fx, nn
 from modellego.brick.body import Head, body_of, find_head
 from modellego.brick.info import BrickInfo, make_info
 from modellego.brick.joint import Joint, Read
+from modellego.brick.methods import Adder, Replacer, Saver, Taker
 from modellego.brick.reject_rule import predict_reject
 from modellego.capture.network import Network, annotated, reads_graph
 from modellego.errors import AssemblyError, DataError, FormatError
 from modellego.preprocess import Frame, Framed, apply
 
 
-class Saver(Protocol):
-    """The method `save` of bricks."""
-
-    def __call__(self, path: str | Path, force: bool = False) -> Path:
-        """Write the brick to a directory; see `modellego.brick.save`."""
-        ...
-
-
 class Piece(nn.Module):
     """What a brick and an assembled brick have in common.
 
     `save` is a function of `modellego.brick.format.disk`, which makes it a method here: what is written is built again,
-    so the disk knows the bricks, and the bricks know nothing of the disk.
+    so the disk knows the bricks, and the bricks know nothing of the disk. So do `take`, `add` and `replace`, functions
+    of `modellego.assembly.parts`.
     """
 
     info: BrickInfo
     name: str = ""  # what it is called in assemblies: its directory, once it was saved or loaded
     save: ClassVar[Saver]
+    take: ClassVar[Taker]
+    add: ClassVar[Adder]
+    replace: ClassVar[Replacer]
 
     @property
     def classes(self) -> tuple[str, ...]:

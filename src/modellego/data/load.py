@@ -34,12 +34,12 @@ class Data:
         return Data(self.train.for_model(classes, mapping), test)
 
 
-Source = str | os.PathLike[str] | ImageSet | Data
-Sources = Source | Sequence[Source]
+DataSource = str | os.PathLike[str] | ImageSet | Data
+DataLike = DataSource | Sequence[DataSource]
 
 
-def load_data(sources: Sources, test_data: Sources | None = None) -> Data:
-    """Read one or several sources and merge them by class name.
+def load_data(data: DataLike, test_data: DataLike | None = None) -> Data:
+    """Read one or several sources and merge them by class name: what every verb does with its `data`.
 
     A source is a folder of class folders, Tiny-ImageNet as it is published, a parquet file or a folder of
     shards, `digits` (embedded), the name of a data set on a public hub (`owner/name`, `hub:name`), or an
@@ -52,7 +52,9 @@ def load_data(sources: Sources, test_data: Sources | None = None) -> Data:
     >>> len(data.train), len(data.test), data.classes[:3]
     (1442, 355, ('0', '1', '2'))
     """
-    parts = [_read(source) for source in _listed(sources)]
+    if isinstance(data, Data) and test_data is None:
+        return data
+    parts = [_read(source) for source in _listed(data)]
     train = [p.train for p in parts if p.train is not None]
     if not train:
         raise DataError("the data have no train part to choose images from: give one, and name these as test data")
@@ -71,7 +73,7 @@ def load_data(sources: Sources, test_data: Sources | None = None) -> Data:
     return Data(merged([whole, nothing_of_test]), merged([nothing_of_train, test]))
 
 
-def _listed(sources: Sources) -> list[Source]:
+def _listed(sources: DataLike) -> list[DataSource]:
     if isinstance(sources, str | os.PathLike | ImageSet | Data):
         return [sources]
     if not sources:
@@ -79,7 +81,7 @@ def _listed(sources: Sources) -> list[Source]:
     return list(sources)
 
 
-def _read(source: Source) -> Splits:
+def _read(source: DataSource) -> Splits:
     """Find out what a source is, and read it."""
     if isinstance(source, Data):
         return Splits(source.train, source.test)
