@@ -1,20 +1,21 @@
 """The verb `assemble`: bricks in, one new classifier out, without training."""
 
 from collections.abc import Sequence
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from modellego.assembly.calibrate import Calibrate, calibrated, calibrated_without_labels
 from modellego.assembly.class_names import JoinedClasses, default_names, join_classes
-from modellego.assembly.ends import with_joint, without_selection
-from modellego.assembly.padding.padded import Member, check_padded, pad
+from modellego.assembly.ends import without_selection
+from modellego.assembly.heads.registered import CALIBRATIONS
+from modellego.assembly.layouts import LAYOUTS, LayoutRequest, laid_out, members, single_networks
+from modellego.assembly.padding.padded import check_padded
 from modellego.assembly.padding.topology import match
 from modellego.assembly.samples import PER_CLASS, other_samples, own_samples, train_images
 from modellego.assembly.scaling import LayerScaling, logit_factors, scale_layers
-from modellego.assembly.side_by_side import parallel
-from modellego.brick import Assembled, Brick, BrickInfo, Joint
+from modellego.brick import Assembled, Brick, Joint
 from modellego.brick.reject_rule import Statistic
 from modellego.data import DataLike, ImageSet
 from modellego.data.feed import Inputs
@@ -26,7 +27,6 @@ from modellego.progress import Progress, silent
 from modellego.rejection.rule import HELD, add_reject_rule, check_rule
 
 Piece = Brick | Assembled
-Layout = Literal["parallel", "padded"]
 Scale = Literal["logits", "layers"]
 
 
@@ -115,7 +115,7 @@ def assemble(
             found = calibrated(bricks, classes, images, calibrate, views=views, seed=seed, progress=progress)
         bricks, joint = found.bricks, found.joint
         notes.append(found.told)
-    made = _laid_out(bricks, names, layout, classes.classes, joint, " ".join(notes))
+    made = laid_out(layout, LayoutRequest(bricks, names, classes.classes, joint, " ".join(notes)))
     if reject is not None and known is not None:
         taken = 0 if scale is None and calibrate is None else per_class
         held = other_samples(known, made.classes, HELD, taken, seed)
@@ -124,13 +124,11 @@ def assemble(
 
 
 def _check_words(layout: str, scale: str | None, calibrate: str | None) -> None:
-    for value, known, what in (
-        (layout, Layout, "layout"),
-        (scale, Scale, "scale"),
-        (calibrate, Calibrate, "calibrate"),
-    ):
-        if value is not None and value not in get_args(known):
-            raise AssemblyError(f"{what} is one of {', '.join(get_args(known))}, not {value!r}")
+    LAYOUTS.find(layout)
+    if scale is not None and scale not in get_args(Scale):
+        raise AssemblyError(f"scale is one of {', '.join(get_args(Scale))}, not {scale!r}")
+    if calibrate is not None and calibrate not in get_args(Calibrate):
+        CALIBRATIONS.find(calibrate)
     if scale == "logits" and calibrate is not None:
         raise AssemblyError(
             f"scale='logits' and calibrate={calibrate!r} both set the logits' scale: choose one of them"
@@ -158,9 +156,9 @@ def _refuse_early(bricks: Sequence[Piece], names: Sequence[str], layout: str, sc
     """Refuse topologies that do not fit before images are read; return bricks whose graphs end in their last layer."""
     if layout != "padded" and scale != "layers":
         return bricks
-    leaves = [_tidied(cast(Brick, b)) for b in bricks]
+    leaves = [_tidied(b) for b in single_networks(bricks)]
     if layout == "padded":
-        check_padded(_members(leaves, names))
+        check_padded(members(leaves, names))
     else:
         match([b.captured() for b in leaves], names)
     return leaves
@@ -170,10 +168,6 @@ def _tidied(brick: Brick) -> Brick:
     network = brick.captured()
     tidy = without_selection(network)
     return brick if tidy is network else Brick(tidy.graph, brick.info)
-
-
-def _members(bricks: Sequence[Brick], names: Sequence[str]) -> list[Member]:
-    return [Member(n, b.captured(), b.info.preprocess) for n, b in zip(names, bricks, strict=True)]
 
 
 def _logit_factors(
@@ -190,7 +184,7 @@ def _logit_factors(
 def _layers_scaled(
     bricks: Sequence[Piece], names: Sequence[str], samples: Sequence[ImageSet], progress: Progress
 ) -> tuple[list[Piece], list[LayerScaling]]:
-    leaves = cast(Sequence[Brick], bricks)
+    leaves = single_networks(bricks)
     with progress("scaling", "bricks"):
         inputs = [Inputs(part, b.frame, b.prepare, 100) for b, part in zip(leaves, samples, strict=True)]
         scaled, done = scale_layers([b.captured() for b in leaves], inputs, names)
@@ -205,20 +199,3 @@ def _told(done: Sequence[LayerScaling]) -> str:
         f"The channels of {len(done)} layers were scaled by factors of {low:.3g} to {high:.3g}; "
         f"this changes what the bricks compute."
     )
-
-
-def _laid_out(
-    bricks: Sequence[Piece], names: Sequence[str], layout: str, classes: Sequence[str], joint: Joint, notes: str
-) -> Piece:
-    if layout == "parallel":
-        return parallel(bricks, classes, joint, notes=notes)
-    leaves = cast(Sequence[Brick], bricks)
-    network, preprocess = pad(_members(leaves, names))
-    info = BrickInfo(
-        classes=tuple(classes),
-        input_shape=network.input_shape,
-        preprocess=preprocess,
-        sources=tuple(source for b in leaves for source in b.info.sources),
-        notes=notes,
-    )
-    return Brick(with_joint(network, joint).graph, info)
