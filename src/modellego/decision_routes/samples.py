@@ -38,7 +38,7 @@ def class_images(
     train = load_data(data).train.for_model(model.classes, mapping)
     chosen = list(range(len(model.classes))) if classes is None else resolve_classes(classes, model.classes)
     if per_class < 1:
-        raise DataError(f"{per_class} samples a class were asked for; it must be at least 1")
+        raise DataError(f"{per_class} samples per class were asked for; it must be at least 1")
     train.need(chosen)
     looked_at = np.concatenate([_spread(train.of_class(label), CANDIDATES * per_class) for label in chosen])
     part = train.subset(looked_at)
