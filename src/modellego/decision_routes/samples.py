@@ -28,6 +28,7 @@ def class_images(
     numbers of the model's classes as in `resolve_classes`, by default all. Raises `DataError` for a class without
     images.
 
+    >>> import torch
     >>> from modellego.preprocess import Preprocess
     >>> from modellego.sources.whole import whole_brick
     >>> ten = [str(digit) for digit in range(10)]
