@@ -1,1 +1,1 @@
-"""Experiments: what is measured about modellego, one file each; none of it is part of the installed package."""
+"""What is measured, the paper's experiments among it: one file an experiment, run by `python -m experiments NAME`."""

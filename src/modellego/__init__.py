@@ -1,7 +1,7 @@
 """Take trained classifiers apart and put the pieces together again, without training.
 
 Every verb of the command line is a function here, and every type that goes in or comes out. Nothing is imported before
-it is used, so that `import modellego` and `modellego --help` take no time.
+it is used, so that `import modellego` and the help of its commands take no time.
 
 >>> import modellego as ml
 >>> "disassemble" in dir(ml), "assemble" in ml.__all__
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from modellego.curves import curve as curve
     from modellego.curves import thresholds as thresholds
     from modellego.data import Data as Data
+    from modellego.data import DataLike as DataLike
     from modellego.data import ImageSet as ImageSet
     from modellego.data import load_data as load_data
     from modellego.decision_routes import RouteGraph as RouteGraph
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from modellego.errors import CaptureError as CaptureError
     from modellego.errors import CutError as CutError
     from modellego.errors import DataError as DataError
+    from modellego.errors import ExportError as ExportError
     from modellego.errors import FormatError as FormatError
     from modellego.errors import LegoError as LegoError
     from modellego.errors import MissingExtraError as MissingExtraError
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     from modellego.evaluation import evaluate as evaluate
     from modellego.evaluation import predict as predict
     from modellego.evaluation.inspection import inspect as inspect
+    from modellego.exporting import Exported as Exported
+    from modellego.exporting import export as export
     from modellego.finetuning import finetune as finetune
     from modellego.heatmaps import HeatMap as HeatMap
     from modellego.heatmaps import heatmap as heatmap
@@ -79,7 +83,7 @@ _PLACES = {
     "brick": ("Assembled", "Brick", "BrickInfo", "load", "save"),
     "contribution.relevance": ("Thresholds",),
     "curves": ("CurvePoint", "ThresholdCurves", "ThresholdPoint", "curve", "thresholds"),
-    "data": ("Data", "ImageSet", "load_data"),
+    "data": ("Data", "DataLike", "ImageSet", "load_data"),
     "decision_routes": ("RouteGraph", "routes"),
     "demonstration": ("DemoResult", "demo"),
     "disassembly.choose": ("Samples",),
@@ -90,6 +94,7 @@ _PLACES = {
         "CaptureError",
         "CutError",
         "DataError",
+        "ExportError",
         "FormatError",
         "LegoError",
         "MissingExtraError",
@@ -97,6 +102,7 @@ _PLACES = {
     ),
     "evaluation": ("Cost", "Evaluation", "Prediction", "Scores", "evaluate", "predict"),
     "evaluation.inspection": ("inspect",),
+    "exporting": ("Exported", "export"),
     "finetuning": ("finetune",),
     "heatmaps": ("HeatMap", "heatmap"),
     "locate": ("Budget",),

@@ -29,6 +29,10 @@ class FormatError(LegoError):
     """A brick on disk is broken, of an unknown version, or holds something that is not allowed."""
 
 
+class ExportError(LegoError):
+    """A brick cannot be exported as asked, or the file would not compute what the brick does."""
+
+
 class MissingExtraError(LegoError):
     """An optional dependency is not installed; the text names the extra to install."""
 

@@ -1,7 +1,9 @@
 """What an image goes through before the first layer: channels, size, normalisation."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -9,6 +11,61 @@ from modellego.errors import DataError
 
 RESIZES = ("squash", "crop")
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of grey conversion in most image software
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What of an image a network reads: brought to `shape` (channels, height, width), by `resize` as in `Preprocess`.
+
+    `resize` None takes images of this shape alone.
+
+    >>> Frame((3, 4, 4), "crop")(torch.zeros(2, 1, 9, 5)).shape
+    torch.Size([2, 3, 4, 4])
+    """
+
+    shape: tuple[int, ...]
+    resize: str | None = "squash"
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Bring images `[B, c, h, w]`, float in [0,1], to `[B, *shape]`; those that are so already stay as they are.
+
+        Bilinear, antialiased; grey becomes RGB by repetition, RGB grey by luma. Differentiable; the dtype stays.
+        Raises `DataError` for integers and for channels or a shape that cannot be converted.
+        """
+        if not images.is_floating_point():
+            raise DataError(f"images must be floats in [0, 1], not {images.dtype}: divide bytes by 255")
+        if self.resize is None:
+            if tuple(images.shape[1:]) != self.shape:
+                raise DataError(f"the network reads images of shape {self.shape}, not {tuple(images.shape[1:])}")
+            return images
+        if images.ndim != 4:
+            raise DataError(f"images must have the shape [B, c, h, w], not {tuple(images.shape)}")
+        channels, height, width = self.shape
+        return resized(with_channels(images, channels), (height, width), self.resize)
+
+
+@dataclass(frozen=True)
+class Framed:
+    """The same images once for each frame that the networks of a model read: float `[B, *frame.shape]` in [0,1].
+
+    Models take it in place of images of one size. Made by `modellego.data.feed`.
+    """
+
+    images: Mapping[Frame, Tensor]
+
+    def __getitem__(self, frame: Frame) -> Tensor:
+        return self.images[frame]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.images.values())))
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Framed":
+        """Change the images of every frame alike."""
+        return Framed({frame: change(images) for frame, images in self.images.items()})
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Framed":
+        """Move all images to a device."""
+        return self.map(lambda images: images.to(device, non_blocking=non_blocking))
 
 
 @dataclass(frozen=True)
@@ -48,24 +105,22 @@ class Preprocess:
         if self.resize not in RESIZES:
             raise DataError(f"resize is one of {', '.join(RESIZES)}, not {self.resize!r}")
 
+    @property
+    def frame(self) -> Frame:
+        """What is done before normalising."""
+        return Frame((self.channels, self.height, self.width), self.resize)
+
 
 def apply(preprocess: Preprocess, images: Tensor) -> Tensor:
     """Turn images `[B, c, h, w]`, float in [0,1], into the network's input `[B, channels, height, width]`.
 
-    Grey becomes RGB by repetition, RGB grey by luma; the size is changed (bilinear, antialiased) only where
-    it differs. Differentiable; the dtype stays. Raises `DataError` for integers and for other channel counts.
+    Brings them to the preprocessing's frame, and normalises. Differentiable; the dtype stays. Raises `DataError` for
+    integers and for other channel counts.
 
-    >>> import torch
     >>> apply(Preprocess(1, 4, 4, (0.5,), (0.5,)), torch.ones(2, 3, 8, 8)).unique()
     tensor([1.])
     """
-    if images.ndim != 4 or not images.is_floating_point():
-        raise DataError(
-            f"images must be float in [0,1] and of shape [B, c, h, w], "
-            f"not {images.dtype} of shape {tuple(images.shape)}: divide bytes by 255"
-        )
-    images = with_channels(images, preprocess.channels)
-    images = resized(images, (preprocess.height, preprocess.width), preprocess.resize)
+    images = preprocess.frame(images)
     mean, std = (images.new_tensor(v).view(-1, 1, 1) for v in (preprocess.mean, preprocess.std))
     return (images - mean) / std
 
@@ -75,7 +130,6 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
 
     Raises `DataError` for any other pair of counts.
 
-    >>> import torch
     >>> with_channels(torch.zeros(2, 1, 4, 4), 3).shape
     torch.Size([2, 3, 4, 4])
     """
@@ -97,7 +151,6 @@ def resized(images: Tensor, size: tuple[int, int], resize: str = "squash") -> Te
 
     `squash` scales both sides; `crop` scales evenly until the image covers the size, and cuts out the centre.
 
-    >>> import torch
     >>> resized(torch.zeros(1, 3, 20, 10), (5, 5), "crop").shape
     torch.Size([1, 3, 5, 5])
     """

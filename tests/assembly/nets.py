@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from modellego.brick import Brick, BrickInfo, Source
 from modellego.capture import Network, annotate, capture
 from modellego.channels import analyse
-from modellego.cut import cut, rescue
+from modellego.cut import cut, plan_cut, rescue
 from modellego.preprocess import Preprocess
 
 SIZE = 6
@@ -182,7 +182,7 @@ def random_brick(
         found = analyse(network)
         random = np.random.default_rng(seed)
         keep, _ = rescue(found, random.random(found.n_groups) < share, random.random(found.n_groups))
-        network = cut(network, found, keep, order)
+        network = cut(plan_cut(network, found, keep, order))
     names = tuple(f"{prefix}{i}" for i in order)
     preprocess = Preprocess(channels, size, size, mean=(mean,), std=(0.2 + mean / 4,))
     source = Source(name=f"{kind}{seed}", classes=names, of=tuple(order), total=classes)

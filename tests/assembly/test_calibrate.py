@@ -5,7 +5,6 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from tests.assembly.nets import relative
 from torch import nn
 
 from modellego.assembly import assemble
@@ -15,6 +14,7 @@ from modellego.errors import AssemblyError
 from modellego.evaluation import logits_of
 from modellego.preprocess import Preprocess
 from modellego.sources.whole import whole_brick
+from tests.assembly.nets import relative
 
 
 @cache

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tests.assembly.nets import NETS, random_brick, relative
 from torch import Tensor, nn
 
 from modellego.assembly import assemble, logit_factors, scale_layers
@@ -11,6 +10,7 @@ from modellego.capture import capture
 from modellego.data import ImageSet
 from modellego.errors import AssemblyError, DataError
 from modellego.evaluation import logits_of
+from tests.assembly.nets import NETS, random_brick, relative
 
 
 def images_of(bricks: list[Brick], count: int = 6) -> ImageSet:

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tests.assembly.nets import random_brick, relative
 from torch import nn
 
 from modellego.assembly import assemble
@@ -11,6 +10,7 @@ from modellego.data import ImageSet
 from modellego.errors import AssemblyError
 from modellego.preprocess import Preprocess
 from modellego.sources.whole import whole_brick
+from tests.assembly.nets import random_brick, relative
 
 IMAGES = torch.rand(4, 3, 7, 9, generator=torch.Generator().manual_seed(0))
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from modellego.brick import Brick, BrickInfo, load, save
 from modellego.capture import capture
 from modellego.channels import add_rule, analyse, elementwise_rule, opaque_rule
-from modellego.cut import cut
+from modellego.cut import cut, plan_cut
 from modellego.errors import CaptureError
 
 from ..cut.mechanisms import EXACT, Net, conv
@@ -103,7 +103,7 @@ def test_op_from_outside_is_refused_by_name_then_ruled() -> None:
     assert not keep.all()
     images = torch.randn(2, *SHAPE, dtype=torch.float64)
     with torch.no_grad():
-        found = cut(network, channels, keep, [1, 0]).graph(images)
+        found = cut(plan_cut(network, channels, keep, [1, 0])).graph(images)
     assert relative_error(found, masked_reference(network, channels, keep, [1, 0])(images)) < 1e-10
 
 
@@ -135,7 +135,7 @@ def test_module_that_cannot_be_traced_is_kept_as_a_leaf(name: str, tmp_path: Pat
     keep = random_keep(channels, 0.5)
     images = torch.randn(4, *SHAPE, dtype=torch.float64)
     torch.testing.assert_close(network.graph(images), model(images))
-    small = cut(network, channels, keep, [1, 0])
+    small = cut(plan_cut(network, channels, keep, [1, 0]))
     assert small.graph.get_submodule("b.0").in_channels < 6
     save(Brick(small.graph, BrickInfo(classes=("b", "a"), input_shape=SHAPE)), tmp_path / "leaf.brick")
     torch.testing.assert_close(load(tmp_path / "leaf.brick")(images), small.graph(images))

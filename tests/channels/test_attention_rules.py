@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from modellego.capture import capture
-from modellego.channels import ChannelMap, Walk, analyse
+from modellego.channels import ChannelMap, RuleContext, analyse
 from modellego.channels.attention_rules import product
 
 from ..cut.mechanisms import Net
@@ -21,11 +21,11 @@ from ..cut.mechanisms import Net
 Ids = NDArray[np.int64]
 
 
-def traced_product() -> tuple[Walk, fx.Node]:
+def traced_product() -> tuple[RuleContext, fx.Node]:
     """Return a walk, and a node that stands for the product."""
     graph = fx.Graph()
     node = graph.call_function(torch.ops.aten.matmul.default, (graph.placeholder("a"), graph.placeholder("b")))
-    return Walk(fx.GraphModule(nn.Module(), graph)), node
+    return RuleContext(fx.GraphModule(nn.Module(), graph)), node
 
 
 @st.composite

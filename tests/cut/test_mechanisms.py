@@ -7,7 +7,7 @@ from torch import nn
 
 from modellego.capture import annotate, capture
 from modellego.channels import analyse
-from modellego.cut import cut
+from modellego.cut import cut, plan_cut
 
 from ..reference_masked import masked_reference, random_keep, randomise, relative_error
 from .mechanisms import BY_DEFINITION, EXACT
@@ -22,7 +22,7 @@ def check_cut(model: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, shar
     network = capture(randomise(model, seed).to(dtype), shape)
     channels = analyse(network)
     keep = random_keep(channels, share, seed)
-    small = cut(network, channels, keep, LOGITS)
+    small = cut(plan_cut(network, channels, keep, LOGITS))
     images = torch.randn(3, *shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
         found = small.graph(images)
@@ -62,10 +62,10 @@ def test_cut_again(name: str) -> None:
     torch.manual_seed(0)
     network = capture(randomise(EXACT[name]()).double(), SHAPE)
     channels = analyse(network)
-    once = cut(network, channels, random_keep(channels, 0.8, 1), LOGITS)
+    once = cut(plan_cut(network, channels, random_keep(channels, 0.8, 1), LOGITS))
     channels = analyse(once)
     keep = random_keep(channels, 0.5, 2)
-    twice = cut(once, channels, keep, [2, 0])
+    twice = cut(plan_cut(once, channels, keep, [2, 0]))
     images = torch.randn(2, *SHAPE, dtype=torch.float64)
     with torch.no_grad():
         found = twice.graph(images)

@@ -7,7 +7,8 @@ from torch import nn
 from modellego import zoo
 from modellego.assembly import assemble
 from modellego.capture import capture
-from modellego.evaluation import cost, network_macs
+from modellego.capture.cost import network_macs
+from modellego.evaluation import cost
 from modellego.preprocess import Preprocess
 from modellego.sources.whole import whole_brick
 

@@ -7,7 +7,7 @@ from torch import nn
 from modellego.brick import Brick
 from modellego.data import Data, ImageSet
 from modellego.errors import DataError
-from modellego.evaluation import evaluate, image_batches, latency, logits_of, predict
+from modellego.evaluation import evaluate, latency, logits_of, predict
 from modellego.preprocess import Preprocess
 from modellego.sources.whole import whole_brick
 
@@ -65,17 +65,6 @@ def test_logits_come_in_any_batch_size_and_leave_the_mode() -> None:
     whole, parts = logits_of(brick, colours()), logits_of(brick, colours(), batch_size=2)
     assert torch.equal(whole, parts)
     assert brick.training
-
-
-def test_images_of_unlike_sizes_get_the_models_own() -> None:
-    brick = brightness(3)
-    small, large = (torch.rand(1, 3, s, s) for s in (4, 9))
-    sets = [ImageSet.from_tensor(x, [0], ["red", "green", "blue"]) for x in (small, large)]
-    from modellego.data import load_data
-
-    ((batch, labels),) = image_batches(brick, load_data(sets).train)
-    assert batch.shape == (2, 3, 4, 4)
-    assert len(labels) == 2
 
 
 def test_predict_orders_classes_by_probability() -> None:

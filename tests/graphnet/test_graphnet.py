@@ -13,7 +13,7 @@ from modellego.brick import Brick, load
 from modellego.channels import analyse
 from modellego.contribution.aggregate import table
 from modellego.contribution.stream import reading_layers
-from modellego.cut import cut
+from modellego.cut import cut, plan_cut
 from modellego.errors import CaptureError, CutError, DataError, FormatError
 from modellego.graphnet import (
     NodeData,
@@ -119,7 +119,7 @@ def test_a_cut_equals_the_masked_source(model: nn.Module, seed: int) -> None:
         keep[sets[0]] = True
     given = graph(20, 60, seed)
     wanted = masked(network, channels, keep).run(*given)[:, [2, 0]]
-    small = cut(network, channels, keep, [2, 0])
+    small = cut(plan_cut(network, channels, keep, [2, 0]))
     assert sum(p.numel() for p in small.graph.parameters()) < sum(p.numel() for p in network.graph.parameters())
     torch.testing.assert_close(small.graph(*given), wanted, rtol=1e-9, atol=1e-9)
 

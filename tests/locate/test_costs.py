@@ -7,7 +7,7 @@ from torch import nn
 
 from modellego.capture import capture
 from modellego.channels import analyse
-from modellego.cut import cut, rescue
+from modellego.cut import cut, plan_cut, rescue
 from modellego.evaluation import cost
 from modellego.locate import CostModel
 from modellego.zoo import build
@@ -72,7 +72,7 @@ def test_costs_equal_those_of_the_cut_network(name: str, seed: int, task: list[i
     channels = analyse(network)
     scores = np.random.default_rng(seed).random(channels.n_groups)
     keep, _ = rescue(channels, scores > 0.4, scores)
-    small = cost(cut(network, channels, keep, task))
+    small = cost(cut(plan_cut(network, channels, keep, task)))
     model = CostModel(network, channels, task)
     assert (model.macs(keep), model.parameters(keep)) == (small.macs, small.parameters)
 

@@ -7,11 +7,11 @@ from torch import nn
 
 from modellego.capture import capture
 from modellego.channels import analyse
-from modellego.cut import cut
+from modellego.cut import cut, plan_cut
 from modellego.errors import CutError
 from modellego.evaluation import cost
 from modellego.locate import Request, criterion, names, rank
-from modellego.locate.criteria import SCORES
+from modellego.locate.criteria import CRITERIA
 from modellego.zoo import build
 
 
@@ -36,7 +36,7 @@ def resnet() -> nn.Module:
 def test_each_criterion_keeps_a_budget(name: str) -> None:
     of = request(resnet())
     keep = rank(name, of, whole(of)).at(macs=0.5)
-    assert cost(cut(of.network, of.channels, keep, of.task)).macs <= 0.5 * whole(of)[0]
+    assert cost(cut(plan_cut(of.network, of.channels, keep, of.task))).macs <= 0.5 * whole(of)[0]
 
 
 @pytest.mark.parametrize("name", names())
@@ -100,7 +100,7 @@ def test_ones_own_criterion() -> None:
     try:
         assert rank("all_but_one", of, whole(of)).order[0] == chosen
     finally:
-        del SCORES["all_but_one"]
+        CRITERIA.remove("all_but_one")
 
 
 def test_network_and_mode_are_left_alone() -> None:

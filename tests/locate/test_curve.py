@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from modellego.capture import capture
 from modellego.channels import analyse
-from modellego.cut import cut
+from modellego.cut import cut, plan_cut
 from modellego.errors import CutError
 from modellego.evaluation import cost
 from modellego.locate import Budget, CostModel, Curve, rank_by_scores
@@ -34,7 +34,7 @@ def test_budget_is_kept_by_the_cut_network(macs: float, round_to: int) -> None:
     except CutError:
         assert CURVE.macs[-1] > macs * WHOLE[0] or round_to > 1
         return
-    assert cost(cut(NETWORK, CHANNELS, keep, [0, 1])).macs <= macs * WHOLE[0]
+    assert cost(cut(plan_cut(NETWORK, CHANNELS, keep, [0, 1]))).macs <= macs * WHOLE[0]
 
 
 def test_costs_fall_along_the_curve() -> None:
@@ -44,19 +44,19 @@ def test_costs_fall_along_the_curve() -> None:
 
 
 def test_the_end_of_the_curve_can_still_be_cut() -> None:
-    small = cut(NETWORK, CHANNELS, CURVE.keep(len(CURVE) - 1), [0, 1])
+    small = cut(plan_cut(NETWORK, CHANNELS, CURVE.keep(len(CURVE) - 1), [0, 1]))
     assert cost(small).macs == CURVE.macs[-1]
 
 
 def test_both_limits_hold() -> None:
     keep = CURVE.at(macs=0.7, parameters=0.3)
-    small = cost(cut(NETWORK, CHANNELS, keep, [0, 1]))
+    small = cost(cut(plan_cut(NETWORK, CHANNELS, keep, [0, 1])))
     assert small.macs <= 0.7 * WHOLE[0]
     assert small.parameters <= 0.3 * WHOLE[1]
 
 
 def test_channel_counts_are_multiples() -> None:
-    small = cut(NETWORK, CHANNELS, CURVE.at(macs=0.6, round_to=4), [0, 1])
+    small = cut(plan_cut(NETWORK, CHANNELS, CURVE.at(macs=0.6, round_to=4), [0, 1]))
     counts = {m.out_channels for m in small.graph.modules() if hasattr(m, "out_channels")}
     assert all(c % 4 == 0 for c in counts)
 

@@ -6,18 +6,18 @@ import torch
 from torch import nn
 
 from modellego.leastsquares import NormalEquations, input_rows, weight_matrix
-from modellego.locate.reconstruction import Reader, make_readers
+from modellego.locate.reconstruction import Reconstruction, make_reconstructions
 
 LAYER = nn.Conv2d(5, 4, 3, padding=1, bias=False)
 IMAGES = torch.randn(20, 5, 6, 6, generator=torch.Generator().manual_seed(0))
 RIDGE = 1e-6
 
 
-def reader() -> tuple[Reader, torch.Tensor]:
+def reader() -> tuple[Reconstruction, torch.Tensor]:
     equations = NormalEquations(1, 45, 0, bias=True)
     equations.add_inputs(input_rows(LAYER, IMAGES, (6, 6), None))
     gram = equations.gram / equations.rows
-    (made,) = make_readers(
+    (made,) = make_reconstructions(
         "layer",
         LAYER,
         np.arange(5),

@@ -10,7 +10,7 @@ from modellego.capture import capture
 from modellego.capture.network import Network
 from modellego.channels import analyse
 from modellego.channels.channel_map import ChannelMap
-from modellego.cut import cut
+from modellego.cut import cut, plan_cut
 from modellego.errors import DataError, LegoError
 from modellego.refit import RefitOptions, refit
 
@@ -130,9 +130,10 @@ FRESH = torch.randn(60, 3, 8, 8, generator=torch.Generator().manual_seed(2))
 def test_error_falls_on_fresh_images(name: str) -> None:
     network, channels = made(name)
     keep = some_cut(channels)
-    small = cut(network, channels, keep, [0, 2])
+    plan = plan_cut(network, channels, keep, [0, 2])
+    small = cut(plan)
     before = error(network, small, FRESH, [0, 2])
-    report = refit(network, small, channels, keep, IMAGES, logits=[0, 2])
+    report = refit(plan, small, IMAGES)
     assert error(network, small, FRESH, [0, 2]) < before
     assert not report.skipped
 
@@ -140,8 +141,9 @@ def test_error_falls_on_fresh_images(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_nothing_cut_nothing_changed(name: str) -> None:
     network, channels = made(name)
-    small = cut(network, channels, channels.keep_all())
-    refit(network, small, channels, channels.keep_all(), IMAGES)
+    plan = plan_cut(network, channels, channels.keep_all())
+    small = cut(plan)
+    refit(plan, small, IMAGES)
     with torch.no_grad():
         torch.testing.assert_close(small.graph(FRESH), network.graph(FRESH), atol=2e-3, rtol=2e-3)
 
@@ -155,17 +157,19 @@ def test_a_copied_channel_is_made_up_for(task: list[int]) -> None:
     channels = analyse(network)
     keep = channels.keep_all()
     keep[channels.layer_out["0"][5]] = False
-    small = cut(network, channels, keep, task)
+    plan = plan_cut(network, channels, keep, task)
+    small = cut(plan)
     assert error(network, small, FRESH, task) > 1e-2
-    refit(network, small, channels, keep, IMAGES, logits=task)
+    refit(plan, small, IMAGES)
     assert error(network, small, FRESH, task) < 1e-5
 
 
 def test_norms_hold_the_statistics_of_the_new_feature_maps() -> None:
     network, channels = made("Residual")
     keep = some_cut(channels)
-    small = cut(network, channels, keep)
-    refit(network, small, channels, keep, IMAGES)
+    plan = plan_cut(network, channels, keep)
+    small = cut(plan)
+    refit(plan, small, IMAGES)
     with torch.no_grad():
         wanted = small.graph(IMAGES)
         small.graph.train()
@@ -177,9 +181,10 @@ def test_mode_and_source_are_left_alone() -> None:
     network, channels = made("Residual")
     before = {k: v.clone() for k, v in network.graph.state_dict().items()}
     keep = some_cut(channels)
-    small = cut(network, channels, keep)
+    plan = plan_cut(network, channels, keep)
+    small = cut(plan)
     small.graph.train()
-    refit(network, small, channels, keep, IMAGES)
+    refit(plan, small, IMAGES)
     assert small.graph.training
     assert not network.graph.training
     assert all(torch.equal(v, network.graph.state_dict()[k]) for k, v in before.items())
@@ -188,7 +193,8 @@ def test_mode_and_source_are_left_alone() -> None:
 def test_every_layer_is_in_the_report_once() -> None:
     network, channels = made("Residual")
     keep = some_cut(channels)
-    report = refit(network, cut(network, channels, keep), channels, keep, IMAGES)
+    plan = plan_cut(network, channels, keep)
+    report = refit(plan, cut(plan), IMAGES)
     layers = [layer for stage in report.stages for layer in stage.layers]
     assert sorted(layers) == ["a1", "a2", "b1", "b2", "down", "head", "stem"]
     assert ("a2", "down") in [s.layers for s in report.stages]
@@ -200,8 +206,9 @@ def test_same_seed_same_weights() -> None:
     keep = some_cut(channels)
     found = []
     for _ in range(2):
-        small = cut(network, channels, keep)
-        refit(network, small, channels, keep, IMAGES, options=RefitOptions(rows=200))
+        plan = plan_cut(network, channels, keep)
+        small = cut(plan)
+        refit(plan, small, IMAGES, options=RefitOptions(rows=200))
         found.append(small.graph.state_dict())
     assert all(torch.equal(v, found[1][k]) for k, v in found[0].items())
 
@@ -209,9 +216,10 @@ def test_same_seed_same_weights() -> None:
 def test_few_images_take_the_dual_form() -> None:
     network, channels = made("Concat")
     keep = some_cut(channels)
-    small = cut(network, channels, keep)
+    plan = plan_cut(network, channels, keep)
+    small = cut(plan)
     before = error(network, small, FRESH, [0, 1, 2, 3])
-    report = refit(network, small, channels, keep, IMAGES[:30])
+    report = refit(plan, small, IMAGES[:30])
     assert report.stages[-1].rows < report.stages[-1].features
     assert error(network, small, FRESH, [0, 1, 2, 3]) < before
 
@@ -219,8 +227,9 @@ def test_few_images_take_the_dual_form() -> None:
 def test_one_image_is_enough_to_run() -> None:
     network, channels = made("Residual")
     keep = some_cut(channels)
-    small = cut(network, channels, keep)
-    refit(network, small, channels, keep, IMAGES[:1])
+    plan = plan_cut(network, channels, keep)
+    small = cut(plan)
+    refit(plan, small, IMAGES[:1])
     with torch.no_grad():
         assert torch.isfinite(small.graph(FRESH)).all()
 
@@ -228,14 +237,16 @@ def test_one_image_is_enough_to_run() -> None:
 def test_less_memory_fewer_images() -> None:
     network, channels = made("Residual")
     keep = some_cut(channels)
-    report = refit(network, cut(network, channels, keep), channels, keep, IMAGES, options=RefitOptions(memory=500_000))
+    plan = plan_cut(network, channels, keep)
+    report = refit(plan, cut(plan), IMAGES, options=RefitOptions(memory=500_000))
     assert 0 < report.images < len(IMAGES)
 
 
 def test_batches_serve_as_well() -> None:
     network, channels = made("Residual")
     keep = some_cut(channels)
-    report = refit(network, cut(network, channels, keep), channels, keep, iter([IMAGES[:50], IMAGES[50:]]))
+    plan = plan_cut(network, channels, keep)
+    report = refit(plan, cut(plan), iter([IMAGES[:50], IMAGES[50:]]))
     assert report.images == len(IMAGES)
 
 
@@ -243,30 +254,32 @@ def test_progress_counts_stages() -> None:
     network, channels = made("Residual")
     keep = some_cut(channels)
     seen: list[tuple[int, int]] = []
-    report = refit(
-        network, cut(network, channels, keep), channels, keep, IMAGES, progress=lambda i, n: seen.append((i, n))
-    )
+    plan = plan_cut(network, channels, keep)
+    report = refit(plan, cut(plan), IMAGES, update=lambda i, n: seen.append((i, n)))
     assert seen == [(i + 1, len(report.stages)) for i in range(len(report.stages))]
 
 
 def test_wrong_shape_is_refused() -> None:
     network, channels = made("Residual")
-    small = cut(network, channels, channels.keep_all())
+    plan = plan_cut(network, channels, channels.keep_all())
+    small = cut(plan)
     with pytest.raises(DataError, match=r"\[3, 8, 8\]"):
-        refit(network, small, channels, channels.keep_all(), IMAGES[:, :, :4])
+        refit(plan, small, IMAGES[:, :, :4])
 
 
-def test_another_mask_is_refused() -> None:
+def test_another_plan_is_refused() -> None:
     network, channels = made("Residual")
-    small = cut(network, channels, some_cut(channels))
-    with pytest.raises(LegoError, match="same channels, keep and logits"):
-        refit(network, small, channels, channels.keep_all(), IMAGES)
+    plan = plan_cut(network, channels, some_cut(channels))
+    small = cut(plan)
+    with pytest.raises(LegoError, match="give refit the plan that was cut"):
+        refit(plan_cut(network, channels, channels.keep_all()), small, IMAGES)
 
 
 def test_dead_inputs_do_no_harm() -> None:
     network, channels = made("Residual")
     keep = some_cut(channels)
-    small = cut(network, channels, keep)
-    refit(network, small, channels, keep, torch.zeros(20, 3, 8, 8))
+    plan = plan_cut(network, channels, keep)
+    small = cut(plan)
+    refit(plan, small, torch.zeros(20, 3, 8, 8))
     with torch.no_grad():
         assert torch.isfinite(small.graph(FRESH)).all()

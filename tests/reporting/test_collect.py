@@ -41,11 +41,11 @@ def source(digits: Data) -> Brick:
 def piece(source: Brick, labels: list[int]) -> Brick:
     """The source with some of its logits only, nothing else cut."""
     from modellego.channels import analyse
-    from modellego.cut import cut
+    from modellego.cut import cut, plan_cut
 
     network = source.captured()
     channels = analyse(network)
-    small = cut(network, channels, channels.keep_all(), labels)
+    small = cut(plan_cut(network, channels, channels.keep_all(), labels))
     names = tuple(DIGITS[label] for label in labels)
     origin = source.info.sources[0].model_copy(update={"classes": names, "of": tuple(labels)})
     return Brick(small.graph, source.info.changed(classes=names, sources=(origin,)))

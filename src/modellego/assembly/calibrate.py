@@ -1,6 +1,6 @@
 """Calibration: the bricks' columns on sample images, handed to `heads`, and what comes back as steps of a joint."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from modellego.assembly.class_names import JoinedClasses
-from modellego.assembly.ends import as_features, bare, last_linear, without_selection
+from modellego.assembly.ends import as_features, last_linear, without_selection
 from modellego.assembly.heads import (
     Rows,
     concatenated_head,
@@ -18,14 +18,17 @@ from modellego.assembly.heads import (
     fit_prior,
     make_rows,
 )
+from modellego.assembly.heads.registered import CALIBRATIONS, fit_registered
 from modellego.brick import Assembled, Brick, Joint
 from modellego.data import ImageSet
-from modellego.data.views import VIEWS, altered_views
-from modellego.evaluation import image_batches
+from modellego.data.feed import framed_batches
+from modellego.data.store import Store
+from modellego.data.views import VIEWS, altered_frames
+from modellego.preprocess import Frame
 from modellego.progress import Progress, silent
 
 Piece = Brick | Assembled
-Calibrate = Literal["none", "affine", "head", "prior"]
+Calibrate = Literal["affine", "head", "prior"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def calibrated(
     bricks: Sequence[Piece],
     classes: JoinedClasses,
     images: ImageSet,
-    method: Literal["affine", "head", "prior"],
+    method: str,
     *,
     views: int = VIEWS,
     seed: int = 0,
@@ -54,8 +57,7 @@ def calibrated(
     the concatenation is kept. `prior` takes no notice of the labels, and so cannot tell.
     """
     if method == "prior":
-        shown = _as_often(images)
-        return calibrated_without_labels(bricks, classes, _batches(bricks, shown), len(shown), progress)
+        return calibrated_without_labels(bricks, classes, _as_often(images), progress)
     dtype = next((p.dtype for b in bricks for p in b.parameters()), torch.float32)
     if method == "affine":
         anchor = concatenated_head([_identity(b) for b in bricks])
@@ -64,10 +66,15 @@ def calibrated(
             return Calibration(tuple(bricks), Joint(merge=classes.groups), affine.report.sentence())
         joint = Joint(scale=affine.scale.to(dtype), shift=affine.shift.to(dtype), merge=classes.groups)
         return Calibration(tuple(bricks), joint, affine.report.sentence())
-    ends = [ends_in_features(b) for b in bricks]
+    features = method == "head" or CALIBRATIONS.find(method).reads == "features"
+    ends = [ends_in_features(b) if features else (b, _identity(b)) for b in bricks]
     readers = tuple(brick for brick, _ in ends)
     anchor = concatenated_head([head for _, head in ends])
-    head = fit_head(_rows(readers, images, views, seed, progress), anchor, groups=classes.groups, seed=seed)
+    rows = _rows(readers, images, views, seed, progress)
+    if method == "head":
+        head = fit_head(rows, anchor, groups=classes.groups, seed=seed)
+    else:
+        head = fit_registered(method, rows, anchor, groups=classes.groups, seed=seed)
     if head.report.kept_concatenation:
         return Calibration(tuple(bricks), Joint(merge=classes.groups), head.report.sentence())
     linear = _linear(head.weight.to(dtype), head.bias.to(dtype))
@@ -76,25 +83,25 @@ def calibrated(
 
 @torch.no_grad()
 def calibrated_without_labels(
-    bricks: Sequence[Piece], classes: JoinedClasses, batches: Iterable[Tensor], count: int, progress: Progress = silent
+    bricks: Sequence[Piece], classes: JoinedClasses, images: Store, progress: Progress = silent
 ) -> Calibration:
-    """Shift each class's logit so that `count` images, all classes about equally often among them, are shared out so.
+    """Shift each class's logit so that images, all classes about equally often among them, are shared out so.
 
-    `batches` are images in [0,1]. Nothing tells without labels whether that helps.
+    Nothing tells without labels whether that helps.
     """
     columns = []
     for brick in bricks:
         brick.eval()
     with progress("calibration", "images") as update:
-        for batch in batches:
-            columns.append(torch.cat([brick(batch) for brick in bricks], 1))
-            update(sum(map(len, columns)), count)
+        for rows, shown in framed_batches(images, _frames(bricks)):
+            columns.append(torch.cat([brick(shown) for brick in bricks], 1))
+            update(rows.stop, len(images))
     logits = torch.cat(columns)
     groups = None if classes.groups is None else [list(g) for g in classes.groups]
     shift = fit_prior(logits, groups=groups)
     told = (
-        f"Calibrated without labels on {count:,} images, taken to show all classes equally often: logits shifted by "
-        f"{float(shift.min()):+.2f} to {float(shift.max()):+.2f}."
+        f"Calibrated without labels on {len(images):,} images, taken to show all classes equally often: "
+        f"logits shifted by {float(shift.min()):+.2f} to {float(shift.max()):+.2f}."
     )
     return Calibration(tuple(bricks), Joint(shift=shift, merge=classes.groups), told)
 
@@ -107,7 +114,7 @@ def ends_in_features(brick: Piece) -> tuple[Piece, tuple[Tensor, Tensor]]:
     """Return a brick that gives features, and its own head; one without a last linear layer as it is."""
     if not isinstance(brick, Brick):
         return brick, _identity(brick)
-    network = without_selection(bare(brick))
+    network = without_selection(brick.captured())
     found = last_linear(network.graph)
     if found is None or len(found[0].args[0].meta["shape"]) != 2:  # type: ignore[union-attr]
         return brick, _identity(brick)
@@ -122,20 +129,17 @@ def _rows(bricks: Sequence[Piece], images: ImageSet, views: int, seed: int, prog
     for brick in bricks:
         brick.eval()
     found: list[list[list[Tensor]]] = [[[] for _ in bricks] for _ in range(views + 1)]
-    done = 0
     with progress("calibration", "images") as update:
-        for number, batch in enumerate(_batches(bricks, images)):
-            for view, shown in enumerate((batch, *altered_views(batch, count=views, seed=seed + number))):
+        for number, (rows, seen) in enumerate(framed_batches(images, _frames(bricks))):
+            for view, shown in enumerate((seen, *altered_frames(seen, count=views, seed=seed + number))):
                 for brick, columns in zip(bricks, found[view], strict=True):
                     columns.append(brick(shown))
-            done += len(batch)
-            update(done, len(images))
+            update(rows.stop, len(images))
     return make_rows([[torch.cat(c) for c in view] for view in found], torch.from_numpy(images.labels))
 
 
-def _batches(bricks: Sequence[Piece], images: ImageSet) -> Iterator[Tensor]:
-    together = nn.ModuleList(bricks)
-    return (batch for batch, _ in image_batches(cast(Assembled, together), images))
+def _frames(bricks: Sequence[Piece]) -> list[Frame]:
+    return [frame for brick in bricks for frame in brick.frames]
 
 
 def _as_often(images: ImageSet) -> ImageSet:

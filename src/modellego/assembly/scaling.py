@@ -1,7 +1,7 @@
 """Parameter scaling: bricks' logits or feature maps brought to a common magnitude, in both ways of the paper."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,13 @@ from torch import Tensor, fx, nn
 
 from modellego.assembly.ends import copied_network
 from modellego.assembly.padding.topology import layer_of, match
-from modellego.capture.layers import build_layer, describe_layer
+from modellego.capture.layers import WeightedLayer, build_layer, describe_layer
+from modellego.capture.modes import evaluating
 from modellego.capture.network import Network
 from modellego.capture.ops import FAMILY, op_name
+from modellego.capture.walk import GraphWalk, Values
 from modellego.errors import AssemblyError
 
-_WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)
 _PASSING = (nn.Dropout, nn.Dropout2d, nn.AlphaDropout, nn.PReLU)
 
@@ -62,7 +63,7 @@ def logit_factors(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> Ten
 
 
 def scale_layers(
-    networks: Sequence[Network], images: Sequence[Sequence[Tensor]], names: Sequence[str]
+    networks: Sequence[Network], images: Sequence[Iterable[Tensor]], names: Sequence[str]
 ) -> tuple[list[Network], list[LayerScaling]]:
     """Return copies of the networks whose maps have, layer by layer, the mean magnitude of all bricks' channels.
 
@@ -116,7 +117,7 @@ class _Way:
 
 def _way(node: fx.Node) -> _Way | None:
     """Follow a layer's result through norm, activation and pooling; None for what is no layer or makes the logits."""
-    if node.op != "call_module" or not isinstance(layer := layer_of(node), _WEIGHTED):
+    if node.op != "call_module" or not isinstance(layer := layer_of(node), WeightedLayer):
         return None
     ndim = len(node.meta["shape"])
     axis = ndim - 1 if isinstance(layer, nn.Linear) else ndim - (layer.weight.ndim - 2) - 1
@@ -148,42 +149,30 @@ def _passes(node: fx.Node, ndim: int, axis: int) -> bool:
     return family == "elementwise" or (family == "spatial" and axis < ndim - space)
 
 
-class _Magnitudes(fx.Interpreter):
-    """Runs a network and adds up, channel by channel, the absolute values at the ends of the ways."""
-
-    def __init__(self, network: Network, ways: dict[int, _Way]) -> None:
-        super().__init__(network.graph)
-        self.places: dict[fx.Node, list[int]] = {}
-        for i, way in ways.items():
-            self.places.setdefault(way.end, []).append(i)
-        self.axes = {i: way.axis for i, way in ways.items()}
-        self.sums: dict[int, Tensor] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        result = super().run_node(n)
-        for i in self.places.get(n, ()):
-            others = [a for a in range(result.ndim) if a != self.axes[i]]
-            found = result.detach().abs().sum(others, dtype=torch.float64)
-            self.sums[i] = self.sums[i] + found if i in self.sums else found
-        return result
-
-
 @torch.no_grad()
-def _measure(network: Network, batches: Sequence[Tensor], ways: dict[int, _Way]) -> dict[int, Tensor]:
+def _measure(network: Network, batches: Iterable[Tensor], ways: dict[int, _Way]) -> dict[int, Tensor]:
     """Return the mean magnitude of each way's channels over the images, float64 [channels]."""
-    runner = _Magnitudes(network, ways)
+    places: dict[fx.Node, list[int]] = {}
+    for i, way in ways.items():
+        places.setdefault(way.end, []).append(i)
+    sums: dict[int, Tensor] = {}
+
+    def add(node: fx.Node, values: Values) -> None:
+        for i in places.get(node, ()):
+            result = values[node]
+            others = [a for a in range(result.ndim) if a != ways[i].axis]
+            found = result.detach().abs().sum(others, dtype=torch.float64)
+            sums[i] = sums[i] + found if i in sums else found
+
+    walk = GraphWalk(network.graph)
     count = 0
-    mode = network.graph.training
-    network.graph.eval()
-    try:
+    with evaluating(network.graph):
         for batch in batches:
-            runner.run(batch)
+            walk.run(walk.start(batch), after=add)
             count += len(batch)
-    finally:
-        network.graph.train(mode)
     if not count:
         raise AssemblyError("scaling layers needs images of the bricks' classes: there are none")
-    return {i: found / count for i, found in runner.sums.items()}
+    return {i: found / count for i, found in sums.items()}
 
 
 @torch.no_grad()

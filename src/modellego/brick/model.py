@@ -10,9 +10,9 @@ from torch import fx, nn
 from modellego.brick.info import BrickInfo, make_info
 from modellego.brick.joint import Joint
 from modellego.brick.reject_rule import predict_reject
-from modellego.capture.network import Network, annotate, reads_graph
+from modellego.capture.network import Network, annotated, reads_graph
 from modellego.errors import AssemblyError, DataError, FormatError
-from modellego.preprocess import apply
+from modellego.preprocess import Frame, Framed, apply
 
 
 class Saver(Protocol):
@@ -46,7 +46,8 @@ class Piece(nn.Module):
 class Brick(Piece):
     """A classifier of one network: `network(apply(info.preprocess, images))`.
 
-    `network` is the captured graph, `info` what the brick says about itself. It starts in eval mode.
+    `network` is the captured graph, each tensor's shape noted in it; `info` is what the brick says about itself. It
+    starts in eval mode.
 
     Raises:
         FormatError: the network does not give one logit a class.
@@ -60,15 +61,28 @@ class Brick(Piece):
         self.info = info
         if reads_graph(network) != (info.inputs == "graph"):
             raise FormatError("the network's inputs are not those its info names: one image, or a graph's two tensors")
-        self.num_outputs = _num_columns(network, info.input_shape)
+        self.num_outputs = _num_columns(annotated(network, info.input_shape))
         if info.outputs == "logits" and self.num_outputs != len(info.classes):
             raise FormatError(f"the network gives {self.num_outputs} logits for {len(info.classes)} classes")
         self.eval()
 
-    def forward(self, images: torch.Tensor, edge_index: torch.Tensor | None = None) -> torch.Tensor:
+    @property
+    def frame(self) -> Frame:
+        """What of an image the network reads."""
+        if self.info.preprocess is not None:
+            return self.info.preprocess.frame
+        return Frame(cast(tuple[int, ...], self.info.input_shape), None)
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """What of an image the model's networks read: one frame."""
+        return (self.frame,)
+
+    def forward(self, images: torch.Tensor | Framed, edge_index: torch.Tensor | None = None) -> torch.Tensor:
         """Map images, float `[B, c, h, w]` in [0,1] of any size, to logits (or features) `[B, num_outputs]`.
 
-        A brick whose info says `inputs="graph"` takes node features `[N, F]` and `edge_index` int64 `[2, E]` instead.
+        Images that differ in size come as `Framed`. A brick whose info says `inputs="graph"` takes node features
+        `[N, F]` and `edge_index` int64 `[2, E]` instead.
 
         Raises:
             DataError: images that are no floats, or of channels or a shape this brick cannot take; edges missing, or
@@ -80,23 +94,20 @@ class Brick(Piece):
         prepared = self.prepare(images)
         return cast(torch.Tensor, self.network(prepared) if edge_index is None else self.network(prepared, edge_index))
 
-    def prepare(self, images: torch.Tensor) -> torch.Tensor:
-        """Return what the network reads for these images: resized and normalised, in the network's dtype."""
-        if not images.is_floating_point():
-            raise DataError(f"images must be floats in [0, 1], not {images.dtype}: divide bytes by 255")
+    def prepare(self, images: torch.Tensor | Framed) -> torch.Tensor:
+        """Return what the network reads for these images: brought to its frame and normalised, in its dtype."""
+        own = images[self.frame] if isinstance(images, Framed) else images
+        if not own.is_floating_point():
+            raise DataError(f"images must be floats in [0, 1], not {own.dtype}: divide bytes by 255")
         dtype = next((p.dtype for p in self.network.parameters()), torch.float32)
         if self.info.preprocess is None:
-            if tuple(images.shape[1:]) != self.info.input_shape:
-                raise DataError(
-                    f"this brick reads images of shape {self.info.input_shape}, not {tuple(images.shape[1:])}"
-                )
-            return images.to(dtype)
+            return self.frame(own).to(dtype)
         # half precision cannot resize on every device, and loses digits: prepare in 32 bits at least
-        return apply(self.info.preprocess, images.to(torch.promote_types(dtype, torch.float32))).to(dtype)
+        return apply(self.info.preprocess, own.to(torch.promote_types(dtype, torch.float32))).to(dtype)
 
     def captured(self) -> Network:
-        """Return the bare network with its shapes, to be analysed or cut again."""
-        return annotate(self.network, cast(tuple[int, ...], self.info.input_shape))
+        """Return the bare network with its shapes, to be analysed or cut again; they are kept, not worked out anew."""
+        return annotated(self.network, self.info.input_shape or ())
 
 
 class Assembled(Piece):
@@ -120,8 +131,16 @@ class Assembled(Piece):
             raise AssemblyError(f"the joint gives {self.num_outputs} logits for {len(info.classes)} classes")
         self.eval()
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map images, float `[B, c, h, w]` in [0,1] of any size, to logits `[B, num_outputs]`."""
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """What of an image the bricks' networks read, each frame once."""
+        return tuple(dict.fromkeys(frame for brick in self.bricks for frame in cast(Brick | Assembled, brick).frames))
+
+    def forward(self, images: torch.Tensor | Framed) -> torch.Tensor:
+        """Map images, float `[B, c, h, w]` in [0,1] of any size, to logits `[B, num_outputs]`.
+
+        Images that differ in size come as `Framed`, from which each brick takes its own.
+        """
         return cast(torch.Tensor, self.joint(torch.cat([brick(images) for brick in self.bricks], 1)))
 
 
@@ -135,13 +154,11 @@ def assembled_info(bricks: Sequence[Brick | Assembled], classes: Sequence[str], 
     return make_info(**{"kind": "assembled", "classes": tuple(classes), "sources": sources} | fields)
 
 
-def _num_columns(network: fx.GraphModule, input_shape: tuple[int, ...]) -> int:
-    output = next(n for n in reversed(network.graph.nodes) if n.op == "output")
-    if not isinstance(output.args[0], fx.Node):
+def _num_columns(network: Network) -> int:
+    result = next(n for n in reversed(network.graph.graph.nodes) if n.op == "output").args[0]
+    if not isinstance(result, fx.Node):
         raise FormatError("a brick's network must return one tensor")
-    if "shape" not in output.args[0].meta:
-        annotate(network, input_shape)
-    shape = output.args[0].meta["shape"]
+    shape = result.meta["shape"]
     if len(shape) != 2:
         raise FormatError(f"a brick's network must return [B, columns], not {list(shape)}")
     return int(shape[1])

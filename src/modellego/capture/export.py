@@ -16,6 +16,7 @@ from modellego.capture.fold import fold_constants
 from modellego.capture.functional import functionalise
 from modellego.capture.inline import inline_regions
 from modellego.capture.leaf import LeafRule, leaves_as_ops
+from modellego.capture.modes import evaluating
 from modellego.capture.network import Network, annotate
 from modellego.capture.ops import op_name
 from modellego.capture.raise_layers import raise_layers
@@ -68,18 +69,13 @@ def capture(
     >>> network.num_logits, [n.op for n in network.graph.graph.nodes]
     (5, ['placeholder', 'call_function', 'call_module', 'output'])
     """
-    modes = {m: m.training for m in model.modules()}
-    model.eval()
-    try:
+    with evaluating(model):
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             expected, example = _try_forward(model, input_shape, logits)
         wrapped = _Selected(model, logits) if logits is not None else model
         with leaves_as_ops(model, leaf or {}):
             graph = _export(wrapped, example)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     drop_asserts(graph)
     functionalise(graph)
     fold_constants(graph)
@@ -118,7 +114,7 @@ def _try_forward(
     except Exception as error:
         raise CaptureError(
             f"{name} does not run on an input of shape {shape} (channels x height x width): "
-            f"{_first_line(error)}; give the size it was trained on with --input-size"
+            f"{_first_line(error)}; give the input size it was trained on"
         ) from error
     if logits is not None:
         try:
@@ -130,7 +126,7 @@ def _try_forward(
     if not isinstance(output, torch.Tensor):
         raise CaptureError(
             f"{name} returns a {_describe(output)}, not a tensor of logits: name the logits "
-            "in it with the logits= selector (--logits KEY)"
+            "in it by key or position: the option logits"
         )
     if output.ndim != 2 or output.shape[0] != 2:
         raise CaptureError(

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from modellego.capture.walk import attribute
+
 # What makes a weight from other weights keeps the name of the first `weight` it is made from.
 _ORIGIN = "origin"
 # ops that take only type and place from a tensor, and what they fill the new one with (None: an argument)
@@ -30,7 +32,7 @@ def fold_constants(graph: fx.GraphModule) -> None:
     sources: dict[fx.Node, list[str]] = {}
     for node in list(graph.graph.nodes):
         if node.op == "get_attr":
-            values[node] = _attribute(graph, str(node.target))
+            values[node] = attribute(graph, str(node.target))
             sources[node] = [str(node.target)]
         elif _is_data_free(node):
             values[node], sources[node] = _new_constant(node), []
@@ -85,11 +87,3 @@ def _new_constant(node: fx.Node) -> torch.Tensor:
 
 def _makes_tensor(node: fx.Node) -> bool:
     return isinstance(node.meta.get("val"), torch.Tensor)
-
-
-def _attribute(graph: fx.GraphModule, path: str) -> torch.Tensor:
-    value: Any = graph
-    for part in path.split("."):
-        value = getattr(value, part)
-    assert isinstance(value, torch.Tensor)
-    return value

@@ -12,6 +12,8 @@ from torch import nn
 from modellego.errors import FormatError
 
 _CONV = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias")
+# the layers whose output is linear in weights that mix channels
+WeightedLayer = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
 _NORM = ("num_features", "eps", "momentum", "affine", "track_running_stats")
 
 # type name -> (class, the constructor's keyword arguments, read back from the attributes of the same names)

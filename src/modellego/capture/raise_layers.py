@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from modellego.capture.walk import attribute
+
 Arguments = dict[str, Any]
 _CONVS: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _BATCH_NORMS: dict[int, type[nn.Module]] = {
@@ -31,7 +33,7 @@ def raise_layers(graph: fx.GraphModule, source: nn.Module) -> fx.GraphModule:
     made: dict[tuple[Any, ...], str] = {}  # same weights and settings -> the same layer, called twice
 
     def copy_of(path: str) -> torch.Tensor:
-        tensor = _attribute(graph, path)
+        tensor = attribute(graph, path)
         if id(tensor) not in copies:
             value = tensor.detach().clone()
             is_parameter = isinstance(tensor, nn.Parameter)
@@ -136,14 +138,6 @@ def _complete(layer: nn.Module, given: dict[str, fx.Node]) -> None:
         partner = next(value for key, value in layer._parameters.items() if key in given and value is not None)
         neutral = torch.full_like(partner, 1.0 if name == "weight" else 0.0)
         layer.register_parameter(name, nn.Parameter(neutral, requires_grad=False))
-
-
-def _attribute(graph: fx.GraphModule, path: str) -> torch.Tensor:
-    value: Any = graph
-    for part in path.split("."):
-        value = getattr(value, part)
-    assert isinstance(value, torch.Tensor)
-    return value
 
 
 def _tensors(arguments: Arguments, names: dict[str, str]) -> dict[str, fx.Node]:

@@ -2,14 +2,14 @@
 
 from modellego.channels.analysis import analyse
 from modellego.channels.channel_map import ChannelMap, KeepMask, Reading
+from modellego.channels.context import RuleContext
 from modellego.channels.rules import add_rule, binary_rule, elementwise_rule, opaque_rule
-from modellego.channels.walk import Walk
 
 __all__ = [
     "ChannelMap",
     "KeepMask",
     "Reading",
-    "Walk",
+    "RuleContext",
     "add_rule",
     "analyse",
     "binary_rule",

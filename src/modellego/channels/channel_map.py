@@ -1,5 +1,6 @@
 """What the channel analysis hands on: which channel group every position of every tensor belongs to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,6 +51,17 @@ class ChannelMap:
     def keep_all(self) -> KeepMask:
         """Return the mask that keeps every set."""
         return np.ones(self.n_groups, dtype=np.bool_)
+
+    def left_by(self, keep: KeepMask, logits: Sequence[int] | None = None) -> KeepMask:
+        """Return which groups a cut by a mask leaves: what may not be cut stays, and of the logits only those wanted.
+
+        `keep` bool [n_groups]; `logits` class indices, all by default.
+        """
+        left: KeepMask = np.asarray(keep, dtype=np.bool_) | ~self.cuttable
+        if logits is not None and self.logit_groups is not None:
+            left[self.logit_groups] = False
+            left[self.logit_groups[list(logits)]] = True
+        return left
 
     def tensors(self) -> list[Ids]:
         """Return the distinct sets of each tensor that can be cut: of none of them may all be removed."""

@@ -8,141 +8,141 @@ from torch import fx, nn
 
 from modellego.channels.arrays import expand_axes, varying
 from modellego.channels.channel_map import Ids
-from modellego.channels.walk import Walk
+from modellego.channels.context import RuleContext
 
 
-def conv_rule(walk: Walk, node: fx.Node) -> Ids:
+def conv_rule(context: RuleContext, node: fx.Node) -> Ids:
     """A convolution reads its input channels and makes new ones; a depthwise one passes them through."""
-    layer: Any = walk.layer(node)
+    layer: Any = context.layer(node)
     source = node.args[0]
     assert isinstance(source, fx.Node)
-    ids, shape = walk.ids_of(source), source.meta["shape"]
+    ids, shape = context.ids_of(source), source.meta["shape"]
     space = layer.weight.ndim - 2
     axis = len(shape) - space - 1
     if layer.in_channels == 1 and layer.out_channels == 1 and varying(ids) and axis not in varying(ids):
-        return _conv_over_channels(walk, node, ids)
-    ids = walk.collapse(ids, tuple(a for a in range(ids.ndim) if a != axis))
+        return _conv_over_channels(context, node, ids)
+    ids = context.collapse(ids, tuple(a for a in range(ids.ndim) if a != axis))
     inputs = expand_axes(ids, shape, (axis,)).reshape(-1)
     if layer.groups > 1 and layer.groups == layer.in_channels:
         outputs = np.repeat(inputs, layer.out_channels // layer.in_channels)
-        _remember(walk, node, inputs, outputs)
+        _remember(context, node, inputs, outputs)
     else:
-        outputs = _made(walk, node, inputs, layer.out_channels)
+        outputs = _made(context, node, inputs, layer.out_channels)
         if layer.groups > 1:
             if (inputs < 0).any():  # nothing of it goes, so its groups stay even
-                walk.pin(node, np.concatenate([inputs, outputs]), "a grouped convolution that reads the image")
+                context.pin(node, np.concatenate([inputs, outputs]), "a grouped convolution that reads the image")
             else:
-                walk.groups.append((inputs.reshape(layer.groups, -1), outputs.reshape(layer.groups, -1)))
-        walk.readers.append((node, inputs, outputs))
+                context.groups.append((inputs.reshape(layer.groups, -1), outputs.reshape(layer.groups, -1)))
+        context.readers.append((node, inputs, outputs))
     result_shape = [1] * len(shape)
     result_shape[axis] = layer.out_channels
     return outputs.reshape(result_shape)
 
 
-def _conv_over_channels(walk: Walk, node: fx.Node, ids: Ids) -> Ids:
+def _conv_over_channels(context: RuleContext, node: fx.Node, ids: Ids) -> Ids:
     """One kernel slides along the channels themselves (ECA): they pass, and the kernel sees those that are left."""
     source = node.args[0]
     assert isinstance(source, fx.Node)
     if source.meta["shape"] != node.meta["shape"]:
-        walk.pin(node, ids, "a convolution along the channels that changes their number")
+        context.pin(node, ids, "a convolution along the channels that changes their number")
         return np.full((1,) * ids.ndim, -1, dtype=np.int64)
-    walk.approximate[node.name] = "a convolution along the channels: it slides over the channels that are left"
+    context.approximate[node.name] = "a convolution along the channels: it slides over the channels that are left"
     return ids
 
 
-def linear_rule(walk: Walk, node: fx.Node) -> Ids:
+def linear_rule(context: RuleContext, node: fx.Node) -> Ids:
     """A linear layer reads the last axis; where channels lie on another axis (token mixing) they pass through."""
-    layer: Any = walk.layer(node)
+    layer: Any = context.layer(node)
     source = node.args[0]
     assert isinstance(source, fx.Node)
-    ids, shape = walk.ids_of(source), source.meta["shape"]
+    ids, shape = context.ids_of(source), source.meta["shape"]
     last = ids.ndim - 1
     if ids.shape[last] == 1 and varying(ids) and shape[last] > 1:
         return ids
-    ids = walk.collapse(ids, tuple(range(last)))
+    ids = context.collapse(ids, tuple(range(last)))
     inputs = expand_axes(ids, shape, (last,)).reshape(-1)
-    outputs = _made(walk, node, inputs, layer.out_features)
-    walk.readers.append((node, inputs, outputs))
+    outputs = _made(context, node, inputs, layer.out_features)
+    context.readers.append((node, inputs, outputs))
     return outputs.reshape((1,) * last + (-1,))
 
 
-def _made(walk: Walk, node: fx.Node, inputs: Ids, count: int) -> Ids:
+def _made(context: RuleContext, node: fx.Node, inputs: Ids, count: int) -> Ids:
     """Return the ids of a layer's output channels: new at its first call, the same at every further call."""
     path = str(node.target)
-    if path in walk.layer_out:
-        outputs = walk.layer_out[path]
+    if path in context.layer_out:
+        outputs = context.layer_out[path]
     elif count == 1:  # can never go; without an id it does not tie what it is multiplied with (a spatial gate)
         outputs = np.full(1, -1, dtype=np.int64)
     else:
-        outputs = walk.ties.fresh(count)
-    _remember(walk, node, inputs, outputs)
+        outputs = context.ties.fresh(count)
+    _remember(context, node, inputs, outputs)
     return outputs
 
 
-def _remember(walk: Walk, node: fx.Node, inputs: Ids, outputs: Ids) -> None:
+def _remember(context: RuleContext, node: fx.Node, inputs: Ids, outputs: Ids) -> None:
     """Hold a layer's ids along its weight's axes; a second call of the layer ties its channels to the first's."""
     path = str(node.target)
-    if path in walk.layer_in:
-        for known, new in ((walk.layer_in[path], inputs), (walk.layer_out[path], outputs)):
-            walk.ties.tie(known, new)
+    if path in context.layer_in:
+        for known, new in ((context.layer_in[path], inputs), (context.layer_out[path], outputs)):
+            context.ties.tie(known, new)
             for a, b in ((known, new), (new, known)):
-                walk.pin(node, a[b < 0], "a layer called twice, once on what cannot be cut")
+                context.pin(node, a[b < 0], "a layer called twice, once on what cannot be cut")
     else:
-        walk.layer_in[path], walk.layer_out[path] = inputs, outputs
+        context.layer_in[path], context.layer_out[path] = inputs, outputs
 
 
-def channel_rule(walk: Walk, node: fx.Node) -> Ids:
+def channel_rule(context: RuleContext, node: fx.Node) -> Ids:
     """Batch norm, instance norm, PReLU: a weight a channel on axis 1; channels pass through."""
     source = node.args[0]
     assert isinstance(source, fx.Node)
-    ids, shape = walk.ids_of(source), source.meta["shape"]
-    layer: Any = walk.layer(node)
+    ids, shape = context.ids_of(source), source.meta["shape"]
+    layer: Any = context.layer(node)
     if isinstance(layer, nn.PReLU) and layer.num_parameters == 1:
         return ids
-    collapsed = walk.collapse(ids, tuple(a for a in range(ids.ndim) if a != 1))
-    _remember(walk, node, (flat := expand_axes(collapsed, shape, (1,)).reshape(-1)), flat)
+    collapsed = context.collapse(ids, tuple(a for a in range(ids.ndim) if a != 1))
+    _remember(context, node, (flat := expand_axes(collapsed, shape, (1,)).reshape(-1)), flat)
     return collapsed
 
 
-def group_norm_rule(walk: Walk, node: fx.Node) -> Ids:
+def group_norm_rule(context: RuleContext, node: fx.Node) -> Ids:
     """Group norm: whole groups go, so that the others stay exact; with one group, the norm is over what is left."""
-    ids = channel_rule(walk, node)
-    layer: Any = walk.layer(node)
+    ids = channel_rule(context, node)
+    layer: Any = context.layer(node)
     if varying(ids) == (1,):
         if layer.num_groups == 1:
-            walk.approximate[node.name] = "a norm over all channels: taken over the channels that are left"
+            context.approximate[node.name] = "a norm over all channels: taken over the channels that are left"
         else:
-            walk.ties.tie_along(ids.reshape(layer.num_groups, -1), (1,))
+            context.ties.tie_along(ids.reshape(layer.num_groups, -1), (1,))
     return ids
 
 
-def layer_norm_rule(walk: Walk, node: fx.Node) -> Ids:
+def layer_norm_rule(context: RuleContext, node: fx.Node) -> Ids:
     """Layer norm over channels has no exact cut: it is taken over the channels that are left."""
     source = node.args[0]
     assert isinstance(source, fx.Node)
-    ids, shape = walk.ids_of(source), source.meta["shape"]
-    layer: Any = walk.layer(node)
+    ids, shape = context.ids_of(source), source.meta["shape"]
+    layer: Any = context.layer(node)
     normed = range(ids.ndim - len(layer.normalized_shape), ids.ndim)
     inside = [a for a in varying(ids) if a in normed]
     if len(inside) > 1:
         free = max(inside, key=lambda a: ids.shape[a])
-        ids = walk.collapse(ids, tuple(a for a in inside if a != free))
+        ids = context.collapse(ids, tuple(a for a in inside if a != free))
     if inside:
-        walk.approximate[node.name] = "a norm over channels: taken over the channels that are left"
-        ids = walk.collapse(ids, tuple(a for a in range(ids.ndim) if a not in normed))
+        context.approximate[node.name] = "a norm over channels: taken over the channels that are left"
+        ids = context.collapse(ids, tuple(a for a in range(ids.ndim) if a not in normed))
         flat = expand_axes(ids, shape, normed).reshape(-1)
-        _remember(walk, node, flat, flat)
+        _remember(context, node, flat, flat)
     return ids
 
 
-def passing_rule(walk: Walk, node: fx.Node) -> Ids:
+def passing_rule(context: RuleContext, node: fx.Node) -> Ids:
     """Dropout changes no channel."""
     source = node.args[0]
     assert isinstance(source, fx.Node)
-    return walk.ids_of(source)
+    return context.ids_of(source)
 
 
-LAYER_RULES: dict[type[nn.Module], Callable[[Walk, fx.Node], Any]] = {
+LAYER_RULES: dict[type[nn.Module], Callable[[RuleContext, fx.Node], Any]] = {
     nn.Conv1d: conv_rule,
     nn.Conv2d: conv_rule,
     nn.Conv3d: conv_rule,

@@ -11,6 +11,7 @@ import torch
 from torch import fx
 
 from modellego.capture.ops import op_name
+from modellego.capture.walk import attribute
 from modellego.channels.arrays import align, compress, expand_axes, varying
 from modellego.channels.channel_map import Ids
 
@@ -84,10 +85,7 @@ def _values(args: Any, source: fx.Node, array: torch.Tensor) -> Any:
         if "value" in n.meta:
             return n.meta["value"]
         if n.op == "get_attr":
-            found: Any = n.graph.owning_module
-            for part in str(n.target).split("."):
-                found = getattr(found, part)
-            return found
+            return attribute(n.graph.owning_module, str(n.target))
         raise ValueError(f"{n.name} depends on the data")
 
     return fx.node.map_arg(args, value)

@@ -1,6 +1,5 @@
 """`modellego demo`: the whole road on embedded data, in about a minute."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -14,30 +13,20 @@ def demo(
     output: Annotated[Path, typer.Option("--out", "-o", help="Folder for the bricks and the new model.")] = Path(
         "lego-demo"
     ),
-    seed: o.SeedOption = 0,
-    force: o.ForceFlag = False,
-    json: o.JsonFlag = False,
+    *,
+    force: o.Force = False,
+    seed: o.Seed = 0,
+    answer: o.Answer,
 ) -> None:
     """Train two small models on handwritten digits, take them apart, put the bricks together without training."""
-    from modellego.brick import check_target
     from modellego.demonstration import SOURCES
     from modellego.demonstration import demo as run
-    from modellego.errors import LegoError
 
-    place = next(p for p in (output.absolute(), *output.absolute().parents) if p.exists())
-    if not place.is_dir():
-        raise LegoError(f"{place.name} is a file: name a folder for the bricks with --out")
-    if not os.access(place, os.W_OK):
-        raise LegoError(f"nothing can be written into the directory {place}: name another folder with --out")
-    files = [output / f"{s.name}.brick" for s in SOURCES] + [output / "digits.brick"]
-    for file in files:
-        if output.is_dir():
-            check_target(file, force)
-    if not json:
+    if not answer.json:
         note("Two classifiers, trained on different digits, become two bricks, become one new classifier.")
     found = run(output, seed, force, progress)
     rows = []
-    for source, whole, brick, scores in zip(SOURCES, found.sources, found.bricks, found.scores, strict=True):
+    for source, brick, scores in zip(SOURCES, found.bricks, found.scores, strict=True):
         rows.append(
             {
                 "model": f"{source.name}.brick",
@@ -46,14 +35,14 @@ def demo(
                 "base_restricted_accuracy": brick.info.scores["base_restricted_accuracy"],
                 "accuracy": scores.scores.accuracy,
                 "macs": scores.cost.macs,
-                "macs_base": int(whole.info.scores["macs"] or 0),
+                "macs_base": int(brick.info.scores["macs_base"] or 0),
                 "parameters": scores.cost.parameters,
-                "parameters_base": int(whole.info.scores["parameters"] or 0),
+                "parameters_base": int(brick.info.scores["parameters_base"] or 0),
             }
         )
     new = found.assembled_scores
-    macs = sum(int(w.info.scores["macs"] or 0) for w in found.sources)
-    parameters = sum(int(w.info.scores["parameters"] or 0) for w in found.sources)
+    macs = sum(int(b.info.scores["macs_base"] or 0) for b in found.bricks)
+    parameters = sum(int(b.info.scores["parameters_base"] or 0) for b in found.bricks)
     rows.append(
         {
             "model": "digits.brick (assembled)",
@@ -67,7 +56,7 @@ def demo(
             "parameters_base": parameters,
         }
     )
-    if json:
+    if answer.json:
         print_json({"path": str(output), "rows": rows})
         return
     table = [

@@ -13,17 +13,18 @@ def predict(
     model: Annotated[Path, typer.Argument(help="A brick's directory.")],
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
     top: Annotated[int, typer.Option(help="How many classes to name.", min=1)] = 3,
-    json: o.JsonFlag = False,
+    *,
+    answer: o.Answer,
 ) -> None:
     """Name the classes of image files; with a reject rule, a brick may say "none of these"."""
     from modellego.brick import load
-    from modellego.data import image_files, load_image
+    from modellego.cli.opening import open_unlabelled
     from modellego.evaluation import predict as classify
 
     brick = load(model)
-    files = image_files(images)
-    found = [classify(brick, load_image(file)[None], top)[0] for file in files]
-    if json:
+    store = open_unlabelled(images)
+    found, files = classify(brick, store, top), store.paths
+    if answer.json:
         rows = [
             {
                 "file": str(file),

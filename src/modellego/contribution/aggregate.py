@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from modellego.capture.layers import WeightedLayer
 from modellego.contribution.fused import Backend, add_rectified, pack
 from modellego.contribution.windows import Window, window_of, window_sums
-
-Reader = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Accumulator:
     convolution.
     """
 
-    layer: Reader
+    layer: WeightedLayer
     maps: int = 1
     backend: Backend = "auto"
 
@@ -123,7 +122,7 @@ class Accumulator:
         return LayerSums(self.samples, pairs=self._positive.clone())
 
 
-def aggregate(layer: Reader, x: Tensor, maps: int = 1, backend: Backend = "auto") -> LayerSums:
+def aggregate(layer: WeightedLayer, x: Tensor, maps: int = 1, backend: Backend = "auto") -> LayerSums:
     """Sum the rectified contributions of a layer over the samples of one batch of its input `x`.
 
     >>> layer = nn.Conv2d(3, 4, 3, bias=False)
@@ -136,7 +135,7 @@ def aggregate(layer: Reader, x: Tensor, maps: int = 1, backend: Backend = "auto"
     return accumulator.sums()
 
 
-def table(layer: Reader, sums: LayerSums, rows: Tensor | None = None) -> Tensor:
+def table(layer: WeightedLayer, sums: LayerSums, rows: Tensor | None = None) -> Tensor:
     """Return `sum_n max(s_{n,q,p}, 0)`, float64 `[Q, P/groups]`, or only its `rows` (int64 `[R]`).
 
     Source: PAPER section 1, the rectified contributions of a category before normalisation.
@@ -162,6 +161,6 @@ def table(layer: Reader, sums: LayerSums, rows: Tensor | None = None) -> Tensor:
     return weight.clamp(min=0) * positive[group] - weight.clamp(max=0) * negative[group]
 
 
-def group_count(layer: Reader) -> int:
+def group_count(layer: WeightedLayer) -> int:
     """Return the number of groups of a layer: 1 for a linear one."""
     return 1 if isinstance(layer, nn.Linear) else layer.groups

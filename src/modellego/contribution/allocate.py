@@ -9,7 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from modellego.contribution.aggregate import LayerSums, Reader, group_count, table
+from modellego.capture.layers import WeightedLayer
+from modellego.contribution.aggregate import LayerSums, group_count, table
 
 Rule = Literal["poster", "back_to_front"]
 Comparison = Literal[">=", ">"]
@@ -34,13 +35,13 @@ def passes(values: Tensor, threshold: float, comparison: Comparison = ">=") -> T
     return values >= threshold if comparison == ">=" else values > threshold
 
 
-def pair_relevance(layer: Reader, sums: LayerSums, eps: float = EPS) -> Tensor:
+def pair_relevance(layer: WeightedLayer, sums: LayerSums, eps: float = EPS) -> Tensor:
     """Return the soft relative contributions `r_{q,p}`, float64 `[Q, P/groups]`, scaled within the group."""
     return minmax(table(layer, sums), 1, eps)
 
 
 def allocate(
-    layer: Reader,
+    layer: WeightedLayer,
     sums: LayerSums,
     rule: Rule = "poster",
     *,
@@ -82,7 +83,7 @@ def allocate(
     return minmax(total, 1, eps).flatten()
 
 
-def _columns(layer: Reader, sums: LayerSums) -> int:
+def _columns(layer: WeightedLayer, sums: LayerSums) -> int:
     """How many input channels each output channel reads."""
     if sums.pairs is not None:
         return len(sums.pairs) // group_count(layer)

@@ -1,21 +1,23 @@
 """The pass: one walk over the network's graph a batch, class by class, leaving each reading layer's sums.
 
-Nothing is hooked: an interpreter walks the graph, hands each layer that mixes channels what it is about to
-read, and drops tensors after their last use. Memory is one table a k x k layer, whatever the number of
+No module is hooked: a walk over the graph hands each layer that mixes channels what it is about to read, and
+drops tensors after their last use. Memory is one table a k x k layer, whatever the number of
 classes.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
+from modellego.capture.layers import WeightedLayer
+from modellego.capture.modes import evaluating
 from modellego.capture.network import Network
+from modellego.capture.walk import GraphWalk, Values
 from modellego.channels.channel_map import ChannelMap
-from modellego.contribution.aggregate import Accumulator, LayerSums, Reader, votes
+from modellego.contribution.aggregate import Accumulator, LayerSums, votes
 from modellego.contribution.fused import Backend
 from modellego.errors import DataError
 
@@ -36,7 +38,7 @@ class ClassSums:
         return ClassSums(self.samples + other.samples, layers)
 
 
-def reading_layers(network: Network, channel_map: ChannelMap | None = None) -> dict[str, Reader]:
+def reading_layers(network: Network, channel_map: ChannelMap | None = None) -> dict[str, WeightedLayer]:
     """Return the layers that vote, by the node that calls them, in graph order; one called twice is there twice.
 
     Depthwise convolutions mix nothing and are left out. With a channel map, its readers are taken: it also leaves out
@@ -44,10 +46,10 @@ def reading_layers(network: Network, channel_map: ChannelMap | None = None) -> d
     """
     modules = dict(network.graph.named_modules())
     named = None if channel_map is None else {reading.node for reading in channel_map.readers}
-    found: dict[str, Reader] = {}
+    found: dict[str, WeightedLayer] = {}
     for node in network.graph.graph.nodes:
         layer = modules[node.target] if node.op == "call_module" else None
-        if isinstance(layer, Reader) and (votes(layer) if named is None else node.name in named):
+        if isinstance(layer, WeightedLayer) and (votes(layer) if named is None else node.name in named):
             found[node.name] = layer
     return found
 
@@ -78,30 +80,31 @@ def class_sums(
         node: Accumulator(layer, (maps or {}).get(node, 1), backend)
         for node, layer in reading_layers(network, channel_map).items()
     }
-    walk = _Walk(network.graph, accumulators)
+    gather = _Gather(network.graph, accumulators)
+    walk = GraphWalk(network.graph)
     for label, batches in classes:
         for accumulator in accumulators.values():
             accumulator.reset()
         samples = 0
-        with _evaluating(network.graph), torch.no_grad():
+        with evaluating(network.graph), torch.no_grad():
             for batch in batches:
-                walk.run_batch(batch)
+                gather.shared.clear()
+                walk.run(walk.start(batch), before=gather)
                 samples += len(batch)
         if samples == 0:
             raise DataError(f"class {label} has no samples; give it images or leave it out")
         yield label, ClassSums(samples, {node: acc.sums() for node, acc in accumulators.items()})
 
 
-class _Walk(fx.Interpreter):
-    """Runs the graph, and adds what each reading layer is about to read to its sums.
+class _Gather:
+    """Adds what each reading layer is about to read to its sums.
 
     Branches that read one tensor through equal windows share its window sums within a batch.
     """
 
     def __init__(self, graph: fx.GraphModule, accumulators: Mapping[str, Accumulator]) -> None:
-        super().__init__(graph, garbage_collect_values=True)
         self._accumulators = accumulators
-        self._shared: dict[object, Tensor] = {}
+        self.shared: dict[object, Tensor] = {}
         nodes = {node.name: node for node in graph.graph.nodes}
         self._inputs = {name: nodes[name].all_input_nodes[0] for name in accumulators}
         self._keys = {name: self._key(name) for name in accumulators}
@@ -111,31 +114,14 @@ class _Walk(fx.Interpreter):
         accumulator = self._accumulators[name]
         return self._inputs[name].name, accumulator.window, accumulator.maps
 
-    def run_batch(self, batch: Tensor) -> None:
-        """Walk the graph once."""
-        self._shared.clear()
-        self.run(batch, enable_io_processing=False)
-
-    def run_node(self, n: fx.Node) -> Any:
-        accumulator = self._accumulators.get(n.name)
-        if accumulator is not None:
-            key = self._keys[n.name]
-            sums = self._shared.pop(key, None)
-            if sums is None:
-                sums = accumulator.window_sums(self.env[self._inputs[n.name]])
-            if self._last[key] != n.name:
-                self._shared[key] = sums
-            accumulator.add_sums(sums)
-        return super().run_node(n)
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Set a module and its parts to eval mode, and each back to its own mode afterwards."""
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
+    def __call__(self, node: fx.Node, values: Values) -> None:
+        accumulator = self._accumulators.get(node.name)
+        if accumulator is None:
+            return
+        key = self._keys[node.name]
+        sums = self.shared.pop(key, None)
+        if sums is None:
+            sums = accumulator.window_sums(values[self._inputs[node.name]])
+        if self._last[key] != node.name:
+            self.shared[key] = sums
+        accumulator.add_sums(sums)

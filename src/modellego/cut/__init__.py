@@ -1,6 +1,7 @@
-"""Cut: graph and keep mask in, a physically smaller graph out."""
+"""Cut: a plan in, a physically smaller graph out."""
 
 from modellego.cut.empty import rescue
 from modellego.cut.graph import cut
+from modellego.cut.plan import CutPlan, plan_cut
 
-__all__ = ["cut", "rescue"]
+__all__ = ["CutPlan", "cut", "plan_cut", "rescue"]

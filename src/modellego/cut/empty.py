@@ -18,7 +18,7 @@ def rescue(channels: ChannelMap, keep: KeepMask, scores: NDArray[np.float64]) ->
     >>> rescue(m, np.zeros(2, bool), np.array([1.0, 3.0]))
     (array([False,  True]), [1])
     """
-    kept = keep | ~channels.cuttable
+    kept = channels.left_by(keep)
     rescued: list[int] = []
     for sets in channels.tensors():
         if not kept[sets].any():

@@ -1,7 +1,6 @@
-"""Cut a network by a keep mask over its channel groups: a smaller graph of smaller layers, logits limited to a task."""
+"""Cut a network as a plan says: a smaller graph of smaller layers, logits limited to a task."""
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,55 +8,45 @@ import torch
 from torch import fx
 
 from modellego.capture.network import Network
-from modellego.channels.channel_map import ChannelMap, Ids, KeepMask
+from modellego.capture.walk import attribute
+from modellego.channels.channel_map import ChannelMap, KeepMask
+from modellego.cut.plan import CutPlan
 from modellego.cut.rewrite import kept_along, new_shape, rewrite
 from modellego.cut.slicing import TensorSlicer, slice_layer
-from modellego.errors import CutError
 
 
-def cut(network: Network, channels: ChannelMap, keep: KeepMask, logits: Sequence[int] | None = None) -> Network:
-    """Return a physically smaller network whose logits are those of the wanted classes, in the order given.
+def cut(plan: CutPlan) -> Network:
+    """Return a physically smaller network whose logits are those of the plan's task, in its order.
 
     Its output equals the source's, with the removed channels zeroed where they are read, on those logits (exactly but
-    for the nodes in `channels.approximate`). Nodes and layers keep their names; the source is left as it is.
-
-    Args:
-        network: what `channels` was analysed from.
-        channels: its channel map.
-        keep: bool [n_groups]; sets that may not be cut are kept whatever it says.
-        logits: class indices to keep, distinct; all by default.
+    for the nodes in `plan.channels.approximate`). Nodes and layers keep their names; the source is left as it is.
 
     Raises:
-        CutError: a tensor would end empty, or a class index is out of range or doubled.
+        CutError: a grouped layer would keep unequal groups.
 
     >>> from modellego.capture import capture
     >>> from modellego.channels import analyse
+    >>> from modellego.cut import plan_cut
     >>> net = capture(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 5)), (3,))
     >>> found = analyse(net)
     >>> keep = found.keep_all()
     >>> keep[found.layer_out["0"][:2]] = False
-    >>> small = cut(net, found, keep, logits=[4, 0])
+    >>> small = cut(plan_cut(net, found, keep, task=[4, 0]))
     >>> small.graph.get_submodule("2")
     Linear(in_features=2, out_features=2, bias=True)
     """
-    wanted = _check_logits(network, logits)
-    kept = (np.asarray(keep, dtype=np.bool_) | ~channels.cuttable).copy()
-    order = wanted  # which of the logits that are left, in the order wanted
-    if channels.logit_groups is not None:
-        order = np.argsort(np.argsort(wanted)).tolist()
-        kept[channels.logit_groups] = False
-        kept[channels.logit_groups[wanted]] = True
-    _check_not_empty(network, channels, kept)
-
-    def mask(ids: Ids) -> Any:
-        return (ids < 0) | kept[np.maximum(ids, 0)]
+    network, channels, kept, task = plan.network, plan.channels, plan.kept, plan.task
+    # which of the logits that are left, in the order wanted
+    order = list(task) if channels.logit_groups is None else np.argsort(np.argsort(task)).tolist()
 
     slicer = TensorSlicer()
     root: dict[str, Any] = {}
     for path in {str(n.target): None for n in network.graph.graph.nodes if n.op == "call_module"}:
         layer = network.graph.get_submodule(path)
         if path in channels.layer_in:
-            root[path] = slice_layer(path, layer, mask(channels.layer_in[path]), mask(channels.layer_out[path]), slicer)
+            root[path] = slice_layer(
+                path, layer, plan.mask(channels.layer_in[path]), plan.mask(channels.layer_out[path]), slicer
+            )
         else:
             root[path] = _copy_stateless(layer, slicer)
     for node in network.graph.graph.nodes:
@@ -68,7 +57,7 @@ def cut(network: Network, channels: ChannelMap, keep: KeepMask, logits: Sequence
     for node in network.graph.graph.nodes:
         if node.op == "output":
             result = moved[node.args[0]]
-            left = network.num_logits if channels.logit_groups is None else len(wanted)
+            left = network.num_logits if channels.logit_groups is None else len(task)
             if order != list(range(left)):
                 result = _select_logits(graph, root, result, order)
             graph.output(result)
@@ -95,23 +84,6 @@ def _note_shape(old: fx.Node, new: fx.Node, channels: ChannelMap, kept: KeepMask
         new.meta["shape"] = old.meta["shape"] if ids is None else new_shape(ids, kept, old.meta["shape"])
 
 
-def _check_logits(network: Network, logits: Sequence[int] | None) -> list[int]:
-    count = network.num_logits
-    wanted = list(range(count)) if logits is None else [int(i) for i in logits]
-    bad = [i for i in wanted if not 0 <= i < count]
-    if bad or not wanted or len(set(wanted)) < len(wanted):
-        raise CutError(f"logits {wanted[:10]} are not distinct indices in 0..{count - 1}: name each wanted class once")
-    return wanted
-
-
-def _check_not_empty(network: Network, channels: ChannelMap, kept: KeepMask) -> None:
-    for name, ids in channels.ids.items():
-        if ids.size and (ids >= 0).all() and not kept[np.unique(ids)].any():
-            raise CutError(
-                f"all channels of {name} would be removed: keep at least one of its sets (modellego.cut.empty does)"
-            )
-
-
 def _copy_stateless(layer: torch.nn.Module, slicer: TensorSlicer) -> torch.nn.Module:
     """Copy a layer none of whose weights lies along a channel axis (dropout, a single PReLU slope)."""
     copied = copy.deepcopy(layer)
@@ -123,9 +95,7 @@ def _copy_stateless(layer: torch.nn.Module, slicer: TensorSlicer) -> torch.nn.Mo
 def _slice_constant(
     network: Network, node: fx.Node, channels: ChannelMap, kept: KeepMask, slicer: TensorSlicer
 ) -> torch.Tensor:
-    tensor: Any = network.graph
-    for part in str(node.target).split("."):
-        tensor = getattr(tensor, part)
+    tensor = attribute(network.graph, str(node.target))
     ids = channels.ids.get(node.name)
     shape = tuple(tensor.shape)
     masks = {} if ids is None else {a: kept_along(ids, kept, shape, a) for a in range(ids.ndim) if ids.shape[a] > 1}

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import fx
 
 from modellego.capture.ops import op_name
+from modellego.capture.walk import attribute
 from modellego.channels.channel_map import ChannelMap, Ids, KeepMask
 from modellego.channels.structure import argument
 
@@ -147,9 +148,7 @@ def _reselect(old: fx.Node, new: fx.Node, channels: ChannelMap, keep: KeepMask, 
     dim, ids, shape = _axis(old, channels)
     if ids.shape[dim] == 1:
         return
-    index: Any = old.graph.owning_module
-    for part in str(old.args[2].target).split("."):  # type: ignore[union-attr]
-        index = getattr(index, part)
+    index = attribute(old.graph.owning_module, str(old.args[2].target))  # type: ignore[union-attr]
     _select(new, dim, _ranks(kept_along(ids, keep, shape, dim), index.numpy()), root)
 
 

@@ -1,5 +1,6 @@
 """Reads image data sets by their name on a public hub, through the `datasets` library."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ class HubStore:
 
             split = split.cast_column(column, Image(decode=False))
         self.split, self.column, self.title = split.select_columns([column]), column, title
+        self.lock = threading.Lock()  # the library promises nothing to threads; decoding needs no lock
 
     def __len__(self) -> int:
         return len(self.split)
@@ -80,4 +82,6 @@ class HubStore:
 
     def read(self, index: int) -> Pixels:
         """Decode the image of one row."""
-        return decode_value(self.split[index][self.column], self.name(index), Path())
+        with self.lock:
+            value = self.split[index][self.column]
+        return decode_value(value, self.name(index), Path())

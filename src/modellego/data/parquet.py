@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -141,6 +142,7 @@ class ParquetStore:
         sizes = [self.files[f].metadata.row_group(g).num_rows for f, g in self.groups]
         self.starts: NDArray[np.int64] = np.cumsum([0, *sizes])
         self.held: OrderedDict[int, pa.Array] = OrderedDict()
+        self.lock = threading.Lock()  # a file is read by one thread at a time; decoding needs no lock
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -171,7 +173,9 @@ class ParquetStore:
     def read(self, index: int) -> Pixels:
         """Decode the image of one row: bytes, or the path of a file beside the shard."""
         group, row = self._find(index)
-        value = self._group(group)[row].as_py()
+        with self.lock:
+            cells = self._group(group)
+        value = cells[row].as_py()
         return decode_value(value, self.name(index), self.paths[self.groups[group][0]].parent)
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from modellego.data.decode import read_file
 
@@ -14,7 +15,7 @@ CACHE_BYTES = 512 << 20
 
 
 class Store(Protocol):
-    """A numbered collection of images."""
+    """A numbered collection of images; threads read from it at the same time."""
 
     def __len__(self) -> int:
         """How many images there are."""
@@ -66,6 +67,11 @@ class ArrayStore:
         return pixels
 
 
+def as_store(images: Tensor | Store) -> Store:
+    """Return images in memory, float `[n, c, h, w]` in [0,1], as a store, and a store as it is."""
+    return ArrayStore(images.detach().float().cpu().numpy()) if isinstance(images, Tensor) else images
+
+
 class ChainStore:
     """Several stores one behind the other."""
 
@@ -92,7 +98,7 @@ class ChainStore:
 
 
 class CacheStore:
-    """Keeps decoded images of another store in memory until `budget` bytes are full."""
+    """Keeps decoded images of another store in memory until `budget` bytes are full, give or take a few."""
 
     def __init__(self, store: Store, budget: int = CACHE_BYTES) -> None:
         self.store = store

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from modellego.preprocess import Framed
+
 VIEWS = 3
 
 
@@ -28,6 +30,21 @@ def altered_views(images: Tensor, *, count: int = VIEWS, seed: int = 0) -> Itera
     for number in range(count):
         random = Generator().manual_seed(seed * 7919 + number)
         yield makers[number % len(makers)](images, random)
+
+
+def altered_frames(images: Framed, *, count: int = VIEWS, seed: int = 0) -> Iterator[Framed]:
+    """Yield `count` altered copies of framed images, as `altered_views` does: an image's alteration is the same in all.
+
+    They are made at the sizes that networks read, so that a large photograph costs no more than a small one.
+
+    >>> from modellego.preprocess import Frame
+    >>> images = Framed({Frame((3, s, s)): torch.rand(2, 3, s, s) for s in (16, 32)})
+    >>> [len(view) for view in altered_frames(images, count=2)]
+    [2, 2]
+    """
+    views = {frame: altered_views(shown, count=count, seed=seed) for frame, shown in images.images.items()}
+    for _ in range(count):
+        yield Framed({frame: next(altered) for frame, altered in views.items()})
 
 
 def _mild(images: Tensor, random: Generator) -> Tensor:

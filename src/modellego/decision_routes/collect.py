@@ -8,13 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modellego.capture.layers import WeightedLayer
 from modellego.capture.network import Network
 from modellego.channels import ChannelMap, analyse
 from modellego.contribution.aggregate import LayerSums, group_count, table
-from modellego.contribution.aggregate import Reader as ReadingLayer
 from modellego.contribution.allocate import allocate, minmax
 from modellego.contribution.stream import ClassSums, class_sums, reading_layers
-from modellego.decision_routes.skeleton import Reader, Skeleton, skeleton
+from modellego.decision_routes.skeleton import LayerPlaces, Skeleton, skeleton
 from modellego.decision_routes.values import RouteEdges, RouteGraph, RouteLayer, RouteLink
 from modellego.errors import LegoError
 
@@ -84,7 +84,7 @@ def collect_routes(
     )
 
 
-def _relevance(bones: Skeleton, layers: Mapping[str, ReadingLayer], sums: ClassSums, logit: int) -> list[Floats]:
+def _relevance(bones: Skeleton, layers: Mapping[str, WeightedLayer], sums: ClassSums, logit: int) -> list[Floats]:
     """Return the contribution of each stage's channels to one class, float64 `[channels]`, in 0..1."""
     relevance = [np.zeros(len(stage.sets)) for stage in bones.stages]
     read: set[int] = set()
@@ -115,8 +115,8 @@ def _pass_back(relevance: list[Floats], bones: Skeleton, stage: int, after: int)
 
 def _strongest(
     found: dict[tuple[int, int, str], _Edges],
-    reader: Reader,
-    layer: ReadingLayer,
+    reader: LayerPlaces,
+    layer: WeightedLayer,
     sums: LayerSums,
     relevance: Sequence[Floats],
     number: int,

@@ -1,25 +1,22 @@
 """Which images show a class in pictures of routes and heat maps: those the model is most confident of."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from modellego.brick import Assembled, Brick
 from modellego.contribution.samples import PER_CLASS, select_samples
-from modellego.data import Data, ImageSet, load_data, resolve_classes
+from modellego.data import DataLike, ImageSet, load_data, resolve_classes
 from modellego.errors import DataError
-from modellego.evaluation import image_batches, logits_of
+from modellego.evaluation import logits_of
 
-Images = ImageSet | Data | str
 CANDIDATES = 4  # times as many images are looked at as are taken
 
 
 def class_images(
     model: Brick | Assembled,
-    data: Images,
+    data: DataLike,
     classes: str | Sequence[str | int] | None = None,
     *,
     mapping: Mapping[str, str | int] | None = None,
@@ -38,9 +35,7 @@ def class_images(
     >>> {name: len(images) for name, images in class_images(brick, "digits", "3,7", per_class=5).items()}
     {'3': 5, '7': 5}
     """
-    if isinstance(data, str):
-        data = load_data([data])
-    train = (data.train if isinstance(data, Data) else data).for_model(model.classes, mapping)
+    train = load_data(data).train.for_model(model.classes, mapping)
     chosen = list(range(len(model.classes))) if classes is None else resolve_classes(classes, model.classes)
     if per_class < 1:
         raise DataError(f"{per_class} samples a class were asked for; it must be at least 1")
@@ -53,13 +48,6 @@ def class_images(
         probability = np.zeros(len(part))
     best = select_samples(probability, part.labels, chosen, per_class=per_class, names=model.classes)
     return {model.classes[label]: part.subset(indices) for label, indices in best.items()}
-
-
-def network_batches(brick: Brick, images: ImageSet, batch_size: int = 100) -> Iterator[Tensor]:
-    """Go through images as the brick's network reads them, `[B, *input_shape]`."""
-    with torch.no_grad():
-        for batch, _ in image_batches(brick, images, batch_size):
-            yield brick.prepare(batch)
 
 
 def _spread(indices: NDArray[np.int64], most: int) -> NDArray[np.int64]:

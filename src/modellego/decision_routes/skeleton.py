@@ -39,7 +39,7 @@ class Hop:
 
 
 @dataclass(frozen=True)
-class Reader:
+class LayerPlaces:
     """One reading layer on the picture: what it reads and makes, as (stage, channel) of each input and output.
 
     `inputs` and `outputs` are int64 `[P, 2]` and `[Q, 2]`; rows of -1 where a feature is on no stage.
@@ -56,7 +56,7 @@ class Skeleton:
 
     stages: list[Stage]
     hops: list[Hop]
-    readers: dict[str, Reader]
+    readers: dict[str, LayerPlaces]
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def skeleton(network: Network, channels: ChannelMap) -> Skeleton:
     }
     _name_last(network, origins, stages)
     readers = {
-        name: Reader(readings[name], inputs[name], _rows(stage, len(readings[name].out_groups)))
+        name: LayerPlaces(readings[name], inputs[name], _rows(stage, len(readings[name].out_groups)))
         for name, stage in made.items()
     }
     return _merged(stages, hops, readers)
@@ -180,7 +180,7 @@ def _name_last(network: Network, origins: dict[fx.Node, _Origin], stages: list[S
         stages[marks[0]].kind = "logits"
 
 
-def _merged(stages: list[Stage], hops: list[Hop], readers: dict[str, Reader]) -> Skeleton:
+def _merged(stages: list[Stage], hops: list[Hop], readers: dict[str, LayerPlaces]) -> Skeleton:
     """Make one stage of a sum and of what is made only to be added to it, and number what is left afresh."""
     leaving: dict[int, list[Hop]] = {}
     for hop in hops:
@@ -223,7 +223,7 @@ def _merged(stages: list[Stage], hops: list[Hop], readers: dict[str, Reader]) ->
         if hop.source not in into
     ]
     new_readers = {
-        name: Reader(reader.reading, renumber(reader.inputs), renumber(reader.outputs))
+        name: LayerPlaces(reader.reading, renumber(reader.inputs), renumber(reader.outputs))
         for name, reader in readers.items()
     }
     return Skeleton([stages[index] for index in kept], new_hops, new_readers)

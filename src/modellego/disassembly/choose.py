@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -17,8 +18,11 @@ from modellego.contribution.samples import PER_CLASS, select_samples, true_class
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.cut import cut, rescue
 from modellego.data import ImageSet
+from modellego.data.feed import Inputs, framed_batches
+from modellego.data.store import Store
+from modellego.disassembly.job import Job
 from modellego.errors import DataError
-from modellego.evaluation import cost, image_batches, latency
+from modellego.evaluation import latency
 from modellego.locate import Budget, Curve, Request, rank
 from modellego.progress import Progress, silent
 from modellego.refit import RefitOptions, refit
@@ -54,17 +58,36 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """Images of a task that repairs and budgets are measured on, as network input, and their labels.
+class DrawnImages:
+    """Images of a task drawn at random, to fit on and to measure on; what the network reads is made when asked for.
 
-    `inputs` `[N, *input_shape]`, `labels` int64 `[N]` numbers of the network's logits; `held_inputs`, `held_labels`
-    likewise, other images: nothing is fitted on them.
+    `fitted` are images for repairs and rankings, `held` others, on which nothing is fitted; labels are numbers of the
+    network's logits.
     """
 
-    inputs: Tensor
-    labels: Tensor
-    held_inputs: Tensor
-    held_labels: Tensor
+    whole: Brick
+    fitted: ImageSet
+    held: ImageSet
+
+    @cached_property
+    def inputs(self) -> Tensor:
+        """The images to fit on as network input, `[N, *input_shape]`."""
+        return network_input(self.whole, self.fitted)
+
+    @property
+    def labels(self) -> Tensor:
+        """Their labels, int64 `[N]`."""
+        return torch.from_numpy(self.fitted.labels)
+
+    @cached_property
+    def held_inputs(self) -> Tensor:
+        """The images to measure on as network input, `[M, *input_shape]`."""
+        return network_input(self.whole, self.held)
+
+    @property
+    def held_labels(self) -> Tensor:
+        """Their labels, int64 `[M]`."""
+        return torch.from_numpy(self.held.labels)
 
 
 def sample_images(
@@ -76,11 +99,9 @@ def sample_images(
     with progress("samples", "images") as update:
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
-            done = 0
-            for images, labels in image_batches(whole, part):
-                yield whole.prepare(images), labels
-                done += len(labels)
-                update(done, len(part))
+            for rows, shown in framed_batches(part, whole.frames):
+                yield whole.prepare(shown), torch.from_numpy(part.labels[rows])
+                update(rows.stop, len(part))
 
         found = true_class_probabilities(whole.network.eval(), batches())
     chosen = select_samples(
@@ -89,17 +110,14 @@ def sample_images(
     return {label: candidates[indices] for label, indices in chosen.items()}
 
 
-def network_input(whole: Brick, images: ImageSet) -> Tensor:
+def network_input(whole: Brick, images: Store) -> Tensor:
     """Return all images as the network reads them, `[N, *input_shape]`."""
-    return torch.cat([whole.prepare(batch) for batch, _ in image_batches(whole, images)])
+    return Inputs(images, whole.frame, whole.prepare).tensor()
 
 
-def draw_calibration(whole: Brick, train: ImageSet, task: Sequence[int], per_class: int, seed: int) -> Calibration:
-    """Read the images of `draw_images` as the network's input."""
-    parts = draw_images(train, task, per_class, seed)
-    inputs = [network_input(whole, p) if len(p) else torch.empty(0, *(whole.info.input_shape or ())) for p in parts]
-    labels = [torch.from_numpy(p.labels) for p in parts]
-    return Calibration(inputs[0], labels[0], inputs[1], labels[1])
+def draw_calibration(whole: Brick, train: ImageSet, task: Sequence[int], per_class: int, seed: int) -> DrawnImages:
+    """Draw images as `draw_images` does, for a network to read; nothing is decoded yet."""
+    return DrawnImages(whole, *draw_images(train, task, per_class, seed))
 
 
 def draw_images(
@@ -123,7 +141,7 @@ def draw_images(
 def by_thresholds(
     network: Network,
     channels: ChannelMap,
-    samples: Sequence[tuple[int, Sequence[Tensor]]],
+    samples: Sequence[tuple[int, Iterable[Tensor]]],
     thresholds: Thresholds,
     progress: Progress = silent,
 ) -> Choice:
@@ -154,10 +172,7 @@ def by_sums(flow: Flow, channels: ChannelMap, sums: Iterable[tuple[int, ClassSum
 
 
 def rank_groups(
-    whole: Brick,
-    network: Network,
-    channels: ChannelMap,
-    task: Sequence[int],
+    job: Job,
     criterion: str,
     inputs: Tensor,
     labels: Tensor | None,
@@ -166,51 +181,46 @@ def rank_groups(
     per: str | None = None,
 ) -> Curve:
     """Rank all channel groups once by a criterion: every budget is a point of the curve that comes out."""
-    spent = cost(whole)
-    request = Request(network, channels, inputs, labels, task, thresholds, seed=seed)
-    return rank(criterion, request, (spent.macs, spent.parameters), per)
+    request = Request(job.network, job.channels, inputs, labels, job.task, thresholds, seed=seed)
+    return rank(criterion, request, (job.cost.macs, job.cost.parameters), per)
 
 
-def by_budget(
-    network: Network,
-    channels: ChannelMap,
-    task: Sequence[int],
-    budget: Budget,
-    curve: Curve,
-    calibration: Calibration,
-    options: RefitOptions | None,
-) -> Choice:
+def by_budget(job: Job, budget: Budget, curve: Curve, drawn: DrawnImages, options: RefitOptions | None) -> Choice:
     """Keep what a budget allows, along one ranking; latency and accuracy are measured, on held-out images."""
-    batch = calibration.inputs[:LATENCY_BATCH]
-    base = latency(network.graph, batch).median if budget.latency is not None else 1.0
+    measures: dict[str, Callable[[KeepMask], float]] = {}
+    if budget.latency is not None:
+        measures["latency"] = _slowness(job, network_input(job.whole, drawn.fitted.subset(slice(LATENCY_BATCH))))
+    if budget.max_drop is not None:
+        measures["drop"] = _drop(job, drawn, options)
+    return Choice(budget.apply(curve, **measures))
 
-    def slowness(keep: KeepMask) -> float:
-        return latency(cut(network, channels, keep, task).graph, batch).median / base
 
-    keep = budget.apply(curve, latency=slowness, drop=_drop(network, channels, task, calibration, options))
-    return Choice(keep)
+def _slowness(job: Job, batch: Tensor) -> Callable[[KeepMask], float]:
+    """Return a function that cuts and measures latency on a batch, as a share of the source's."""
+    base = latency(job.network.graph, batch).median
+
+    def share(keep: KeepMask) -> float:
+        return latency(cut(job.plan(keep)).graph, batch).median / base
+
+    return share
 
 
 @torch.no_grad()
-def _drop(
-    network: Network,
-    channels: ChannelMap,
-    task: Sequence[int],
-    calibration: Calibration,
-    options: RefitOptions | None,
-) -> Callable[[KeepMask], float]:
+def _drop(job: Job, drawn: DrawnImages, options: RefitOptions | None) -> Callable[[KeepMask], float]:
     """Return a function that cuts, refits, and says how far accuracy on held-out images fell."""
-    wanted = torch.tensor(list(task))
-    target = (calibration.held_labels[:, None] == wanted[None]).int().argmax(1)
+    wanted = torch.tensor(job.task)
+    target = (drawn.held_labels[:, None] == wanted[None]).int().argmax(1)
 
     def accuracy(logits: Tensor) -> float:
         return float((logits.argmax(1) == target).double().mean())
 
+    before = accuracy(job.network.graph(drawn.held_inputs)[:, wanted])
+
     def fall(keep: KeepMask) -> float:
-        small = cut(network, channels, keep, task)
-        refit(network, small, channels, keep, calibration.inputs, logits=task, options=options)
+        plan = job.plan(keep)
+        small = cut(plan)
+        refit(plan, small, drawn.inputs, options=options)
         with torch.no_grad():
-            before = accuracy(network.graph(calibration.held_inputs)[:, wanted])
-            return before - accuracy(small.graph(calibration.held_inputs))
+            return before - accuracy(small.graph(drawn.held_inputs))
 
     return fall

@@ -7,56 +7,61 @@ import numpy as np
 
 from modellego.brick import Brick, BrickInfo, Cut
 from modellego.brick import Source as Lineage
+from modellego.capture.cost import Cost, network_cost
 from modellego.capture.network import Network
-from modellego.channels import ChannelMap
+from modellego.cut import CutPlan
 from modellego.data import ImageSet
-from modellego.disassembly.choose import Choice
-from modellego.evaluation import cost, layer_widths, logits_of, restricted, score
+from modellego.evaluation import layer_widths, logits_of_each, restricted, score
 from modellego.progress import Progress, silent
 from modellego.refit import RefitReport
 
 
 def describe(
     whole: Brick,
+    plan: CutPlan,
     small: Network,
-    task: Sequence[int],
-    channels: ChannelMap,
-    choice: Choice,
+    before: Cost,
     criterion: str,
     options: dict[str, Any],
+    rescued: Sequence[int],
     report: RefitReport | None,
 ) -> Brick:
-    """Return the cut network as a brick that knows where it comes from and how it was made."""
-    inner = np.ones(channels.n_groups, dtype=np.bool_)
-    if channels.logit_groups is not None:
-        inner[channels.logit_groups] = False
-    if choice.rescued:
-        options = options | {"rescued": [int(s) for s in choice.rescued]}
-    how = Cut(
-        criterion=criterion,
-        options=options,
-        kept=int(choice.keep[inner].sum()),
-        total=int(inner.sum()),
-        widths=layer_widths(whole),
-    )
+    """Return the network that a plan's cut made as a brick that knows where it comes from, how it was made, its cost.
+
+    `before` is what the whole network costs, `rescued` the channel groups kept so that no tensor ends empty.
+    """
+    if rescued:
+        options = options | {"rescued": [int(s) for s in rescued]}
+    kept, total = plan.counts
     info = BrickInfo(
-        classes=tuple(whole.classes[i] for i in task),
+        classes=tuple(whole.classes[i] for i in plan.task),
         inputs=whole.info.inputs,
         input_shape=whole.info.input_shape,
         preprocess=whole.info.preprocess,
-        sources=lineage(whole.info.sources, whole.classes, task),
-        cut=how,
+        sources=lineage(whole.info.sources, whole.classes, plan.task),
+        cut=Cut(criterion=criterion, options=options, kept=kept, total=total, widths=layer_widths(whole)),
         refit=refit_record(report) if report is not None else None,
-        notes=_rescue_note(len(choice.rescued)),
+        scores=costs(before, network_cost(small)),
+        notes=_rescue_note(len(rescued)),
     )
     return Brick(small.graph, info)
+
+
+def costs(before: Cost, after: Cost) -> dict[str, float | None]:
+    """Return what a brick says of its cost and its source's: multiply-accumulates of one image, and parameters."""
+    return {
+        "macs": after.macs,
+        "macs_base": before.macs,
+        "parameters": after.parameters,
+        "parameters_base": before.parameters,
+    }
 
 
 def refit_record(report: RefitReport) -> dict[str, Any]:
     """Return what a brick keeps of its refit: mean relative squared errors, and those of every stage."""
     stages = [{"layers": list(s.layers), "before": float(s.before), "after": float(s.after)} for s in report.stages]
     return {
-        "method": "least squares",
+        "method": report.method,
         "images": report.images,
         "error_before": float(np.mean([s.before for s in report.stages])),
         "error_after": float(np.mean([s.after for s in report.stages])),
@@ -82,30 +87,24 @@ def lineage(sources: Sequence[Lineage], classes: Sequence[str], task: Sequence[i
     return tuple(taken)
 
 
-def with_scores(
+def with_accuracy(
     brick: Brick, whole: Brick, task: Sequence[int], test: ImageSet | None, progress: Progress = silent
 ) -> Brick:
-    """Score a brick and its source on the test part, once, and write scores and costs into the brick."""
-    before, after = cost(whole), cost(brick)
+    """Score a brick and its source on the test part, in one pass over it, and write the scores into the brick."""
     found: dict[str, float | None] = {
         "base_accuracy": None,
         "base_restricted_accuracy": None,
         "brick_accuracy": None,
         "brick_balanced_accuracy": None,
-        "macs": after.macs,
-        "macs_base": before.macs,
-        "parameters": after.parameters,
-        "parameters_base": before.parameters,
     }
     on_task = test.select(task) if test is not None else None
     if on_task is not None and len(on_task):
         with progress("score", "images") as update:
-            source_logits = logits_of(whole, on_task)
-            logits = logits_of(brick, on_task, update=update)
+            source_logits, logits = logits_of_each([whole, brick], on_task, update=update)
         found["base_accuracy"], found["base_restricted_accuracy"] = restricted(
             source_logits, list(task), on_task.labels
         )
         scores = score(logits, on_task.labels)
         found["brick_accuracy"], found["brick_balanced_accuracy"] = scores.accuracy, scores.balanced_accuracy
-    brick.info = brick.info.changed(scores=found)
+    brick.info = brick.info.changed(scores=found | brick.info.scores)
     return brick

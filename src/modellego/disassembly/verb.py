@@ -1,58 +1,50 @@
 """The verb `disassemble`: from a trained classifier and some images a class to a brick for a few of its classes."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from modellego.brick import Assembled, Brick
+from modellego.brick import Brick
 from modellego.brick.reject_rule import Statistic
-from modellego.capture.network import Network
-from modellego.channels import ChannelMap, analyse
 from modellego.contribution.relevance import Thresholds
 from modellego.cut import cut
-from modellego.data import Data, ImageSet, load_data, resolve_classes
+from modellego.data import DataLike, load_data
+from modellego.data.feed import Inputs
+from modellego.data.store import Store, as_store
 from modellego.disassembly.choose import (
-    Calibration,
     Choice,
+    DrawnImages,
     Samples,
     by_budget,
     by_thresholds,
     draw_calibration,
-    draw_images,
     network_input,
     rank_groups,
     sample_images,
 )
-from modellego.disassembly.provenance import describe, with_scores
-from modellego.errors import CutError, DataError
+from modellego.disassembly.job import Job, as_brick, prepare
+from modellego.disassembly.provenance import describe, with_accuracy
+from modellego.errors import CutError
 from modellego.locate import Budget, Curve, names
 from modellego.preprocess import Preprocess
 from modellego.progress import Progress, silent
-from modellego.refit import RefitOptions, RefitReport, refit
-from modellego.rejection.rule import STATISTIC, add_reject_rule, check_rule
-from modellego.sources.whole import name_classes, whole_brick
+from modellego.refit import RefitOptions, refit
+from modellego.refit.methods import LEAST_SQUARES, REFITS
+from modellego.refit.methods import refit_by as repair_by
+from modellego.rejection.rule import add_reject_rule, check_rule
+from modellego.sources.whole import name_classes
 
 REFIT_IMAGES = 200
-
-
-@dataclass(frozen=True)
-class Job:
-    """A disassembly that is ready to go: the whole brick, its data by its own classes, the task, the analysis."""
-
-    whole: Brick
-    data: Data
-    task: tuple[int, ...]
-    network: Network
-    channels: ChannelMap
+SAMPLE_BATCH = 100  # images, which fixes the order in which contributions are summed
 
 
 def disassemble(
     model: nn.Module | Brick,
-    data: ImageSet | Data | str | Sequence[str],
+    data: DataLike,
     classes: str | Sequence[str | int],
     *,
     budget: Budget | None = None,
@@ -63,10 +55,12 @@ def disassemble(
     thresholds: Thresholds | None = None,
     samples: Samples | None = None,
     refit_images: int = REFIT_IMAGES,
-    refit_data: Tensor | None = None,
+    refit_data: Tensor | Store | None = None,
     refit_options: RefitOptions | None = None,
+    refit_by: str = LEAST_SQUARES,
     reject: float | None = None,
-    reject_by: Statistic = STATISTIC,
+    reject_by: Statistic | None = None,
+    mapping: Mapping[str, str | int] | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Brick:
@@ -85,11 +79,13 @@ def disassemble(
         thresholds: alpha and beta for convolutions and linear layers, and the rule; by default the paper's.
         samples: from which images contributions are taken.
         refit_images: images a class for the refit; 0 leaves the cut as it is.
-        refit_data: images to refit on instead, float `[N, c, h, w]` in [0,1]; labels are not needed.
+        refit_data: images to refit on instead, float `[N, c, h, w]` in [0,1] or a store of any sizes; without labels.
         refit_options: see `RefitOptions`.
+        refit_by: how the cut is repaired: `least_squares`, or a refit that a plugin registers.
         reject: the share of images of the task that the brick still answers, such as 0.95; of the rest it says "none of
             these". The threshold is taken from images of the train part that the refit does not see.
-        reject_by: the statistic: `energy`, `max_logit`, `max_probability` or `margin`.
+        reject_by: the statistic: `energy` (the default), `max_logit`, `max_probability` or `margin`.
+        mapping: data class name -> class name or index of the model, where names do not meet by themselves.
         seed: of the choice of refit images.
         progress: follows the long parts.
 
@@ -107,67 +103,59 @@ def disassemble(
     >>> brick.classes
     ('0', '1', '2')
     """
-    check_rule(reject, reject_by)
-    images = as_data(data)
+    check_request(budget, criterion, reject, reject_by, refit_by)
+    images = load_data(data)
     whole = as_brick(model, preprocess, class_names, name)
     if whole is not model and class_names is None:
         name_classes(whole, images.classes)
-    job = prepare(whole, images, classes)
+    job = prepare(whole, images, classes, mapping)
     thresholds, samples = thresholds or Thresholds(), samples or Samples()
     budgeted = budget is not None and budget.given
+    own_inputs = None if refit_data is None else network_input(job.whole, as_store(refit_data))
     drawn = draw_calibration(job.whole, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
     if budgeted and budget is not None:
         curve = make_curve(job, drawn, criterion, thresholds, samples, seed, progress)
         with progress("budget", "steps"):
-            choice = by_budget(job.network, job.channels, job.task, budget, curve, drawn, refit_options)
+            choice = by_budget(job, budget, curve, drawn, refit_options)
     else:
         choice = by_thresholds(job.network, job.channels, sample_batches(job, samples, progress), thresholds, progress)
-    inputs = drawn.inputs if refit_images else None
-    if refit_data is not None:
-        inputs = job.whole.prepare(refit_data)
+    inputs = drawn.inputs if refit_images and own_inputs is None else own_inputs
     options: dict[str, Any] = {"samples": asdict(samples), "thresholds": asdict(thresholds)}
     if budgeted and budget is not None:
         options = {"budget": asdict(budget), "samples": asdict(samples)}
     ranked_by = criterion if budgeted else "contribution"
-    brick = cut_out(job, choice, ranked_by, options | {"seed": seed}, inputs, refit_options, progress)
+    brick = cut_out(job, choice, ranked_by, options | {"seed": seed}, inputs, refit_options, progress, refit_by)
     if reject is not None:
-        fitted, held = draw_images(job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
-        own = (held if len(held) else fitted).select(job.task)
+        own = (drawn.held if len(drawn.held) else drawn.fitted).select(job.task)
         add_reject_rule(brick, own, reject, reject_by, seed=seed, progress=progress)
-    return with_scores(brick, job.whole, job.task, job.data.test, progress)
+    return with_accuracy(brick, job.whole, job.task, job.data.test, progress)
 
 
-def prepare(whole: Brick, data: ImageSet | Data | str | Sequence[str], classes: str | Sequence[str | int]) -> Job:
-    """Bring model, data and task together, and analyse the model's channels.
+def check_request(
+    budget: Budget | None, criterion: str, reject: float | None, reject_by: str | None, refit_by: str = LEAST_SQUARES
+) -> None:
+    """Refuse what cannot be asked for, before any work is done.
 
     Raises:
-        DataError: unknown classes, a class without images, corrupt test images, or channels that do not fit.
-        CutError: no channel may be cut.
+        CutError: no such criterion or refit, or a criterion without a budget to rank for.
+        DataError: a share or a statistic of rejection that there is none of.
     """
-    images = as_data(data)
-    task = resolve_classes(classes, whole.classes)
-    known = images.for_model(whole.classes)
-    known.train.need(task)
-    wanted = whole.info.preprocess.channels if whole.info.preprocess else None
-    known.train.subset(known.train.of_class(task[0])[:1]).check(wanted)
-    if known.test is not None:  # it is read last, after all the work: better now than then
-        known.test.subset(np.flatnonzero(np.isin(known.test.labels, task))).check(wanted)
-    network = whole.captured()
-    channels = analyse(network)
-    if not channels.cuttable.any():
-        raise CutError("this model has no channels that may be cut: run `modellego inspect` to see why")
-    return Job(whole, known, tuple(task), network, channels)
-
-
-def as_data(data: ImageSet | Data | str | Sequence[str]) -> Data:
-    """Return data as they are, images alone as a train part, and what names data read."""
-    images = data if isinstance(data, ImageSet | Data) else load_data(data)
-    return Data(images) if isinstance(images, ImageSet) else images
+    if criterion not in (*names(), "obs"):
+        raise CutError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
+    if refit_by != LEAST_SQUARES:
+        REFITS.find(refit_by)
+    if budget is None or not budget.given:
+        limits = "macs, parameters, latency or max_drop"
+        if criterion != "contribution":
+            raise CutError(f"the criterion {criterion} ranks channels under a budget: give one of {limits}")
+        if budget is not None and budget.round_to > 1:
+            raise CutError(f"channel counts are rounded under a budget: give one of {limits}")
+    check_rule(reject, reject_by)
 
 
 def make_curve(
     job: Job,
-    drawn: Calibration,
+    drawn: DrawnImages,
     criterion: str,
     thresholds: Thresholds,
     samples: Samples,
@@ -175,25 +163,14 @@ def make_curve(
     progress: Progress = silent,
 ) -> Curve:
     """Rank the job's channel groups by a criterion: contribution on sample images, others on drawn ones."""
-    if criterion not in (*names(), "obs"):
-        raise CutError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
-    inputs, labels = drawn.inputs, drawn.labels
     if criterion == "contribution":
         chosen = sample_images(job.whole, job.data.train, job.task, samples, progress)
-        part = job.data.train.subset(torch.cat([torch.from_numpy(i) for i in chosen.values()]))
+        part = job.data.train.subset(np.concatenate(list(chosen.values())))
         inputs, labels = network_input(job.whole, part), torch.from_numpy(part.labels)
+    else:
+        inputs, labels = drawn.inputs, drawn.labels
     with progress("rank", "passes"):
-        return rank_groups(
-            job.whole,
-            job.network,
-            job.channels,
-            job.task,
-            criterion,
-            inputs,
-            labels,
-            thresholds,
-            seed=seed,
-        )
+        return rank_groups(job, criterion, inputs, labels, thresholds, seed=seed)
 
 
 def cut_out(
@@ -204,53 +181,26 @@ def cut_out(
     inputs: Tensor | None = None,
     refit_options: RefitOptions | None = None,
     progress: Progress = silent,
+    method: str = LEAST_SQUARES,
 ) -> Brick:
     """Cut what a choice keeps, repair it where there is network input to repair on, and say where it comes from."""
-    small = cut(job.network, job.channels, choice.keep, job.task)
-    report = repair(job, choice, small, inputs, refit_options, progress) if inputs is not None else None
-    return describe(job.whole, small, job.task, job.channels, choice, criterion, options, report)
+    plan = job.plan(choice.keep)
+    small = cut(plan)
+    report = None
+    if inputs is not None:
+        with progress("refit", "layers") as update:
+            if method == LEAST_SQUARES:
+                report = refit(plan, small, inputs, options=refit_options, update=update)
+            else:
+                report = repair_by(method, plan, small, inputs)
+    return describe(job.whole, plan, small, job.cost, criterion, options, choice.rescued, report)
 
 
-def repair(
-    job: Job,
-    choice: Choice,
-    small: Network,
-    inputs: Tensor,
-    options: RefitOptions | None = None,
-    progress: Progress = silent,
-) -> RefitReport:
-    """Refit a cut network, in place, on network input `[N, *input_shape]`."""
-    with progress("refit", "layers") as update:
-        return refit(
-            job.network,
-            small,
-            job.channels,
-            choice.keep,
-            inputs,
-            logits=job.task,
-            options=options,
-            update=update,
-        )
-
-
-def sample_batches(job: Job, samples: Samples, progress: Progress) -> list[tuple[int, tuple[Tensor, ...]]]:
-    """Return each class with its sample images as batches of network input."""
+def sample_batches(job: Job, samples: Samples, progress: Progress) -> list[tuple[int, Inputs]]:
+    """Return each class with its sample images as batches of network input, decoded when they are gone through."""
     train = job.data.train
     chosen = sample_images(job.whole, train, job.task, samples, progress)
     return [
-        (label, network_input(job.whole, train.subset(indices)).split(100))  # type: ignore[no-untyped-call]
+        (label, Inputs(train.subset(indices), job.whole.frame, job.whole.prepare, SAMPLE_BATCH))
         for label, indices in chosen.items()
     ]
-
-
-def as_brick(
-    model: nn.Module, preprocess: Preprocess | None, class_names: Sequence[str] | None, name: str = "model"
-) -> Brick:
-    """Return a brick as it is, and capture any other module whole."""
-    if isinstance(model, Brick):
-        return model
-    if isinstance(model, Assembled):
-        raise CutError("an assembled model is taken apart brick by brick: disassemble its `.bricks`, assemble again")
-    if preprocess is None:
-        raise DataError("a bare model needs preprocess=Preprocess(channels, height, width, mean, std)")
-    return whole_brick(model, preprocess, class_names, name)

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import nn
 
 from modellego import zoo
 from modellego.brick import Assembled, Brick
 from modellego.channels import analyse
-from modellego.cut import cut
+from modellego.cut import cut, plan_cut
 from modellego.data import match_labels
 from modellego.data.classes import near
 from modellego.errors import DataError
@@ -74,7 +73,7 @@ def restricted_to(student: Brick | Assembled, classes: Sequence[str]) -> Brick:
         raise DataError(f"the student has no class {missing[0]!r}: name its classes as the teacher's, or take another")
     network = student.captured()
     channels = analyse(network)
-    small = cut(network, channels, np.ones(channels.n_groups, dtype=np.bool_), found.tolist())
+    small = cut(plan_cut(network, channels, channels.keep_all(), found.tolist()))
     return Brick(small.graph, student.info.changed(classes=tuple(classes), scores={}, reject=None))
 
 

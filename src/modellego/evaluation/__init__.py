@@ -1,7 +1,8 @@
 """Evaluate: accuracy beside base and base restricted, cost, latency, behaviour off the task."""
 
-from modellego.evaluation.costs import Cost, cost, network_macs, node_macs
-from modellego.evaluation.prediction import Prediction, image_batches, logits_of, predict
+from modellego.capture.cost import Cost
+from modellego.evaluation.costs import cost
+from modellego.evaluation.prediction import Prediction, logits_of, logits_of_each, predict
 from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
 from modellego.evaluation.timing import Latency, latency
 from modellego.evaluation.verb import (
@@ -28,13 +29,11 @@ __all__ = [
     "auroc",
     "cost",
     "evaluate",
-    "image_batches",
     "largest_probability",
     "latency",
     "layer_widths",
     "logits_of",
-    "network_macs",
-    "node_macs",
+    "logits_of_each",
     "off_task",
     "off_task_images",
     "predict",

@@ -3,9 +3,9 @@
 from typing import Any
 
 from modellego.brick import Assembled, Brick
+from modellego.capture.cost import network_cost, node_macs
 from modellego.capture.network import Network
 from modellego.channels import ChannelMap, analyse
-from modellego.evaluation.costs import cost, node_macs
 
 
 def inspect(model: Brick | Assembled) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def inspect(model: Brick | Assembled) -> dict[str, Any]:
 def _network(brick: Brick) -> dict[str, Any]:
     network = brick.captured()
     channels = analyse(network)
-    spent = cost(network)
+    spent = network_cost(network)
     name = brick.info.sources[0].name if brick.info.sources else "network"
     return {
         "name": name,

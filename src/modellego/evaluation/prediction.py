@@ -1,13 +1,15 @@
-"""Run a brick over images: logits batch by batch, and named predictions for image files."""
+"""Run a model over images: logits batch by batch, and named predictions."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.data import ImageSet
+from modellego.capture.modes import evaluating
+from modellego.data.feed import BATCH, framed_batches
+from modellego.data.store import Store
 from modellego.errors import DataError
 from modellego.progress import Update
 
@@ -21,54 +23,45 @@ class Prediction:
     rejected: bool
 
 
-def image_batches(model: Brick | Assembled, images: ImageSet, batch_size: int = 250) -> Iterator[tuple[Tensor, Tensor]]:
-    """Go through labelled images as float32 `[B, c, h, w]` in [0,1]; images of unlike sizes get the model's own."""
-    try:
-        images.images(slice(0, min(len(images), 64)))
-        yield from images.batches(batch_size)
-    except DataError as error:
-        if "differ in size" not in str(error):
-            raise
-        yield from images.batches(batch_size, size=_largest_input(model))
-
-
-def _largest_input(model: Brick | Assembled) -> tuple[int, int]:
-    sizes = [b.info.input_shape[-2:] for b in model.modules() if isinstance(b, Brick) and b.info.input_shape]
-    height, width = max(sizes, key=lambda s: s[0] * s[1])
-    return height, width
-
-
-@torch.no_grad()
-def logits_of(
-    model: Brick | Assembled, images: ImageSet, batch_size: int = 250, update: Update | None = None
-) -> Tensor:
+def logits_of(model: Brick | Assembled, images: Store, batch_size: int = BATCH, update: Update | None = None) -> Tensor:
     """Return the logits of all images, float `[N, classes]`, the model in eval mode; its mode is put back.
 
+    `images` is an `ImageSet` or any other store; each goes through the model's own preprocessing at its own size.
     `update(done, total)` is called after each batch.
+
+    Raises:
+        DataError: an image that is corrupt or that the model cannot take.
     """
-    mode = model.training
-    model.eval()
-    rows = []
-    done = 0
-    try:
-        for batch, _ in image_batches(model, images, batch_size):
-            rows.append(model(batch))
-            done += len(batch)
-            if update:
-                update(done, len(images))
-    finally:
-        model.train(mode)
-    return torch.cat(rows) if rows else torch.empty(0, len(model.classes))
+    return logits_of_each([model], images, batch_size, update)[0]
 
 
 @torch.no_grad()
-def predict(model: Brick | Assembled, images: Tensor, top: int = 5) -> list[Prediction]:
-    """Name the likeliest classes of images, float `[B, c, h, w]` in [0,1].
+def logits_of_each(
+    models: Sequence[Brick | Assembled], images: Store, batch_size: int = BATCH, update: Update | None = None
+) -> list[Tensor]:
+    """Return each model's logits of all images as `logits_of` does, in one pass over the images."""
+    rows: list[list[Tensor]] = [[] for _ in models]
+    with evaluating(*models):
+        for places, shown in framed_batches(images, [frame for model in models for frame in model.frames], batch_size):
+            for model, own in zip(models, rows, strict=True):
+                own.append(model(shown))
+            if update:
+                update(places.stop, len(images))
+    found = [torch.cat(own) if own else torch.empty(0, len(m.classes)) for m, own in zip(models, rows, strict=True)]
+    for logits in found:
+        if len(logits) != len(images):
+            raise DataError(f"a model gave {len(logits)} rows for {len(images)} images: it must give one for each")
+    return found
+
+
+@torch.no_grad()
+def predict(model: Brick | Assembled, images: Tensor | Store, top: int = 5) -> list[Prediction]:
+    """Name the likeliest classes of images: float `[B, c, h, w]` in [0,1], or a store of images of any sizes.
 
     Raises:
-        DataError: images of channels or type the model cannot take.
+        DataError: an image that is corrupt, or of channels or type the model cannot take.
     """
-    logits = model(images)
+    logits = model(images) if isinstance(images, Tensor) else logits_of(model, images)
     probabilities = logits.double().softmax(1)
     best = probabilities.topk(min(top, logits.shape[1]), 1)
     rejected = model.predict_reject(logits).tolist()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from modellego.capture.modes import evaluating
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -25,10 +27,8 @@ def latency(model: nn.Module, images: torch.Tensor, runs: int = 10, warm_up: int
     >>> latency(nn.Linear(3, 2), torch.zeros(4, 3), runs=3).batch
     4
     """
-    mode = model.training
-    model.eval()
     times = []
-    try:
+    with evaluating(model):
         for i in range(warm_up + runs):
             start = time.perf_counter()
             model(images)
@@ -36,6 +36,4 @@ def latency(model: nn.Module, images: torch.Tensor, runs: int = 10, warm_up: int
                 torch.cuda.synchronize()
             if i >= warm_up:
                 times.append(time.perf_counter() - start)
-    finally:
-        model.train(mode)
     return Latency(statistics.median(times), min(times), runs, len(images))

@@ -9,6 +9,7 @@ from torch.export import Dim
 from modellego.capture.export import check_closed, drop_asserts
 from modellego.capture.fold import fold_constants
 from modellego.capture.functional import functionalise
+from modellego.capture.modes import evaluating
 from modellego.capture.network import Network, annotate
 from modellego.capture.raise_layers import raise_layers
 from modellego.errors import CaptureError
@@ -37,17 +38,12 @@ def capture_graph(model: nn.Module, features: int) -> Network:
     >>> capture_graph(Neighbours(), 4).num_logits
     3
     """
-    modes = {m: m.training for m in model.modules()}
-    model.eval()
-    try:
+    with evaluating(model):
         x, edges = _example(model, features, _NODES, _EDGES)
         expected = _forward(model, x, edges)
         graph = _export(model, x, edges)
         again = _example(model, features, _NODES + 4, _EDGES - 7)
         expected_again = _forward(model, *again)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     drop_asserts(graph)
     functionalise(graph)
     canonical_messages(graph)

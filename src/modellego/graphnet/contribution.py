@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, fx
 
+from modellego.capture.modes import evaluating
 from modellego.capture.network import Network
+from modellego.capture.walk import GraphWalk
 from modellego.channels import ChannelMap
 from modellego.contribution.aggregate import aggregate
 from modellego.contribution.stream import ClassSums, reading_layers
@@ -28,12 +30,12 @@ def node_sums(
     Raises:
         DataError: a class without sample nodes.
     """
-    network.graph.eval()
-    walk = fx.Interpreter(network.graph, garbage_collect_values=False)
-    walk.run(x, edge_index)
     nodes = {n.name: n for n in network.graph.graph.nodes}
+    walk = GraphWalk(network.graph, hold=nodes.values())
+    with evaluating(network.graph):
+        values = walk.run(walk.start(x, edge_index))
     layers = reading_layers(network, channels)
-    read = {name: propagated(nodes[name], walk.env) for name in layers}
+    read = {name: propagated(nodes[name], values) for name in layers}
     for label, rows in samples.items():
         if not len(rows):
             raise DataError(f"class {label} has no nodes to take contributions from")

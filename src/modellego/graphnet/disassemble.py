@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from modellego.brick import Brick, BrickInfo
 from modellego.brick import Source as Lineage
+from modellego.capture.cost import network_cost
 from modellego.capture.network import Network
 from modellego.channels import ChannelMap, analyse
 from modellego.contribution.relevance import Thresholds, group_scores, plan_flow, relevance, relevant_groups
 from modellego.contribution.samples import PER_CLASS, select_samples
-from modellego.cut import cut, rescue
+from modellego.cut import cut, plan_cut, rescue
 from modellego.data import resolve_classes
 from modellego.disassembly.choose import Choice
 from modellego.disassembly.provenance import describe
@@ -40,7 +41,7 @@ def whole_graph_brick(model: nn.Module, data: NodeData, name: str = "model") -> 
         CaptureError: it cannot be captured, or does not give one logit a class.
     """
     network = capture_graph(model, data.x.shape[1])
-    spent = cost(network)
+    spent = network_cost(network)
     everything = tuple(range(len(data.classes)))
     lineage = Lineage(
         name=name,
@@ -95,9 +96,10 @@ def disassemble_graph(
     )
     samples = {task[k]: train[torch.from_numpy(rows)] for k, rows in chosen.items()}
     choice = _relevant(network, channels, data, samples, thresholds or Thresholds())
-    small = cut(network, channels, choice.keep, task)
+    plan = plan_cut(network, channels, choice.keep, task)
+    small = cut(plan)
     options = {"thresholds": asdict(thresholds or Thresholds()), "samples": {"per_class": per_class}}
-    brick = describe(whole, small, task, channels, choice, "contribution", options, None)
+    brick = describe(whole, plan, small, network_cost(network), "contribution", options, choice.rescued, None)
     base, base_restricted = score_nodes(whole, data, task, restrict=True)
     accuracy, _ = score_nodes(brick, data, task)
     before, after = graph_cost(whole, data), graph_cost(brick, data)

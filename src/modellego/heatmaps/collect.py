@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,15 +9,20 @@ from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from modellego.brick import Brick
+from modellego.capture.layers import WeightedLayer
+from modellego.capture.modes import evaluating
 from modellego.capture.network import Network
+from modellego.capture.walk import GraphWalk
 from modellego.contribution.aggregate import Accumulator, aggregate
-from modellego.contribution.aggregate import Reader as ReadingLayer
 from modellego.contribution.allocate import allocate
 from modellego.contribution.samples import PER_CLASS
 from modellego.contribution.stream import reading_layers
-from modellego.decision_routes.samples import Images, class_images, network_batches
+from modellego.data import DataLike
+from modellego.data.feed import Inputs
+from modellego.decision_routes.samples import class_images
 from modellego.errors import LegoError
 from modellego.heatmaps.similarity import Similarity, class_similarity
+from modellego.progress import Progress, silent
 
 Floats = NDArray[np.float64]
 
@@ -41,18 +45,20 @@ class HeatMap:
 
 def heatmap(
     model: Brick,
-    data: Images,
+    data: DataLike,
     layer: str | int = -1,
     classes: str | Sequence[str | int] | None = None,
     *,
     mapping: Mapping[str, str | int] | None = None,
     per_class: int = PER_CLASS,
+    progress: Progress = silent,
 ) -> HeatMap:
     """Work out the soft relative contribution of the channels that a layer reads, for classes and single samples.
 
     `layer` is a module path, or the place among the layers that mix channels (0 the first, -1 the last); `classes`,
-    `mapping` and `per_class` are as in `decision_routes.routes`. Raises `LegoError` for a layer that is not there,
-    `DataError` for classes without images. Source: PAPER section 1 (aggregation, allocation), heat maps of section 2.
+    `mapping`, `per_class` and `progress` are as in `decision_routes.routes`. Raises `LegoError` for a layer that is not
+    there, `DataError` for classes without images. Source: "Model LEGO", NeurIPS 2024, contribution aggregation and
+    allocation; its figures of contributions by class and sample.
 
     >>> from modellego import zoo
     >>> from modellego.preprocess import Preprocess
@@ -67,17 +73,19 @@ def heatmap(
     node, module = find_layer(network, layer)
     shown = class_images(model, data, classes, mapping=mapping, per_class=per_class)
     by_class, by_sample, labels = [], [], []
-    for number, images in enumerate(shown.values()):
-        whole, single = contributions(network, node, module, network_batches(model, images))
-        by_class.append(whole)
-        by_sample.append(single)
-        labels += [number] * len(single)
+    with progress("heat map", "classes") as update:
+        for number, images in enumerate(shown.values()):
+            whole, single = contributions(network, node, module, Inputs(images, model.frame, model.prepare, 100))
+            by_class.append(whole)
+            by_sample.append(single)
+            labels += [number] * len(single)
+            update(number + 1, len(shown))
     samples, numbers = np.concatenate(by_sample), np.array(labels, np.int64)
     similarity = class_similarity(samples, numbers)
     return HeatMap(str(node.target), tuple(shown), np.stack(by_class), samples, numbers, similarity)
 
 
-def find_layer(network: Network, layer: str | int) -> tuple[fx.Node, ReadingLayer]:
+def find_layer(network: Network, layer: str | int) -> tuple[fx.Node, WeightedLayer]:
     """Return the call of a layer that mixes channels, by its module path or its place among them."""
     found = reading_layers(network)
     nodes = [node for node in network.graph.graph.nodes if node.name in found]
@@ -95,44 +103,16 @@ def find_layer(network: Network, layer: str | int) -> tuple[fx.Node, ReadingLaye
 
 
 def contributions(
-    network: Network, node: fx.Node, layer: ReadingLayer, batches: Iterable[Tensor]
+    network: Network, node: fx.Node, layer: WeightedLayer, batches: Iterable[Tensor]
 ) -> tuple[Floats, Floats]:
     """Return `r_p` of what one layer reads: over all samples `[channels]`, and of each `[samples, channels]`."""
     together = Accumulator(layer)
     single = []
-    mode = network.graph.training
-    network.graph.eval()
-    try:
-        with torch.no_grad():
-            for batch in batches:
-                read = _Reach(network.graph, node.all_input_nodes[0]).reach(batch)
-                together.add(read)
-                single += [allocate(layer, aggregate(layer, read[i : i + 1])) for i in range(len(read))]
-    finally:
-        network.graph.train(mode)
+    walk = GraphWalk(network.graph)
+    with evaluating(network.graph), torch.no_grad():
+        for batch in batches:
+            read = walk.run(walk.start(batch), stop=node)[node.all_input_nodes[0]]
+            together.add(read)
+            single += [allocate(layer, aggregate(layer, read[i : i + 1])) for i in range(len(read))]
     whole = allocate(layer, together.sums())
     return whole.cpu().numpy().clip(0, 1), torch.stack(single).cpu().numpy().clip(0, 1)
-
-
-class _Reach(fx.Interpreter):
-    """Runs a graph up to one node and returns that node's tensor."""
-
-    def __init__(self, graph: fx.GraphModule, goal: fx.Node) -> None:
-        super().__init__(graph, garbage_collect_values=True)
-        self._goal = goal
-
-    def reach(self, *args: Any) -> Tensor:
-        """Run the graph on its inputs as far as the goal."""
-        self.args_iter = iter(args)
-        self.env = {}
-        last_use = self.user_to_last_uses
-        for node in self.graph.nodes:
-            self.env[node] = self.run_node(node)
-            if node is self._goal:
-                result = self.env[node]
-                self.env = {}
-                assert isinstance(result, Tensor)
-                return result
-            for used in last_use.get(node, []):
-                del self.env[used]
-        raise LegoError(f"the network has no node {self._goal.name}")

@@ -2,7 +2,6 @@
 
 from modellego.leastsquares.normal import NormalEquations, Solution, solve_dual
 from modellego.leastsquares.rows import (
-    Fittable,
     bias_of,
     fittable,
     input_rows,
@@ -14,7 +13,6 @@ from modellego.leastsquares.rows import (
 )
 
 __all__ = [
-    "Fittable",
     "NormalEquations",
     "Solution",
     "bias_of",

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-Fittable = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
+from modellego.capture.layers import WeightedLayer
 
 
 def fittable(layer: nn.Module) -> bool:
@@ -24,12 +24,12 @@ def fittable(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) and layer.padding_mode == "zeros"
 
 
-def groups_of(layer: Fittable) -> int:
+def groups_of(layer: WeightedLayer) -> int:
     """Return the number of groups of a layer (1 for a linear layer)."""
     return 1 if isinstance(layer, nn.Linear) else layer.groups
 
 
-def per_image(layer: Fittable, shape: tuple[int, ...]) -> int:
+def per_image(layer: WeightedLayer, shape: tuple[int, ...]) -> int:
     """Return how many output rows one image gives, from the layer's output shape at batch 1.
 
     >>> per_image(nn.Conv2d(3, 8, 3), (1, 8, 4, 5)), per_image(nn.Linear(3, 8), (1, 7, 8))
@@ -59,7 +59,7 @@ def _flat(positions: Tensor | None, images: int, total: int) -> tuple[Tensor, Te
     return number.reshape(-1), positions.reshape(-1)
 
 
-def output_rows(layer: Fittable, y: Tensor, positions: Tensor | None) -> Tensor:
+def output_rows(layer: WeightedLayer, y: Tensor, positions: Tensor | None) -> Tensor:
     """Return the sampled rows `[M, Q]` of an output `[B, Q, *spatial]` (convolution) or `[B, ..., Q]` (linear).
 
     >>> output_rows(nn.Conv2d(3, 8, 1), torch.rand(2, 8, 4, 5), None).shape
@@ -74,7 +74,7 @@ def output_rows(layer: Fittable, y: Tensor, positions: Tensor | None) -> Tensor:
     return flat[number, :, place]
 
 
-def input_rows(layer: Fittable, x: Tensor, out_spatial: tuple[int, ...], positions: Tensor | None) -> Tensor:
+def input_rows(layer: WeightedLayer, x: Tensor, out_spatial: tuple[int, ...], positions: Tensor | None) -> Tensor:
     """Return what the sampled output positions read, `[groups, M, P/groups * kernel offsets]`.
 
     `x` is the layer's input, `out_spatial` the spatial size of its output (empty for a linear layer). With all
@@ -116,19 +116,19 @@ def _pads(layer: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> list[int]:
     return [p for pad in reversed(layer.padding) for p in (pad, pad)]
 
 
-def weight_matrix(layer: Fittable) -> Tensor:
+def weight_matrix(layer: WeightedLayer) -> Tensor:
     """Return a layer's weight as float64 `[groups, P/groups * kernel offsets, Q/groups]`."""
     groups = groups_of(layer)
     return layer.weight.detach().double().reshape(groups, layer.weight.shape[0] // groups, -1).transpose(1, 2)
 
 
-def set_weight_matrix(layer: Fittable, matrix: Tensor) -> None:
+def set_weight_matrix(layer: WeightedLayer, matrix: Tensor) -> None:
     """Write a matrix in the form of `weight_matrix` into a layer's weight, in place."""
     with torch.no_grad():
         layer.weight.copy_(matrix.transpose(1, 2).reshape(layer.weight.shape))
 
 
-def bias_of(layer: Fittable) -> Tensor:
+def bias_of(layer: WeightedLayer) -> Tensor:
     """Return a layer's bias as float64 `[Q]`, zeros where it has none."""
     if layer.bias is None:
         return torch.zeros(layer.weight.shape[0], dtype=torch.float64)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from modellego.capture.layers import WeightedLayer
 from modellego.capture.network import Network
 from modellego.channels.channel_map import ChannelMap, Ids, KeepMask
 
@@ -44,15 +45,11 @@ class CostModel:
     """
 
     def __init__(self, network: Network, channels: ChannelMap, logits: list[int] | None = None) -> None:
-        self.channels = channels
+        self.channels, self._logits = channels, logits
         self.fixed_macs = 0
         self._macs: list[_Product] = []
         self._weights: list[_Product] = []
         self._vectors: list[Ids] = []
-        self._gone = np.zeros(channels.n_groups, dtype=np.bool_)
-        self._last: Ids | None = None
-        if logits is not None and channels.logit_groups is not None:
-            self._gone[np.setdiff1d(channels.logit_groups, channels.logit_groups[logits])] = True
         modules = dict(network.graph.named_modules())
         seen: set[str] = set()
         for node in network.graph.graph.nodes:
@@ -62,7 +59,7 @@ class CostModel:
                 continue
             path = str(node.target)
             layer = modules[path]
-            if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
+            if isinstance(layer, WeightedLayer):
                 if path not in channels.layer_in:
                     self._mixes_positions(node.name, layer, node.meta["shape"], path in seen)
                     seen.add(path)
@@ -88,7 +85,7 @@ class CostModel:
 
     def _mixes_positions(self, node: str, layer: nn.Module, shape: tuple[int, ...], again: bool) -> None:
         """Count a layer that works on positions, once a channel (token mixing, ECA): its own weights are never cut."""
-        assert isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear)
+        assert isinstance(layer, WeightedLayer)
         ids = self.channels.ids[node].reshape(-1)
         weight = layer.weight
         fan_in = np.full(weight[0].numel(), -1, dtype=np.int64)
@@ -100,8 +97,7 @@ class CostModel:
 
     def alive(self, keep: KeepMask) -> KeepMask:
         """Return which sets the cut network would have: what is kept or may not be cut, less the other logits."""
-        result: KeepMask = (keep | ~self.channels.cuttable) & ~self._gone
-        return result
+        return self.channels.left_by(keep, self._logits)
 
     def macs(self, keep: KeepMask) -> int:
         """Return multiply-accumulates for one image."""

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from modellego.capture.modes import evaluating
 from modellego.capture.network import Network
 from modellego.channels.channel_map import ChannelMap, Ids
 from modellego.contribution.relevance import Thresholds, group_scores, plan_flow, relevance
@@ -16,9 +17,10 @@ from modellego.contribution.stream import class_sums
 from modellego.errors import CutError
 from modellego.locate.costs import CostModel
 from modellego.locate.curve import Curve, rank_by_scores
-from modellego.locate.eliminate import eliminate, gather_readers
+from modellego.locate.eliminate import eliminate, gather_reconstructions
 from modellego.locate.ranks import IMAGES, average_ranks
-from modellego.locate.sensitivity import Recorder
+from modellego.locate.sensitivity import recorded
+from modellego.registry import Registry
 
 Floats = NDArray[np.float64]
 
@@ -42,8 +44,17 @@ class Request:
 
 
 Scores = Callable[[Request], Floats]
-SCORES: dict[str, Scores] = {}
-PER: dict[str, str] = {}  # what a criterion's scores are divided by where `rank` is not told
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A function that scores channel groups, and what its scores are divided by where `rank` is not told."""
+
+    scores: Scores
+    per: str
+
+
+CRITERIA = Registry[Criterion]("criterion", CutError)
 DYNAMIC = {"reconstruction"}
 ALIASES = {"obs": "reconstruction"}
 
@@ -52,10 +63,18 @@ def criterion(name: str, per: str = "macs") -> Callable[[Scores], Scores]:
     """Register a criterion: a function from a `Request` to float64 `[n_groups]`, higher is better, none below 0.
 
     `per` is what its scores are divided by, as in `rank`, unless that is told otherwise.
+
+    >>> @criterion("equal")
+    ... def equal(request):
+    ...     return np.ones(request.channels.n_groups)
+    >>> "equal" in names(); CRITERIA.remove("equal")
+    True
     """
+    if name in DYNAMIC or name in ALIASES:
+        raise CutError(f"there is a criterion {name!r} already: take another name")
 
     def enter(function: Scores) -> Scores:
-        SCORES[name], PER[name] = function, per
+        CRITERIA.enter(name, Criterion(function, per))
         return function
 
     return enter
@@ -64,10 +83,11 @@ def criterion(name: str, per: str = "macs") -> Callable[[Scores], Scores]:
 def names() -> tuple[str, ...]:
     """Return the names of all criteria, the default first.
 
-    >>> names()
+    >>> names()[:8]
     ('contribution', 'reconstruction', 'taylor', 'activation', 'l1', 'fpgm', 'hrank', 'random')
     """
-    return (next(iter(SCORES)), *sorted(DYNAMIC), *list(SCORES)[1:])
+    first, *others = CRITERIA.names()
+    return (first, *sorted(DYNAMIC), *others)
 
 
 def rank(name: str, request: Request, whole: tuple[int, int], per: str | None = None) -> Curve:
@@ -78,30 +98,37 @@ def rank(name: str, request: Request, whole: tuple[int, int], per: str | None = 
     Raises `CutError` for a name that is not known, or a criterion that needs labels where there are none.
     """
     name = ALIASES.get(name, name)
-    per = per or PER.get(name, "macs")
+    if name not in names():
+        raise CutError(f"there is no criterion {name}; there are {', '.join(names())}")
+    found = None if name in DYNAMIC else CRITERIA.find(name)
+    per = per or ("macs" if found is None else found.per)
     costs = CostModel(request.network, request.channels, list(request.task))
-    with _evaluating(request.network.graph):
-        if name == "reconstruction":
-            readers = gather_readers(request.network, request.channels, request.images, request.task, seed=request.seed)
+    with evaluating(request.network.graph):
+        if found is None:
+            readers = gather_reconstructions(
+                request.network, request.channels, request.images, request.task, seed=request.seed
+            )
             return eliminate(readers, costs, request.channels, whole, per)
-        if name not in SCORES:
-            raise CutError(f"there is no criterion {name}; there are {', '.join(names())}")
-        return rank_by_scores(costs, request.channels, SCORES[name](request), whole, per)
+        scores = checked_scores(name, found.scores(request), request.channels.n_groups)
+        return rank_by_scores(costs, request.channels, scores, whole, per)
 
 
-class _evaluating:
-    """Sets a module and its parts to eval mode, and each back afterwards."""
+def checked_scores(name: str, scores: object, count: int) -> Floats:
+    """Return a criterion's scores as float64 `[count]`.
 
-    def __init__(self, module: nn.Module) -> None:
-        self.modes = {part: part.training for part in module.modules()}
-
-    def __enter__(self) -> None:
-        for part in self.modes:
-            part.training = False
-
-    def __exit__(self, *_: object) -> None:
-        for part, mode in self.modes.items():
-            part.training = mode
+    Raises:
+        CutError: they are not one finite number of at least 0 for each channel group.
+    """
+    needed = f"the criterion {name!r} must return one finite score of at least 0 for each of {count} channel groups"
+    try:
+        found = np.asarray(scores, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise CutError(f"{needed}, not {type(scores).__name__}") from error
+    if found.shape != (count,):
+        raise CutError(f"{needed}, not an array of shape {list(found.shape)}")
+    if not np.isfinite(found).all() or (found < 0).any():
+        raise CutError(f"{needed}: some are not")
+    return found
 
 
 @criterion("contribution", per="sets")
@@ -134,14 +161,14 @@ def taylor(request: Request) -> Floats:
     with torch.enable_grad():
         for start in range(0, len(request.images), request.batch):
             images = request.images[start : start + request.batch].detach().clone().requires_grad_()
-            recorder = Recorder(request.network.graph, set(nodes))
-            logits = recorder.run(images)[:, wanted]
+            logits, found = recorded(request.network, nodes, images)
+            logits = logits[:, wanted]
             if request.labels is None:
                 target = logits.argmax(1)
             else:
                 known = request.labels[start : start + request.batch]
                 target = (known[:, None] == wanted[None]).float().argmax(1)
-            kept = {n: t for n, t in recorder.kept.items() if t.requires_grad}
+            kept = {n: t for n, t in found.items() if t.requires_grad}
             loss = F.cross_entropy(logits, target, reduction="sum")
             gradients = torch.autograd.grad(loss, list(kept.values()), allow_unused=True)
             for (name, value), gradient in zip(kept.items(), gradients, strict=True):
@@ -170,9 +197,7 @@ def activation(request: Request) -> Floats:
     totals = {name: np.zeros(request.channels.n_groups) for name in inputs}
     with torch.no_grad():
         for block in request.images.split(request.batch):  # type: ignore[no-untyped-call]
-            recorder = Recorder(request.network.graph, set(inputs))
-            recorder.run(block)
-            for name, value in recorder.kept.items():
+            for name, value in recorded(request.network, inputs, block)[1].items():
                 totals[name] += _per_group(
                     value.abs().double(), request.channels.ids[name], request.channels.n_groups
                 ).sum(0)

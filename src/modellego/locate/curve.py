@@ -14,13 +14,13 @@ Floats = NDArray[np.float64]
 EXACT = 96  # removals between two looks at the savings: one in as many as there are sets in all, at most
 
 
-class Guard:
+class RemovableGroups:
     """Knows which sets may still go: no tensor may lose its last one.
 
     >>> from modellego.channels.channel_map import ChannelMap
-    >>> guard = Guard(ChannelMap({"a": np.array([[0, 1]])}, {}, 2, np.ones(2, bool), [], {}, {}, None))
-    >>> guard.remove(0)
-    >>> guard.allowed().tolist()
+    >>> removable = RemovableGroups(ChannelMap({"a": np.array([[0, 1]])}, {}, 2, np.ones(2, bool), [], {}, {}, None))
+    >>> removable.remove(0)
+    >>> removable.allowed().tolist()
     [False, False]
     """
 
@@ -193,18 +193,18 @@ def rank_by_scores(
     `whole` is the uncut source's MACs and parameters.
     """
     keep = channels.keep_all()
-    guard = Guard(channels)
-    count = int(guard.allowed().sum())
+    removable = RemovableGroups(channels)
+    count = int(removable.allowed().sum())
     order: list[int] = []
     loss = [0.0]
     every = max(1, count // EXACT // 8)
     saving = costs.saving(keep, per)
-    while guard.allowed().any():
+    while removable.allowed().any():
         if len(order) % every == 0:
             saving = costs.saving(keep, per)
-        ratio = np.where(guard.allowed(), (scores + 1e-12) / np.maximum(saving, 1e-9), np.inf)
+        ratio = np.where(removable.allowed(), (scores + 1e-12) / np.maximum(saving, 1e-9), np.inf)
         chosen = int(np.argmin(ratio))
-        guard.remove(chosen)
+        removable.remove(chosen)
         keep[chosen] = False
         order.append(chosen)
         loss.append(loss[-1] + float(scores[chosen]))

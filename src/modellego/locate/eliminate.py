@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from modellego.capture.layers import WeightedLayer
 from modellego.capture.network import Network
+from modellego.capture.walk import GraphWalk
 from modellego.channels.channel_map import ChannelMap
 from modellego.leastsquares import (
-    Fittable,
     NormalEquations,
     fittable,
     input_rows,
@@ -17,14 +18,13 @@ from modellego.leastsquares import (
     pick_positions,
     weight_matrix,
 )
-from modellego.leastsquares.walk import Walk
 from modellego.locate.costs import CostModel
-from modellego.locate.curve import Curve, Guard, make_curve
-from modellego.locate.reconstruction import Reader, make_readers
+from modellego.locate.curve import Curve, RemovableGroups, make_curve
+from modellego.locate.reconstruction import Reconstruction, make_reconstructions
 from modellego.locate.sensitivity import Trials, output_metrics
 
 
-def gather_readers(
+def gather_reconstructions(
     network: Network,
     channels: ChannelMap,
     images: Tensor,
@@ -36,7 +36,7 @@ def gather_readers(
     probed: int = 200,
     batch: int = 100,
     seed: int = 0,
-) -> list[Reader]:
+) -> list[Reconstruction]:
     """Return all layers that read cuttable channels, with their normal equations and their weight in the task.
 
     Three passes over some of `images` (network input; no labels): forward with gradients on `probed` of them for the
@@ -59,7 +59,8 @@ def gather_readers(
     }
     axes = {n: -1 if isinstance(modules[r.layer], nn.Linear) else 1 for n, r in readings.items()}
     metrics = output_metrics(network, axes, images[:probed], task, seed=seed)
-    walk = Walk(network, list(images.split(batch)))  # type: ignore[no-untyped-call]
+    walk = GraphWalk(network.graph)
+    held = [walk.start(block) for block in images.split(batch)]  # type: ignore[no-untyped-call]
     equations: dict[str, NormalEquations] = {}
     with torch.no_grad():
         for node in walk.nodes[:-1]:
@@ -71,12 +72,14 @@ def gather_readers(
                 own = equations.setdefault(
                     str(node.target), NormalEquations(matrix.shape[0], matrix.shape[1], 0, bias=True)
                 )
-                for x in walk.values[node.all_input_nodes[0]]:
+                for values in held:
+                    x = values[node.all_input_nodes[0]]
                     positions = pick_positions(len(x), total, wanted, generator)
                     own.add_inputs(input_rows(layer, x, tuple(node.meta["shape"][2:]), positions).float())
-            walk.compute(node)
-            walk.free(node)
-    readers: list[Reader] = []
+            for values in held:
+                walk.compute(node, values)
+                walk.free(node, values)
+    readers: list[Reconstruction] = []
     trials = Trials(network, images[:probed], task)
     for node in walk.nodes:
         if node.name not in readings or str(node.target) not in equations:
@@ -85,7 +88,7 @@ def gather_readers(
         path = str(node.target)
         done = equations.pop(path)
         metric = torch.stack([metrics[n] for n, r in readings.items() if r.layer == path and n in metrics]).sum(0)
-        made = make_readers(
+        made = make_reconstructions(
             path,
             modules[path],
             reading.in_groups,
@@ -104,7 +107,7 @@ def _depthwise(layer: nn.Module) -> bool:
     return getattr(layer, "groups", 1) > 1 and layer.groups == layer.in_channels
 
 
-def _measure(trials: Trials, node: torch.fx.Node, layer: Fittable, readers: list[Reader]) -> None:
+def _measure(trials: Trials, node: torch.fx.Node, layer: WeightedLayer, readers: list[Reconstruction]) -> None:
     """Set the readers' scale: the harm done when each has lost half of its sets, over the loss it predicts."""
     halves = [r.cheapest_half() for r in readers]
     predicted = sum(h.loss for h in halves)
@@ -119,7 +122,7 @@ def _measure(trials: Trials, node: torch.fx.Node, layer: Fittable, readers: list
 
 
 def eliminate(
-    readers: list[Reader], costs: CostModel, channels: ChannelMap, whole: tuple[int, int], per: str = "macs"
+    readers: list[Reconstruction], costs: CostModel, channels: ChannelMap, whole: tuple[int, int], per: str = "macs"
 ) -> Curve:
     """Remove one set after the other, each time the one whose loss costs least per MAC (or parameter) saved.
 
@@ -128,7 +131,7 @@ def eliminate(
     """
     readers = [r.copy() for r in readers]
     keep = channels.keep_all()
-    guard = Guard(channels)
+    removable = RemovableGroups(channels)
     of: dict[int, list[int]] = {}
     makers: dict[int, list[int]] = {}
     table = np.zeros((len(readers), channels.n_groups))
@@ -140,15 +143,15 @@ def eliminate(
         _fill(table, i, reader)
     order: list[int] = []
     loss = [sum(r.scale * r.loss for r in readers)]
-    every = max(1, int(guard.allowed().sum()) // 2000)
+    every = max(1, int(removable.allowed().sum()) // 2000)
     saving = costs.saving(keep, per)
     total = table.sum(0)
-    while guard.allowed().any():
+    while removable.allowed().any():
         if len(order) % every == 0:
             saving = costs.saving(keep, per)
-        ratio = np.where(guard.allowed(), np.maximum(total, 0) / np.maximum(saving, 1e-9), np.inf)
+        ratio = np.where(removable.allowed(), np.maximum(total, 0) / np.maximum(saving, 1e-9), np.inf)
         chosen = int(np.argmin(ratio))
-        guard.remove(chosen)
+        removable.remove(chosen)
         keep[chosen] = False
         order.append(chosen)
         for i in of.get(chosen, []):
@@ -163,7 +166,7 @@ def eliminate(
     return make_curve(costs, channels, order, loss, whole)
 
 
-def _fill(table: np.ndarray[tuple[int, int], np.dtype[np.float64]], i: int, reader: Reader) -> None:
+def _fill(table: np.ndarray[tuple[int, int], np.dtype[np.float64]], i: int, reader: Reconstruction) -> None:
     table[i] = 0
     found = reader.costs()
     if found:

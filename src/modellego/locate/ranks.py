@@ -7,7 +7,7 @@ from torch import Tensor, fx
 
 from modellego.capture.network import Network
 from modellego.channels.channel_map import ChannelMap, Ids
-from modellego.locate.sensitivity import Recorder
+from modellego.locate.sensitivity import recorded
 
 Floats = NDArray[np.float64]
 IMAGES = 500  # what the paper draws: ranks hardly move with the images
@@ -60,9 +60,7 @@ def average_ranks(network: Network, channels: ChannelMap, images: Tensor, batch:
     totals = {name: np.zeros(channels.n_groups) for name in names}
     with torch.no_grad():
         for block in images.split(batch):  # type: ignore[no-untyped-call]
-            recorder = Recorder(network.graph, set(names))
-            recorder.run(block)
-            for name, value in recorder.kept.items():
+            for name, value in recorded(network, names, block)[1].items():
                 ids = channels.ids[name]
                 if value.ndim == 4 and ids.shape[1:] == (value.shape[1], 1, 1):
                     ranks = torch.linalg.matrix_rank(value.float()).double().sum(0).numpy()

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modellego.leastsquares import Fittable, weight_matrix
+from modellego.capture.layers import WeightedLayer
+from modellego.leastsquares import weight_matrix
 
 Floats = NDArray[np.float64]
 WIDE = 5_000  # features beyond which a reader's normal matrix is not held whole
@@ -20,7 +21,7 @@ LOOKS = 64  # removals between two looks at a reader's costs: its sets over this
 
 
 @dataclass
-class Reader:
+class Reconstruction:
     """One group of one reading layer: normal matrix, weights, and which features each set owns.
 
     `inverse` float64 [F, F]; `weights` [F, Q]; `metric` [Q, Q], the logits' sensitivity to its outputs; `features`
@@ -38,9 +39,9 @@ class Reader:
     _since: int = 0
     _costs: dict[int, float] = field(default_factory=dict)
 
-    def copy(self) -> "Reader":
+    def copy(self) -> "Reconstruction":
         """Return a copy that can be eliminated from without touching this one."""
-        return Reader(
+        return Reconstruction(
             self.layer,
             self.inverse.clone(),
             self.weights.clone(),
@@ -98,7 +99,7 @@ class Reader:
             self.metric[:, gone] = 0
             self._since += LOOKS
 
-    def cheapest_half(self) -> "Reader":
+    def cheapest_half(self) -> "Reconstruction":
         """Return a copy that has lost half of its sets, those that cost it least."""
         half = self.copy()
         for _ in range(len(self.features) // 2):
@@ -107,16 +108,16 @@ class Reader:
         return half
 
 
-def make_readers(
+def make_reconstructions(
     path: str,
-    layer: Fittable,
+    layer: WeightedLayer,
     in_groups: Floats | NDArray[np.int64],
     out_groups: NDArray[np.int64],
     gram: Tensor,
     metric: Tensor,
     ridge: float,
     movable: NDArray[np.bool_],
-) -> list[Reader]:
+) -> list[Reconstruction]:
     """Return a layer's readers, one a group, from its Gram matrix `[groups, F (+ 1), F (+ 1)]` (mean over rows).
 
     `metric` is `[Q, Q]` over all outputs. Sets that may not be cut own no features: they can only help.
@@ -142,7 +143,9 @@ def make_readers(
         rows = slice(g * outputs, (g + 1) * outputs)
         padded = torch.cat([weights[g], weights.new_zeros(bias, outputs)])
         readers.append(
-            Reader(path, inverse, padded, metric[rows, rows].clone(), owned, torch.from_numpy(out_groups[rows].copy()))
+            Reconstruction(
+                path, inverse, padded, metric[rows, rows].clone(), owned, torch.from_numpy(out_groups[rows].copy())
+            )
         )
     return readers
 

@@ -1,31 +1,35 @@
 """How much the task's logits mind errors in a layer's output: from backward passes, and measured by trying."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx
 
+from modellego.capture.layers import WeightedLayer
 from modellego.capture.network import Network
-from modellego.leastsquares import Fittable
-from modellego.leastsquares.walk import Walk
+from modellego.capture.walk import GraphWalk, Values
 
 TEMPERATURE = 2.0
 
 
-class Recorder(fx.Interpreter):
-    """Runs a graph and keeps the outputs of some nodes, as the gradient sees them."""
+def recorded(network: Network, nodes: Collection[str], images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Run a network once and return its logits and some nodes' results, in graph order, as the gradient sees them.
 
-    def __init__(self, graph: fx.GraphModule, nodes: set[str]) -> None:
-        super().__init__(graph)
-        self.nodes = nodes
-        self.kept: dict[str, Tensor] = {}
+    >>> from modellego.capture import capture
+    >>> net = capture(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)), (3,))
+    >>> logits, kept = recorded(net, ["relu"], torch.rand(5, 3))
+    >>> logits.shape, kept["relu"].shape
+    (torch.Size([5, 2]), torch.Size([5, 4]))
+    """
+    kept: dict[str, Tensor] = {}
 
-    def run_node(self, n: fx.Node) -> object:  # noqa: D102 (the base class says it)
-        result = super().run_node(n)
-        if n.name in self.nodes:
-            self.kept[n.name] = result
-        return result
+    def keep(node: fx.Node, values: Values) -> None:
+        if node.name in nodes:
+            kept[node.name] = values[node]
+
+    walk = GraphWalk(network.graph)
+    return walk.run(walk.start(images), after=keep)[walk.output], kept
 
 
 def output_metrics(
@@ -48,10 +52,8 @@ def output_metrics(
     found: dict[str, Tensor] = {}
     with torch.enable_grad():
         for block in images.split(batch):  # type: ignore[no-untyped-call]
-            recorder = Recorder(network.graph, set(nodes))
-            logits = recorder.run(block.detach().clone().requires_grad_())[:, wanted]
-            logits = logits - logits.mean(1, keepdim=True)
-            kept = recorder.kept
+            logits, kept = recorded(network, nodes, block.detach().clone().requires_grad_())
+            logits = logits[:, wanted] - logits[:, wanted].mean(1, keepdim=True)
             for probe in range(probes):
                 direction = torch.randn(logits.shape, generator=generator).to(logits)
                 gradients = torch.autograd.grad(
@@ -70,48 +72,34 @@ class Trials:
     """Measures what a change of one layer's weights does to the task's logits, from where the walk stands."""
 
     def __init__(self, network: Network, images: Tensor, task: Sequence[int]) -> None:
-        self.network = network
         self.task = torch.tensor(list(task))
-        self.walk = Walk(network, [images])
-        self.next = 0
+        self.walk = GraphWalk(network.graph)
+        self.values = self.walk.start(images)
+        self.reached = self.walk.nodes[0]
         self.reference = self._log_probabilities(network.graph(images))
 
     def _log_probabilities(self, logits: Tensor) -> Tensor:
         return F.log_softmax(logits[:, self.task].double() / TEMPERATURE, 1)
 
     @torch.no_grad()
-    def harm(self, node: fx.Node, layer: Fittable, weight: Tensor, shift: Tensor) -> float:
+    def harm(self, node: fx.Node, layer: WeightedLayer, weight: Tensor, shift: Tensor) -> float:
         """Return the mean divergence of the task's softened probabilities when a layer has other weights.
 
         Nodes must come in graph order; `shift` `[Q]` is added to the layer's output along its channel axis.
         """
         walk = self.walk
-        while self.next < walk.order[node]:
-            walk.compute(walk.nodes[self.next])
-            walk.free(walk.nodes[self.next])
-            self.next += 1
-        values = {n: v[0] for n, v in walk.values.items()}
+        walk.run(self.values, self.reached, node)
+        self.reached = node
         old = layer.weight.detach().clone()
         view = (-1,) if isinstance(layer, torch.nn.Linear) else (-1, *[1] * (old.ndim - 2))
+
+        def add_shift(n: fx.Node, values: Values) -> None:
+            if n.op == "call_module" and n.target == node.target:
+                values[n] = values[n] + shift.to(values[n]).reshape(view)
+
         layer.weight.data.copy_(weight)
         try:
-            result: Tensor | None = None
-            for n in walk.nodes[self.next :]:
-                args, kwargs = fx.map_arg((n.args, n.kwargs), lambda a: values[a])
-                if n.op == "output":
-                    result = args[0]
-                elif n.op == "call_module":
-                    values[n] = walk.modules[str(n.target)](*args, **kwargs)
-                    if n.target == node.target:
-                        values[n] = values[n] + shift.to(values[n]).reshape(view)
-                elif n.op == "call_function":
-                    values[n] = n.target(*args, **kwargs)
-                elif n.op == "get_attr":
-                    values[n] = walk.attribute(n)
-                for used in n.all_input_nodes:
-                    if walk.last[used] <= walk.order[n]:
-                        values.pop(used, None)
-            assert result is not None
+            result = walk.run(self.values.copy(), node, after=add_shift)[walk.output]
         finally:
             layer.weight.data.copy_(old)
         other = self._log_probabilities(result)

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from modellego.capture.layers import WeightedLayer
 from modellego.capture.network import Network
-from modellego.leastsquares import Fittable, fittable
+from modellego.leastsquares import fittable
 
 aten = torch.ops.aten
 Bounds = tuple[float, float]
@@ -19,7 +20,7 @@ class Site:
     """A call of a layer, and the batch norm that alone reads it, if any; `tail` is the last of the two nodes."""
 
     node: fx.Node
-    layer: Fittable
+    layer: WeightedLayer
     norm: fx.Node | None
     tail: fx.Node
 
@@ -57,7 +58,7 @@ def make_plan(network: Network) -> list[Stage]:
     sums: dict[fx.Node, list[Site]] = {}
     for nodes in calls.values():
         first = nodes[0]
-        layer: Fittable = modules[str(first.target)]
+        layer: WeightedLayer = modules[str(first.target)]
         if len(nodes) > 1:
             site = Site(first, layer, None, first)
             stages.append(Stage((site,), first, (), first, (), None, tuple(nodes[1:])))

@@ -1,19 +1,19 @@
 """Refit a cut network to the network it was cut from: front to back, one closed-form fit a stage, one walk."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, fx
 
-from modellego.capture.network import Network
-from modellego.channels.channel_map import ChannelMap, KeepMask
+from modellego.capture.layers import WeightedLayer
+from modellego.capture.modes import evaluating
+from modellego.capture.network import Network, peak_numbers
+from modellego.capture.walk import GraphWalk, Values
+from modellego.cut.plan import CutPlan
 from modellego.errors import DataError, LegoError
 from modellego.leastsquares import input_rows, output_rows, per_image, pick_positions
-from modellego.leastsquares.walk import Walk, peak_numbers
 from modellego.progress import Update
 from modellego.refit.fit import Rows, fit_stage
 from modellego.refit.plan import Site, Stage, make_plan
@@ -23,13 +23,10 @@ from modellego.refit.write import effective, has_bias, write
 
 @torch.no_grad()
 def refit(
-    source: Network,
+    plan: CutPlan,
     small: Network,
-    channels: ChannelMap,
-    keep: KeepMask,
     images: Tensor | Iterable[Tensor],
     *,
-    logits: Sequence[int] | None = None,
     options: RefitOptions | None = None,
     update: Update | None = None,
 ) -> RefitReport:
@@ -42,9 +39,8 @@ def refit(
     labels, no gradient step.
 
     Args:
-        source: the uncut network.
-        small: what `cut(source, channels, keep, logits)` returned; changed in place.
-        channels, keep, logits: as given to `cut`.
+        plan: what was cut.
+        small: what `cut(plan)` returned; changed in place.
         images: network input `[N, *input_shape]`, or batches of it; labels are not needed.
         options: see `RefitOptions`.
         update: called with (stages done, stages in all).
@@ -58,29 +54,23 @@ def refit(
 
     >>> from modellego.capture import capture
     >>> from modellego.channels import analyse
-    >>> from modellego.cut import cut
+    >>> from modellego.cut import cut, plan_cut
     >>> _ = torch.manual_seed(0)
     >>> wide = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
     >>> net = capture(wide, (3,))
     >>> found = analyse(net)
     >>> keep = found.keep_all()
     >>> keep[found.layer_out["0"][:2]] = False
-    >>> small = cut(net, found, keep)
-    >>> report = refit(net, small, found, keep, torch.randn(50, 3))
+    >>> plan = plan_cut(net, found, keep)
+    >>> small = cut(plan)
+    >>> report = refit(plan, small, torch.randn(50, 3))
     >>> report.stages[-1].after < report.stages[-1].before
     True
     """
     options = options or RefitOptions()
-    batches = _batches(images, source, small, options)
-    kept = _kept(channels, keep, logits, source.num_logits)
-    modes = {m: m.training for g in (source.graph, small.graph) for m in g.modules()}
-    for module in modes:
-        module.training = False
-    try:
-        return _Refit(source, small, channels, kept, batches, options).run(update)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    batches = _batches(images, plan.network, small, options)
+    with evaluating(plan.network.graph, small.graph):
+        return _Refit(plan, small, batches, options).run(update)
 
 
 def _batches(images: Tensor | Iterable[Tensor], source: Network, small: Network, options: RefitOptions) -> list[Tensor]:
@@ -99,29 +89,18 @@ def _batches(images: Tensor | Iterable[Tensor], source: Network, small: Network,
     return list(whole.tensor_split(count))
 
 
-def _kept(channels: ChannelMap, keep: KeepMask, logits: Sequence[int] | None, count: int) -> NDArray[np.bool_]:
-    """Return the sets that `cut` kept (its own reading of mask and logits)."""
-    kept = (np.asarray(keep, dtype=np.bool_) | ~channels.cuttable).copy()
-    wanted = list(range(count)) if logits is None else [int(i) for i in logits]
-    if channels.logit_groups is not None:
-        kept[channels.logit_groups] = False
-        kept[channels.logit_groups[wanted]] = True
-    return kept
-
-
 class _Refit:
     """The two walks side by side, and the stages on the way."""
 
     def __init__(
         self,
-        source: Network,
+        plan: CutPlan,
         small: Network,
-        channels: ChannelMap,
-        kept: NDArray[np.bool_],
         batches: list[Tensor],
         options: RefitOptions,
     ) -> None:
-        self.channels, self.kept, self.batches, self.options = channels, kept, batches, options
+        self.plan, self.batches, self.options = plan, batches, options
+        source = plan.network
         self.generator = torch.Generator().manual_seed(options.seed)
         self.stages = make_plan(small)
         self.small_network = small
@@ -133,9 +112,12 @@ class _Refit:
         self.twin = {s.match: names[s.match.name] for s in self.stages}
         self.shared_rows = self._shared_rows(source, small, names)
         late = {node: stage.at for stage in self.stages for node in stage.deferred}
-        self.small = Walk(small, batches, late)
-        self.source = Walk(source, batches, hold=self.twin.values())
+        self.small = GraphWalk(small.graph, late=late)
+        self.source = GraphWalk(source.graph, hold=self.twin.values())
+        self.in_small = [self.small.start(batch) for batch in batches]
+        self.in_source = [self.source.start(batch) for batch in batches]
         self.reached = 0
+        self.fitted: set[fx.Node] = set()
 
     def run(self, update: Update | None) -> RefitReport:
         at = {stage.at: stage for stage in self.stages}
@@ -149,34 +131,47 @@ class _Refit:
                 self._advance(self.twin[stage.match])
                 done.append(self._fit(stage))
                 for waiting in stage.deferred:
-                    self.small.compute(waiting)
-                self.source.release(self.twin[stage.match], self.reached - 1)
+                    for values in self.in_small:
+                        self.small.compute(waiting, values)
+                self._drop(self.twin[stage.match])
                 if update is not None:
                     update(len(done), len(self.stages))
-            self.small.compute(node)
-            self.small.free(node)
+            for values in self.in_small:
+                self.small.compute(node, values)
+                self.small.free(node, values)
         fitted = {name for s in done for name in s.layers}
         skipped = tuple(
-            p for p in self.channels.layer_in if p in self.modules and p not in fitted and _weighted(self.modules[p])
+            p
+            for p in self.plan.channels.layer_in
+            if p in self.modules and p not in fitted and isinstance(self.modules[p], WeightedLayer)
         )
         return RefitReport(tuple(done), sum(map(len, self.batches)), skipped)
 
     def _advance(self, target: fx.Node) -> None:
         """Walk the source up to and with a node."""
-        while self.reached <= self.source.order[target]:
+        while self.reached <= self.source.position[target]:
             node = self.source.nodes[self.reached]
-            if node.op != "output":
-                self.source.compute(node)
-                self.source.free(node)
+            for values in self.in_source:
+                self.source.compute(node, values)
+                self.source.free(node, values)
             self.reached += 1
+            for used in node.all_input_nodes:
+                if used in self.fitted:
+                    self._drop(used)
+
+    def _drop(self, node: fx.Node) -> None:
+        """Let go of a target that has been fitted to, where the source does not read it any more."""
+        self.fitted.add(node)
+        if all(self.source.position[user] < self.reached for user in node.users):
+            for values in self.in_source:
+                values.pop(node, None)
 
     def _mask(self, site: Site) -> Tensor:
-        ids = self.channels.layer_out[str(site.node.target)]
-        mask = (ids < 0) | self.kept[np.maximum(ids, 0)]
+        mask = self.plan.mask(self.plan.channels.layer_out[str(site.node.target)])
         if int(mask.sum()) != site.layer.weight.shape[0]:
             raise LegoError(
-                f"{site.node.target} has {site.layer.weight.shape[0]} output channels, the mask keeps"
-                f" {int(mask.sum())}: give refit the same channels, keep and logits as cut"
+                f"{site.node.target} has {site.layer.weight.shape[0]} output channels, the plan keeps"
+                f" {int(mask.sum())}: give refit the plan that was cut"
             )
         return torch.from_numpy(np.flatnonzero(mask)).to(site.layer.weight.device)
 
@@ -199,11 +194,11 @@ class _Refit:
             for i, sampled in enumerate(picked):
                 positions = None if sampled is None else sampled.to(kept.device)
                 x = torch.cat([self._inputs(s, i, positions) for s in stage.sites], 2)
-                y = self.source.values[self.twin[stage.match]][i]
+                y = self.in_source[i][self.twin[stage.match]]
                 target = output_rows(first.layer, y, positions)[:, kept].float()
                 offset = None
                 for other in stage.others:
-                    term = output_rows(first.layer, self.small.values[other][i], positions).float()
+                    term = output_rows(first.layer, self.in_small[i][other], positions).float()
                     offset = term if offset is None else offset + term
                 yield x, _grouped(target, groups), None if offset is None else _grouped(offset, groups)
             yield from extra
@@ -243,7 +238,7 @@ class _Refit:
         return StageError(stage.match.name, layers, fit.rows, start, used.ridge, used.jitter, fit.before, fit.after)
 
     def _inputs(self, site: Site, i: int, positions: Tensor | None) -> Tensor:
-        x = self.small.values[site.node.all_input_nodes[0]][i]
+        x = self.in_small[i][site.node.all_input_nodes[0]]
         return input_rows(site.layer, x, tuple(site.node.meta["shape"][2:]), positions).float()
 
     def _shared_rows(self, source: Network, small: Network, names: dict[str, fx.Node]) -> dict[fx.Node, list[Rows]]:
@@ -256,10 +251,11 @@ class _Refit:
         if not stages:
             return found
         for batch in self.batches:
-            walks = [Walk(n, [batch]) for n in (source, small)]
+            walks = [GraphWalk(n.graph, hold=n.graph.graph.nodes) for n in (source, small)]
+            held = [walk.run(walk.start(batch)) for walk in walks]
             for stage in stages:
                 for call in stage.calls:
-                    self._add_call(found, stage, call, names, walks)
+                    self._add_call(found, stage, call, held[0][names[call.name]], held[1])
         return found
 
     def _add_call(
@@ -267,35 +263,19 @@ class _Refit:
         found: dict[fx.Node, list[Rows]],
         stage: Stage,
         call: fx.Node,
-        names: dict[str, fx.Node],
-        walks: list[Walk],
+        target: Tensor,
+        values: Values,
     ) -> None:
         site = stage.sites[0]
-        _run_to(walks[0], names[call.name])
-        _run_to(walks[1], call)
-        images = len(walks[0].batches[0])
         count = per_image(site.layer, call.meta["shape"])
         wanted = max(1, self._wanted(stage) // (1 + len(stage.calls)))
-        positions = pick_positions(images, count, wanted, self.generator)
+        positions = pick_positions(len(target), count, wanted, self.generator)
         groups = getattr(site.layer, "groups", 1)
-        x = input_rows(
-            site.layer, walks[1].values[call.all_input_nodes[0]][0], tuple(call.meta["shape"][2:]), positions
-        )
-        y = output_rows(site.layer, walks[0].values[names[call.name]][0], positions)[:, self._mask(site)]
+        x = input_rows(site.layer, values[call.all_input_nodes[0]], tuple(call.meta["shape"][2:]), positions)
+        y = output_rows(site.layer, target, positions)[:, self._mask(site)]
         found.setdefault(site.node, []).append((x.float(), _grouped(y.float(), groups), None))
-
-
-def _run_to(walk: Walk, target: fx.Node) -> None:
-    """Compute what is not yet there up to a node, keeping all values."""
-    for node in walk.nodes[: walk.order[target] + 1]:
-        if node not in walk.values:
-            walk.compute(node)
 
 
 def _grouped(rows: Tensor, groups: int) -> Tensor:
     """Turn `[M, Q]` into `[groups, M, Q/groups]`."""
     return rows.reshape(len(rows), groups, -1).transpose(0, 1)
-
-
-def _weighted(layer: Any) -> bool:
-    return isinstance(layer, torch.nn.Conv1d | torch.nn.Conv2d | torch.nn.Conv3d | torch.nn.Linear)

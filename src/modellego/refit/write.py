@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modellego.leastsquares import Fittable, bias_of, set_weight_matrix, weight_matrix
+from modellego.capture.layers import WeightedLayer
+from modellego.leastsquares import bias_of, set_weight_matrix, weight_matrix
 from modellego.refit.fit import Fit
 
 LEAST_SCALE = 1e-6  # a norm's scale below which a channel counts as switched off
@@ -28,7 +29,7 @@ def norm_scale(norm: Norm) -> tuple[Tensor, Tensor]:
     return scale, shift
 
 
-def effective(layer: Fittable, norm: Norm | None) -> tuple[Tensor, Tensor]:
+def effective(layer: WeightedLayer, norm: Norm | None) -> tuple[Tensor, Tensor]:
     """Return weight matrix `[groups, F, Q/groups]` and bias `[Q]`, float64, of a layer with the norm behind it."""
     weights, bias = weight_matrix(layer), bias_of(layer)
     if norm is None:
@@ -38,13 +39,13 @@ def effective(layer: Fittable, norm: Norm | None) -> tuple[Tensor, Tensor]:
     return weights * scale.reshape(groups, 1, -1), bias * scale + shift
 
 
-def has_bias(layer: Fittable, norm: Norm | None) -> bool:
+def has_bias(layer: WeightedLayer, norm: Norm | None) -> bool:
     """Whether a constant can be added to the output."""
     return norm is not None or layer.bias is not None
 
 
 @torch.no_grad()
-def write(layer: Fittable, norm: Norm | None, weights: Tensor, bias: Tensor, fit: Fit, part: slice) -> None:
+def write(layer: WeightedLayer, norm: Norm | None, weights: Tensor, bias: Tensor, fit: Fit, part: slice) -> None:
     """Make layer and norm compute `weights`, `bias` (as `effective` gives them), in place.
 
     The norm keeps its meaning: its running mean and variance become those of what the layer now puts out on the

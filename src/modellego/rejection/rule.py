@@ -7,9 +7,9 @@ import torch
 from modellego.brick import Assembled, Brick, Reject, confidence
 from modellego.brick.reject_rule import Statistic
 from modellego.data import ImageSet
-from modellego.data.views import VIEWS, altered_views
+from modellego.data.feed import framed_batches
+from modellego.data.views import VIEWS, altered_frames
 from modellego.errors import DataError
-from modellego.evaluation import image_batches
 from modellego.progress import Progress, silent
 from modellego.rejection.threshold import choose_threshold
 
@@ -18,14 +18,18 @@ KEEP = 0.95  # the share of its own images that a model still answers, where non
 STATISTIC: Statistic = "energy"
 
 
-def check_rule(keep: float | None, statistic: str) -> None:
+def check_rule(keep: float | None, statistic: str | None = None) -> None:
     """Refuse a share or a statistic that there is none of, before any work is done.
 
     Raises:
-        DataError: `keep` is not above 0 and at most 1, or there is no such statistic.
+        DataError: `keep` is not above 0 and at most 1, there is no such statistic, or a statistic but no share.
     """
     if keep is not None and not 0 < keep <= 1:
         raise DataError(f"the share of images to answer is {keep:g}: it must be above 0 and at most 1, such as 0.95")
+    if statistic is None:
+        return
+    if keep is None:
+        raise DataError(f"the statistic {statistic!r} serves rejection: say which share of images is still answered")
     if statistic not in get_args(Statistic):
         raise DataError(f"images are rejected by {', '.join(get_args(Statistic))}, not by {statistic!r}")
 
@@ -35,7 +39,7 @@ def add_reject_rule(
     model: Brick | Assembled,
     images: ImageSet,
     keep: float,
-    statistic: Statistic = STATISTIC,
+    statistic: Statistic | None = None,
     *,
     views: int = VIEWS,
     seed: int = 0,
@@ -59,19 +63,18 @@ def add_reject_rule(
     'energy'
     """
     check_rule(keep, statistic)
+    statistic = statistic or STATISTIC
     if not len(images):
         raise DataError("a reject rule needs images of the model's own classes: there are none")
     model.eval()
     found: list[torch.Tensor] = []
     labels: list[torch.Tensor] = []
-    done = 0
     with progress("reject", "images") as update:
-        for number, (batch, truth) in enumerate(image_batches(model, images, 100)):
-            for shown in (batch, *altered_views(batch, count=views, seed=seed + number)):
+        for number, (rows, seen) in enumerate(framed_batches(images, model.frames, 100)):
+            for shown in (seen, *altered_frames(seen, count=views, seed=seed + number)):
                 found.append(confidence(model(shown).double(), statistic))
-                labels.append(truth)
-            done += len(batch)
-            update(done, len(images))
+                labels.append(torch.from_numpy(images.labels[rows]))
+            update(rows.stop, len(images))
     threshold = choose_threshold(torch.cat(found), keep, torch.cat(labels))
     told = (
         f"Says none of these where its {statistic} is below {threshold:.4g}, which {100 * keep:g} % of its images pass."

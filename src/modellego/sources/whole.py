@@ -7,9 +7,9 @@ from torch import nn
 from modellego.brick import Brick, BrickInfo
 from modellego.brick import Source as Lineage
 from modellego.capture import capture
+from modellego.capture.cost import network_cost
 from modellego.capture.export import LogitsSelector
 from modellego.errors import CaptureError
-from modellego.evaluation.costs import cost
 from modellego.preprocess import Preprocess
 
 
@@ -34,7 +34,7 @@ def whole_brick(
     names = tuple(classes) if classes is not None else tuple(str(i) for i in range(network.num_logits))
     if len(names) != network.num_logits:
         raise CaptureError(f"{name} gives {network.num_logits} logits but {len(names)} class names: give one a logit")
-    spent = cost(network)
+    spent = network_cost(network)
     lineage = Lineage(
         name=name,
         classes=names,

@@ -12,17 +12,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.data import Data, ImageSet, load_data
+from modellego.data import DataLike, ImageSet, load_data
+from modellego.preprocess import Framed
 from modellego.progress import Progress, silent
-from modellego.training.augment import augmented
-from modellego.training.feed import Feed, open_feed
+from modellego.training.augment import augmented_frames
+from modellego.training.feed import Feed
 from modellego.training.held_out import split_held_out
 from modellego.training.loop import Examples, OnEpoch, Run, device_of, run_epochs
 from modellego.training.masks import held_at_zero
 from modellego.training.settings import Epoch, Settings
 
-TrainingData = ImageSet | Data | str | Sequence[str]
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+Loss = Callable[[Framed, Tensor, Tensor], Tensor]
 EVALUATION_BATCH = 256
 
 
@@ -30,7 +30,8 @@ EVALUATION_BATCH = 256
 class Trained:
     """A trained copy of a model and how it came about.
 
-    `curve` has a point an epoch, the first before any step; `kept_epoch` says whose weights `model` holds.
+    `curve` has a point an epoch, the first before any step; `kept_epoch` says whose weights `model` holds: 0 where
+    training did not help.
     """
 
     model: Brick | Assembled
@@ -51,13 +52,27 @@ class Trained:
         }
 
 
+def training_images(
+    model: Brick | Assembled, data: DataLike, mapping: Mapping[str, str | int] | None = None
+) -> ImageSet:
+    """Return the labelled images to train on: the train part, of the model's classes, numbered as the model does.
+
+    `mapping`: data class name -> model class name or index, where names do not meet by themselves.
+
+    Raises:
+        DataError: no class of the data is a class of the model.
+    """
+    return load_data(data).train.for_model(model.classes, mapping)
+
+
 def train_on_images(
     model: Brick | Assembled,
-    data: TrainingData,
+    data: DataLike,
     loss: Loss,
     settings: Settings,
     *,
     title: str,
+    shown_to: Sequence[Brick | Assembled] = (),
     identity: Mapping[str, Any] | None = None,
     zeros: Mapping[str, Tensor] | None = None,
     mapping: Mapping[str, str | int] | None = None,
@@ -71,9 +86,10 @@ def train_on_images(
     Args:
         model: stays as it is.
         data: labelled images in [0,1]; only their train part is used, some of it held out.
-        loss: of images float `[b, c, h, w]` in [0,1], logits float32 `[b, C]`, labels int64 `[b]`.
+        loss: of images (`Framed`, which models take), logits float32 `[b, C]`, labels int64 `[b]`.
         settings: see `Settings`.
         title: what the run is called while it is followed, and in its checkpoint.
+        shown_to: models that the loss shows the images to, as a teacher.
         identity: plain values that, beside data, model and settings, tell this run from another.
         zeros: masks of weights that stay zero, as `cross_masks` gives them.
         mapping: data class name -> model class name or index, where names do not meet by themselves.
@@ -92,14 +108,14 @@ def train_on_images(
     >>> brick = whole_brick(net, Preprocess(1, 8, 8), [str(i) for i in range(10)])
     >>> squares = lambda images, logits, labels: (logits - F.one_hot(labels, 10)).square().mean()
     >>> train_on_images(brick, "digits", squares, Settings(epochs=1), title="squares").train_images
-    1294
+    1299
     """
-    images = data if isinstance(data, ImageSet | Data) else load_data(data)
-    part = (images.train if isinstance(images, Data) else images).for_model(model.classes, mapping)
+    part = training_images(model, data, mapping)
     chosen, held = split_held_out(part.labels, settings.held_out, settings.seed)
     device = device_of(settings)
     trained = copy.deepcopy(model).to(device)
-    feed, masks = open_feed(model, part), dict(zeros or {})
+    feed = Feed(part, tuple(frame for reader in (model, *shown_to) for frame in reader.frames))
+    masks = dict(zeros or {})
     marks = {
         "title": title,
         "classes": list(model.classes),
@@ -121,7 +137,7 @@ def _on_feed(
     """Return `loss` and `measure` of `Examples` for images by number."""
 
     def loss_of(chosen: Tensor, generator: torch.Generator) -> Tensor:
-        images = augmented(feed.read(chosen), settings.augment, generator).to(device, non_blocking=True)
+        images = augmented_frames(feed.read(chosen), settings.augment, generator).to(device, non_blocking=True)
         labels = feed.labels[chosen].to(device, non_blocking=True)
         with _precision(settings, device):
             return loss(images, model(images).float(), labels)

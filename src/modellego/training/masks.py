@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 from modellego.brick import Assembled, Brick
-
-Readers = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
+from modellego.capture.layers import WeightedLayer
 
 
 def cross_masks(model: Brick | Assembled) -> dict[str, Tensor]:
@@ -21,7 +20,7 @@ def cross_masks(model: Brick | Assembled) -> dict[str, Tensor]:
         if not isinstance(part, Brick) or len(part.info.sources) < 2:
             continue
         for name, layer in part.network.named_modules():
-            if isinstance(layer, Readers):
+            if isinstance(layer, WeightedLayer):
                 weight = layer.weight.detach()
                 live = weight.abs().flatten(2).sum(2) if weight.dim() > 2 else weight
                 mask = (live != 0).to(layer.weight.dtype)

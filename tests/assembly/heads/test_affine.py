@@ -1,9 +1,9 @@
 """The affine calibration: scales and shifts a class, never worse than the concatenation on held-out images."""
 
 import torch
-from tests.assembly.heads.problems import accuracy, problem
 
 from modellego.assembly.heads import fit_affine
+from tests.assembly.heads.problems import accuracy, problem
 
 
 def test_the_loud_bricks_scale_falls() -> None:

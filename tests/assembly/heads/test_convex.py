@@ -1,7 +1,6 @@
 """The convex head: its slope is the loss's, neutral terms change nothing, penalties hold it at its anchor."""
 
 import torch
-from tests.assembly.heads.problems import accuracy, problem
 
 from modellego.assembly.heads.convex import (
     Penalty,
@@ -12,6 +11,7 @@ from modellego.assembly.heads.convex import (
     neutral,
     slope_of,
 )
+from tests.assembly.heads.problems import accuracy, problem
 
 
 def test_neutral_terms_give_the_concatenated_head() -> None:

@@ -4,10 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.assembly.heads.problems import accuracy, problem
 
 from modellego.assembly.heads import fit_prior
 from modellego.errors import AssemblyError
+from tests.assembly.heads.problems import accuracy, problem
 
 
 @settings(max_examples=20, deadline=None)

@@ -3,11 +3,11 @@
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.assembly.heads.problems import accuracy, problem
 
 from modellego.assembly.heads import fit_head, make_rows
 from modellego.assembly.heads.select import balanced_accuracy, choose, fold_of
 from modellego.assembly.heads.values import Candidate
+from tests.assembly.heads.problems import accuracy, problem
 
 
 @settings(max_examples=25, deadline=None)

@@ -6,17 +6,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.assembly.nets import NETS, random_brick, relative
 from torch import nn
 
 from modellego.assembly import assemble
 from modellego.brick import Brick, load
 from modellego.channels import analyse
-from modellego.cut import cut
+from modellego.cut import cut, plan_cut
 from modellego.errors import AssemblyError
 from modellego.preprocess import Preprocess
 from modellego.sources.whole import whole_brick
 from modellego.zoo import build
+from tests.assembly.nets import NETS, random_brick, relative
 
 IMAGES = torch.rand(3, 3, 7, 9, generator=torch.Generator().manual_seed(0))
 EXACT = {torch.float64: 1e-10, torch.float32: 1e-5}
@@ -135,7 +135,7 @@ def test_a_padded_brick_can_be_cut_again(kind: str) -> None:
     padded = assemble(bricks, layout="padded")
     network = padded.captured()
     channels = analyse(network)
-    small = cut(network, channels, channels.keep_all(), [4, 0])
+    small = cut(plan_cut(network, channels, channels.keep_all(), [4, 0]))
     inputs = padded.prepare(IMAGES)
     assert relative(small.graph(inputs), padded(IMAGES)[:, [4, 0]]) < 1e-10
 

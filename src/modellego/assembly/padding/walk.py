@@ -11,6 +11,7 @@ from torch import fx, nn
 from modellego.assembly.padding.layout import Layout, positions_of, side_by_side
 from modellego.assembly.padding.topology import Step, describe, same_literals, shapes_of
 from modellego.capture.network import Network
+from modellego.capture.walk import attribute
 from modellego.channels.channel_map import Ids
 from modellego.errors import AssemblyError
 
@@ -188,10 +189,7 @@ class PadWalk:
             reads = [n for n in own.all_input_nodes if n.op == "get_attr"]
             if place >= len(reads):
                 self.refuse(step, "one reads a constant where the other reads none")
-            value: Any = own.graph.owning_module
-            for part in str(reads[place].target).split("."):
-                value = getattr(value, part)
-            found.append(value)
+            found.append(attribute(own.graph.owning_module, str(reads[place].target)))
         return found
 
     def all_shared(self, step: Step) -> bool:

@@ -1,0 +1,1 @@
+"""How an experiment is named, run, recorded, taken up again, tabulated and drawn."""
