@@ -41,6 +41,10 @@ class Registry(Generic[Entry]):
             raise self.error(f"there is a {self.kind} {name!r} already: take another name")
         self._entries[name] = entry
 
+    def remove(self, name: str) -> None:
+        """Take an entry out, so that its name is free again (a notebook's cell that is run twice)."""
+        del self._entries[name]
+
     def find(self, name: str) -> Entry:
         """Return the entry of a name.
 

@@ -134,7 +134,7 @@ def test_calibration_needs_data() -> None:
 
 @pytest.mark.parametrize(
     ("options", "why"),
-    [({"layout": "padded"}, "padded to one network"), ({"scale": "layers"}, "scaled layer by layer")],
+    [({"layout": "padded"}, "put together by layout='padded'"), ({"scale": "layers"}, "scaled layer by layer")],
 )
 def test_what_does_not_come_apart_says_why(options: dict[str, str], why: str) -> None:
     made = assemble(bricks(), data=digits(), per_class=5, names=NAMES, **options)

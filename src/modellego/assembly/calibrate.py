@@ -17,6 +17,7 @@ from modellego.assembly.heads import (
     fit_prior,
     make_rows,
 )
+from modellego.assembly.heads.registered import CALIBRATIONS, fit_registered
 from modellego.brick import Assembled, Brick, Joint
 from modellego.brick.joint import Read
 from modellego.data import ImageSet
@@ -48,7 +49,7 @@ def calibrated(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Calibration:
-    """Make the bricks' logits comparable: a scale and shift a class, a convex head over all features, or shifts alone.
+    """Make the bricks' logits comparable: a scale and a shift per class, a convex head over all features, or shifts.
 
     `images` are labelled by the assembled model's classes. Features are what a brick's last linear layer reads; a brick
     that does not end in one takes part with its logits. Where nothing beats plain concatenation on held-out images,
@@ -66,12 +67,17 @@ def calibrated(
             return Calibration(Joint(merge=classes.groups), affine.report.sentence())
         joint = Joint(scale=affine.scale.to(dtype), shift=affine.shift.to(dtype), merge=classes.groups)
         return Calibration(joint, affine.report.sentence())
-    heads = [b.head if isinstance(b, Brick) else None for b in bricks]
+    features = method == "head" or CALIBRATIONS.find(method).reads == "features"
+    heads = [b.head if features and isinstance(b, Brick) else None for b in bricks]
     reads: list[Read] = ["output" if h is None else "features" for h in heads]
     anchor = concatenated_head(
         [_identity(b) if h is None else h.parameters() for h, b in zip(heads, bricks, strict=True)]
     )
-    head = fit_head(_rows(bricks, reads, images, views, seed, progress), anchor, groups=classes.groups, seed=seed)
+    rows = _rows(bricks, reads, images, views, seed, progress)
+    if method == "head":
+        head = fit_head(rows, anchor, groups=classes.groups, seed=seed)
+    else:
+        head = fit_registered(method, rows, anchor, groups=classes.groups, seed=seed)
     if head.report.kept_concatenation:
         return Calibration(Joint(merge=classes.groups), head.report.sentence())
     linear = _linear(head.weight.to(dtype), head.bias.to(dtype))

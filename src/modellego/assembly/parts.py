@@ -126,13 +126,13 @@ def assembly_of(model: Assembled) -> Assembly:
 def _taken_apart(model: Brick | Assembled) -> Assembled:
     """Return a model that holds its bricks as they went in."""
     assembly = model.info.assembly
-    if isinstance(model, Brick):
-        if assembly is None:
-            raise AssemblyError("the model is one brick: only what is assembled of bricks comes apart")
+    if assembly is not None and assembly.layout != "parallel":
         raise AssemblyError(
-            f"{' and '.join(assembly.names)} were padded to one network, which does not hold them as they went in: use "
-            f"the bricks themselves, or assemble them side by side (layout='parallel')"
+            f"{' and '.join(assembly.names)} were put together by layout={assembly.layout!r}, which does not hold them "
+            f"as they went in: use the bricks themselves, or assemble them side by side (layout='parallel')"
         )
+    if isinstance(model, Brick):
+        raise AssemblyError("the model is one brick: only what is assembled of bricks comes apart")
     if assembly is not None and assembly.scale == "layers":
         raise AssemblyError(
             f"{' and '.join(assembly.names)} were scaled layer by layer when they were assembled (scale='layers'), and "

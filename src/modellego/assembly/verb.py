@@ -1,22 +1,22 @@
 """The verb `assemble`: bricks in, one new classifier out, without training."""
 
 from collections.abc import Sequence
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from modellego.assembly.calibrate import Calibrate, calibrated, calibrated_without_labels
 from modellego.assembly.class_names import JoinedClasses, brick_names, join_classes
-from modellego.assembly.ends import as_features, with_joint, without_selection
-from modellego.assembly.padding.padded import Member, check_padded, pad
+from modellego.assembly.ends import without_selection
+from modellego.assembly.heads.registered import CALIBRATIONS
+from modellego.assembly.layouts import LAYOUTS, LayoutRequest, laid_out, members, single_networks
+from modellego.assembly.padding.padded import check_padded
 from modellego.assembly.padding.topology import match
 from modellego.assembly.same import check_distinct
 from modellego.assembly.samples import PER_CLASS, other_samples, own_samples, train_images
 from modellego.assembly.scaling import LayerScaling, logit_factors, scale_layers
-from modellego.assembly.side_by_side import parallel
-from modellego.brick import Assembled, Assembly, Brick, BrickInfo, Joint
-from modellego.brick.joint import Read
+from modellego.brick import Assembled, Assembly, Brick, Joint
 from modellego.brick.reject_rule import Statistic
 from modellego.data import DataLike, ImageSet
 from modellego.data.feed import Inputs
@@ -28,7 +28,6 @@ from modellego.progress import Progress, silent
 from modellego.rejection.rule import HELD, add_reject_rule, check_rule
 
 Piece = Brick | Assembled
-Layout = Literal["parallel", "padded"]
 Scale = Literal["logits", "layers"]
 
 
@@ -58,15 +57,15 @@ def assemble(
             network, with the same logits to rounding.
         scale: None; `logits` divides each class's logit by the mean largest logit of that class's correctly predicted
             samples (the published software); `layers` brings the channels of each layer to one magnitude (the poster).
-        calibrate: None; `affine` fits a scale and a shift a class; `head` a convex head over all bricks' features,
+        calibrate: None; `affine` fits a scale and a shift per class; `head` a convex head over all bricks' features,
             anchored at their own heads. Both are kept only where held-out images say that they help. `prior` needs no
-            labels: a shift a class, so that all classes are predicted equally often on images that show them so.
+            labels: a shift per class, so that all classes are predicted equally often on images that show them so.
         data: images of the bricks' classes for scaling and calibration; of `Data` the train part.
         merge_equal_classes: make a class that several bricks know one class (log-sum-exp of its logits); else equal
             names get the brick's name and a slash in front.
         names: what the bricks are called, in prefixes, errors and `take`; by default as their directories, or sources.
         allow_same: join a brick with itself, which is most often a slip, and else refused.
-        per_class: how many images a class scaling and calibration take; None for all.
+        per_class: how many images per class scaling and calibration take; None for all.
         views: how many altered views of each image calibration sees beside it.
         unlabelled: images for `prior` instead of `data`: float `[N, c, h, w]` in [0,1], or a store of any sizes.
         reject: the share of images of its own classes that the model still answers, such as 0.95; of the rest it says
@@ -122,8 +121,10 @@ def assemble(
             found = calibrated(bricks, classes, images, calibrate, views=views, seed=seed, progress=progress)
         joint = found.joint
         notes.append(found.told)
-    assembly = Assembly(names=names, layout=layout, scale=scale, calibrate=calibrate, merged=merge_equal_classes)
-    made = _laid_out(bricks, classes.classes, joint, assembly, " ".join(notes))
+    made = laid_out(layout, LayoutRequest(bricks, names, classes.classes, joint, " ".join(notes)))
+    if isinstance(made, Brick) or len(made.bricks) == len(names):
+        how_made = {"layout": layout, "scale": scale, "calibrate": calibrate, "merged": merge_equal_classes}
+        made.info = made.info.changed(assembly=Assembly.model_validate({"names": names, **how_made}))
     if reject is not None and known is not None:
         taken = 0 if scale is None and calibrate is None else per_class
         held = other_samples(known, made.classes, HELD, taken, seed)
@@ -132,13 +133,11 @@ def assemble(
 
 
 def _check_words(layout: str, scale: str | None, calibrate: str | None) -> None:
-    for value, known, what in (
-        (layout, Layout, "layout"),
-        (scale, Scale, "scale"),
-        (calibrate, Calibrate, "calibrate"),
-    ):
-        if value is not None and value not in get_args(known):
-            raise AssemblyError(f"{what} is one of {', '.join(get_args(known))}, not {value!r}")
+    LAYOUTS.find(layout)
+    if scale is not None and scale not in get_args(Scale):
+        raise AssemblyError(f"scale is one of {', '.join(get_args(Scale))}, not {scale!r}")
+    if calibrate is not None and calibrate not in get_args(Calibrate):
+        CALIBRATIONS.find(calibrate)
     if scale == "logits" and calibrate is not None:
         raise AssemblyError(
             f"scale='logits' and calibrate={calibrate!r} both set the logits' scale: choose one of them"
@@ -169,9 +168,9 @@ def _refuse_early(bricks: Sequence[Piece], names: Sequence[str], layout: str, sc
     """Refuse topologies that do not fit before images are read; return bricks whose graphs end in their last layer."""
     if layout != "padded" and scale != "layers":
         return bricks
-    leaves = [_tidied(cast(Brick, b)) for b in bricks]
+    leaves = [_tidied(b) for b in single_networks(bricks)]
     if layout == "padded":
-        check_padded(_members(leaves, names))
+        check_padded(members(leaves, names))
     else:
         match([b.captured() for b in leaves], names)
     return leaves
@@ -181,13 +180,6 @@ def _tidied(brick: Brick) -> Brick:
     network = brick.captured()
     tidy = without_selection(network)
     return brick if tidy is network else Brick(tidy.graph, brick.info)
-
-
-def _members(bricks: Sequence[Brick], names: Sequence[str], reads: Sequence[Read] | None = None) -> list[Member]:
-    return [
-        Member(n, as_features(b.captured()) if read == "features" else b.captured(), b.info.preprocess)
-        for n, b, read in zip(names, bricks, reads or ["output"] * len(bricks), strict=True)
-    ]
 
 
 def _logit_factors(
@@ -204,7 +196,7 @@ def _logit_factors(
 def _layers_scaled(
     bricks: Sequence[Piece], names: Sequence[str], samples: Sequence[ImageSet], progress: Progress
 ) -> tuple[list[Piece], list[LayerScaling]]:
-    leaves = cast(Sequence[Brick], bricks)
+    leaves = single_networks(bricks)
     with progress("scaling", "bricks"):
         inputs = [Inputs(part, b.frame, b.prepare, 100) for b, part in zip(leaves, samples, strict=True)]
         scaled, done = scale_layers([b.captured() for b in leaves], inputs, names)
@@ -219,19 +211,3 @@ def _told(done: Sequence[LayerScaling]) -> str:
         f"The channels of {len(done)} layers were scaled by factors of {low:.3g} to {high:.3g}; "
         f"this changes what the bricks compute."
     )
-
-
-def _laid_out(bricks: Sequence[Piece], classes: Sequence[str], joint: Joint, assembly: Assembly, notes: str) -> Piece:
-    if assembly.layout == "parallel":
-        return parallel(bricks, classes, joint, assembly=assembly, notes=notes)
-    leaves = cast(Sequence[Brick], bricks)
-    network, preprocess = pad(_members(leaves, assembly.names, joint.reads))
-    info = BrickInfo(
-        classes=tuple(classes),
-        input_shape=network.input_shape,
-        preprocess=preprocess,
-        sources=tuple(source for b in leaves for source in b.info.sources),
-        assembly=assembly,
-        notes=notes,
-    )
-    return Brick(with_joint(network, joint).graph, info)

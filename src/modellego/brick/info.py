@@ -1,6 +1,7 @@
 """What a brick says about itself: classes, input, lineage, how it was cut and refit, and what it scored."""
 
 import math
+from collections import Counter
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -22,7 +23,7 @@ from modellego.errors import FormatError
 from modellego.preprocess import Preprocess
 
 FORMAT_VERSION = 3
-MAX_CLASSES = 1_000_000
+MAX_CLASSES = 100_000
 Axis = Annotated[int, Field(ge=1, le=65536)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -138,8 +139,8 @@ class BrickInfo(Strict):
     `input_shape` (channels, height, width, without the batch axis) and `preprocess` belong to a brick of one
     network (`kind="brick"`) and are None in an assembled one, whose bricks have their own. `preprocess` is
     None too where images go into the network as they are. `inputs` "graph" means that the network reads a graph: node
-    features `[N, F]` (`input_shape` is `(F,)`) and `edge_index` int64 `[2, E]`, and gives a row a node. `scores` maps
-    the name of a measure to a number, or to None where there was nothing to measure it on.
+    features `[N, F]` (`input_shape` is `(F,)`) and `edge_index` int64 `[2, E]`, and gives one row per node. `scores`
+    maps the name of a measure to a number, or to None where there was nothing to measure it on.
 
     >>> BrickInfo(classes=("cat", "dog"), input_shape=(3, 32, 32)).kind
     'brick'
@@ -169,7 +170,7 @@ class BrickInfo(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> "BrickInfo":
         if len(set(self.classes)) != len(self.classes):
-            twice = next(c for i, c in enumerate(self.classes) if c in self.classes[:i])
+            twice = Counter(self.classes).most_common(1)[0][0]
             raise ValueError(f"the class {twice!r} is there twice")
         if self.inputs == "graph" and (self.kind == "assembled" or self.preprocess or len(self.input_shape or ()) != 1):
             raise ValueError("what reads a graph is a brick of one network with input_shape (features,), no preprocess")

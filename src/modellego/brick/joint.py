@@ -8,7 +8,7 @@ from torch import nn
 
 from modellego.errors import AssemblyError
 
-_MAX_PADDED = 2**26
+_MAX_PADDED = 2**22
 Read = Literal["output", "features"]
 
 
@@ -16,7 +16,7 @@ class Joint(nn.Module):
     """Steps applied in order to the bricks' concatenated outputs `[B, D]`; with no step it hands them on.
 
     1. `linear`: an `nn.Linear` over all columns (a common head).
-    2. `scale`, `shift`: one number a column, `x * scale + shift`.
+    2. `scale`, `shift`: one number per column, `x * scale + shift`.
     3. `merge`: groups of columns, each the log-sum-exp of its columns (the logit of "any of these"); a column
        in no group is dropped.
 
@@ -92,7 +92,7 @@ def _vector(name: str, values: torch.Tensor | None) -> nn.Parameter | None:
     if values is None:
         return None
     if values.ndim != 1 or not values.is_floating_point():
-        raise AssemblyError(f"a joint's {name} must be a vector of floats, one a column")
+        raise AssemblyError(f"a joint's {name} must be a vector of floats, one per column")
     return values if isinstance(values, nn.Parameter) else nn.Parameter(values.detach().clone())
 
 
@@ -105,7 +105,5 @@ def _padded(groups: tuple[tuple[int, ...], ...]) -> torch.Tensor:
         raise AssemblyError("a joint merges each column once at most, counted from 0")
     if len(groups) * max(map(len, groups)) > _MAX_PADDED:
         raise AssemblyError("a joint's groups are too many and too unequal in length")
-    padded = torch.full((len(groups), max(map(len, groups))), -1)
-    for row, group in zip(padded, groups, strict=True):
-        row[: len(group)] = torch.tensor(group)
-    return padded
+    longest = max(map(len, groups))
+    return torch.tensor([(*group, *[-1] * (longest - len(group))) for group in groups])

@@ -1,6 +1,5 @@
 """The methods of bricks that are functions of later rooms, which make them methods when they are imported."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypedDict, Unpack
 
 from modellego.brick.reject_rule import Statistic
@@ -38,14 +37,6 @@ class Taken(NamedTuple):
 
     brick: "Brick | Assembled"
     rest: "Brick | Assembled"
-
-
-class Saver(Protocol):
-    """The method `save` of bricks."""
-
-    def __call__(self, path: str | Path, force: bool = False) -> Path:
-        """Write the brick to a directory; see `modellego.brick.save`."""
-        ...
 
 
 class Taker(Protocol):

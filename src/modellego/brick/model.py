@@ -1,6 +1,7 @@
 """Bricks in memory: one network with its preprocessing, or several bricks with a joint."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import torch
@@ -9,7 +10,7 @@ from torch import fx, nn
 from modellego.brick.body import Head, body_of, find_head
 from modellego.brick.info import BrickInfo, make_info
 from modellego.brick.joint import Joint, Read
-from modellego.brick.methods import Adder, Replacer, Saver, Taker
+from modellego.brick.methods import Adder, Replacer, Taker
 from modellego.brick.reject_rule import predict_reject
 from modellego.capture.network import Network, annotated, reads_graph
 from modellego.errors import AssemblyError, DataError, FormatError
@@ -19,17 +20,26 @@ from modellego.preprocess import Frame, Framed, apply
 class Piece(nn.Module):
     """What a brick and an assembled brick have in common.
 
-    `save` is a function of `modellego.brick.format.disk`, which makes it a method here: what is written is built again,
-    so the disk knows the bricks, and the bricks know nothing of the disk. So do `take`, `add` and `replace`, functions
-    of `modellego.assembly.parts`.
+    `take`, `add` and `replace` are functions of `modellego.assembly.parts`, which makes them methods here.
     """
 
     info: BrickInfo
     name: str = ""  # what it is called in assemblies: its directory, once it was saved or loaded
-    save: ClassVar[Saver]
     take: ClassVar[Taker]
     add: ClassVar[Adder]
     replace: ClassVar[Replacer]
+
+    def save(self, path: str | Path, force: bool = False) -> Path:
+        """Write the brick to a directory and return it; see `modellego.brick.save`.
+
+        Raises:
+            FormatError: as `modellego.brick.save`.
+        """
+        from modellego.brick.format.disk import save  # what is written is built again: the format knows the bricks
+
+        if not isinstance(self, Brick | Assembled):
+            raise FormatError(f"a {type(self).__name__} cannot be saved: only a Brick or an Assembled can")
+        return save(self, path, force)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -48,7 +58,7 @@ class Brick(Piece):
     starts in eval mode.
 
     Raises:
-        FormatError: the network does not give one logit a class.
+        FormatError: the network does not give one logit per class.
     """
 
     def __init__(self, network: fx.GraphModule, info: BrickInfo) -> None:
@@ -138,7 +148,7 @@ class Assembled(Piece):
     """Bricks side by side on the same images, and a joint that makes their outputs one row of logits.
 
     Raises:
-        AssemblyError: the joint does not fit the bricks, or does not give one logit a class.
+        AssemblyError: the joint does not fit the bricks, or does not give one logit per class.
     """
 
     def __init__(self, bricks: "Sequence[Brick | Assembled]", joint: Joint, info: BrickInfo) -> None:

@@ -35,6 +35,7 @@ def disassemble(
     share: Annotated[float | None, typer.Option(help="Sample images as a share of a class's, at least 5.")] = None,
     refit: Annotated[bool, typer.Option(help="Repair the cut in closed form.")] = True,
     refit_images: o.RefitImages = 200,
+    refit_by: Annotated[str, typer.Option(help="How: least_squares, or a refit of a plugin.")] = "least_squares",
     refit_data: Annotated[
         list[Path] | None, typer.Option(help="Refit on these image files or folders instead; no labels needed.")
     ] = None,
@@ -56,7 +57,7 @@ def disassemble(
     budget = Budget(macs, parameters, latency, max_drop, round_to)
     thresholds = Thresholds(conv_alpha, conv_beta, linear_alpha, linear_beta, rule)  # type: ignore[arg-type]
     most_confident = Samples(samples, share)
-    check_request(budget, criterion, reject.share, reject.reject_by)
+    check_request(budget, criterion, reject.share, reject.reject_by, refit_by)
     data = open_data(images)
     opened = open_model(model, source_options, data)
     brick = take_apart(
@@ -68,6 +69,7 @@ def disassemble(
         thresholds=thresholds,
         samples=most_confident,
         refit_images=refit_images if refit else 0,
+        refit_by=refit_by,
         refit_data=open_unlabelled(refit_data) if refit_data and refit else None,
         reject=reject.share,
         reject_by=reject.reject_by,  # type: ignore[arg-type]

@@ -21,6 +21,14 @@ MostConfident = Annotated[int, typer.Option(min=1, help="Sample images per class
 RefitImages = Annotated[int, typer.Option(min=1, help="Images per class for the refit.")]
 
 
+def _load_plugins(files: list[Path] | None) -> list[Path] | None:
+    from modellego.plugins import load_plugin
+
+    for file in files or []:
+        load_plugin(file)
+    return files
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Labelled:
     """Labels of the data that mean a class of the model."""
@@ -39,6 +47,10 @@ class _Labelled:
 class Answer:
     """How a command answers."""
 
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option(callback=_load_plugins, help="A Python file that registers criteria and more."),
+    ] = None
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")] = False
 
 
@@ -91,7 +103,7 @@ class SourceOptions:
     channels: Annotated[int | None, typer.Option(help="Input channels: 1 or 3.")] = None
     mean: Annotated[str | None, typer.Option(help="Mean per channel, of images in [0,1]: 0.49,0.48,0.45.")] = None
     std: Annotated[str | None, typer.Option(help="Standard deviation per channel, of images in [0,1].")] = None
-    class_names: Annotated[str | None, typer.Option(help="Class names: a file (one a line, or JSON) or a,b,c.")] = None
+    class_names: Annotated[str | None, typer.Option(help="Class names: a file (one per line or JSON) or a,b,c.")] = None
     logits: Annotated[
         str | None, typer.Option(help="Key or position of the logits in what the model returns, if not a tensor.")
     ] = None

@@ -2,9 +2,11 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from modellego.data.digits import read_digits
 from modellego.data.folder import read_folder
@@ -14,6 +16,7 @@ from modellego.data.parquet import read_parquet, shards
 from modellego.data.splits import Splits
 from modellego.data.tiny_imagenet import is_tiny_imagenet, read_tiny_imagenet
 from modellego.errors import DataError, MissingExtraError
+from modellego.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,30 @@ class Data:
         """The images whose class a model knows, labelled as the model numbers them: `ImageSet.for_model`."""
         test = self.test.for_model(classes, mapping) if self.test is not None else None
         return Data(self.train.for_model(classes, mapping), test)
+
+
+Read = Callable[[str], ImageSet | Data]
+READERS = Registry[Read]("reader of data", DataError)
+
+
+def reader(name: str) -> Callable[[Read], Read]:
+    """Register a reader: data named `NAME:PLACE` are what the function makes of `PLACE`, images or `Data`.
+
+    >>> @reader("nothing")
+    ... def nothing(place):
+    ...     raise DataError(f"there is nothing at {place}")
+    >>> load_data("nothing:here")
+    Traceback (most recent call last):
+    modellego.errors.DataError: there is nothing at here
+    """
+
+    def enter(function: Read) -> Read:
+        if name in ("hub", "digits"):
+            raise DataError(f"there is a reader of data {name!r} already: take another name")
+        READERS.enter(name, function)
+        return function
+
+    return enter
 
 
 DataSource = str | os.PathLike[str] | ImageSet | Data
@@ -99,6 +126,9 @@ def _read(source: DataSource) -> Splits:
         return read_parquet(path)
     if text == "digits":
         return read_digits()
+    kind, colon, place = text.partition(":")
+    if colon and kind != "hub" and kind in READERS:
+        return _checked(kind, READERS.find(kind)(place))
     if text.startswith("hub:"):
         return read_hub(text.removeprefix("hub:"))
     if path.suffix.lower() == ".parquet" or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[\w.-]+)?", text):
@@ -109,3 +139,21 @@ def _read(source: DataSource) -> Splits:
         raise DataError(f"there is no file or folder {text}; to read it from a hub: {missing}") from missing
     except DataError as error:
         raise DataError(f"there is no file or folder {text}, and {error}") from error
+
+
+def _checked(kind: str, found: object) -> Splits:
+    """Return what a registered reader gave as splits; its first images are decoded, to see that they are images."""
+    splits = Splits(found, None) if isinstance(found, ImageSet) else found
+    if isinstance(found, Data):
+        splits = Splits(found.train, found.test)
+    if not isinstance(splits, Splits):
+        raise DataError(f"the reader {kind!r} must return an ImageSet or Data, not {type(found).__name__}")
+    for part in (splits.train, splits.test):
+        if part is None or not len(part):
+            continue
+        pixels = part.read(0)
+        floats = pixels.dtype == np.float32 and bool(((pixels >= 0) & (pixels <= 1)).all())
+        if pixels.ndim != 3 or not (pixels.dtype == np.uint8 or floats):
+            shape = f"{pixels.dtype} {list(pixels.shape)}"
+            raise DataError(f"the reader {kind!r} must give images [h, w, c], bytes or float32 in [0,1], not {shape}")
+    return splits

@@ -1,4 +1,4 @@
-"""The verb `disassemble`: from a trained classifier and some images a class to a brick for a few of its classes."""
+"""The verb `disassemble`: from a trained classifier and some images per class to a brick for a few of its classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -33,6 +33,8 @@ from modellego.locate import Budget, Curve, names
 from modellego.preprocess import Preprocess
 from modellego.progress import Progress, silent
 from modellego.refit import RefitOptions, refit
+from modellego.refit.methods import LEAST_SQUARES, REFITS
+from modellego.refit.methods import refit_by as repair_by
 from modellego.rejection.rule import add_reject_rule, check_rule
 from modellego.sources.whole import name_classes
 
@@ -55,6 +57,7 @@ def disassemble(
     refit_images: int = REFIT_IMAGES,
     refit_data: Tensor | Store | None = None,
     refit_options: RefitOptions | None = None,
+    refit_by: str = LEAST_SQUARES,
     reject: float | None = None,
     reject_by: Statistic | None = None,
     mapping: Mapping[str, str | int] | None = None,
@@ -75,9 +78,10 @@ def disassemble(
         name: what the lineage calls the source.
         thresholds: alpha and beta for convolutions and linear layers, and the rule; by default the paper's.
         samples: from which images contributions are taken.
-        refit_images: images a class for the refit; 0 leaves the cut as it is.
+        refit_images: images per class for the refit; 0 leaves the cut as it is.
         refit_data: images to refit on instead, float `[N, c, h, w]` in [0,1] or a store of any sizes; without labels.
         refit_options: see `RefitOptions`.
+        refit_by: how the cut is repaired: `least_squares`, or a refit that a plugin registers.
         reject: the share of images of the task that the brick still answers, such as 0.95; of the rest it says "none of
             these". The threshold is taken from images of the train part that the refit does not see.
         reject_by: the statistic: `energy` (the default), `max_logit`, `max_probability` or `margin`.
@@ -99,7 +103,7 @@ def disassemble(
     >>> brick.classes
     ('0', '1', '2')
     """
-    check_request(budget, criterion, reject, reject_by)
+    check_request(budget, criterion, reject, reject_by, refit_by)
     images = load_data(data)
     whole = as_brick(model, preprocess, class_names, name)
     if whole is not model and class_names is None:
@@ -120,22 +124,26 @@ def disassemble(
     if budgeted and budget is not None:
         options = {"budget": asdict(budget), "samples": asdict(samples)}
     ranked_by = criterion if budgeted else "contribution"
-    brick = cut_out(job, choice, ranked_by, options | {"seed": seed}, inputs, refit_options, progress)
+    brick = cut_out(job, choice, ranked_by, options | {"seed": seed}, inputs, refit_options, progress, refit_by)
     if reject is not None:
         own = (drawn.held if len(drawn.held) else drawn.fitted).select(job.task)
         add_reject_rule(brick, own, reject, reject_by, seed=seed, progress=progress)
     return with_accuracy(brick, job.whole, job.task, job.data.test, progress)
 
 
-def check_request(budget: Budget | None, criterion: str, reject: float | None, reject_by: str | None) -> None:
+def check_request(
+    budget: Budget | None, criterion: str, reject: float | None, reject_by: str | None, refit_by: str = LEAST_SQUARES
+) -> None:
     """Refuse what cannot be asked for, before any work is done.
 
     Raises:
-        CutError: no such criterion, or one without a budget to rank for.
+        CutError: no such criterion or refit, or a criterion without a budget to rank for.
         DataError: a share or a statistic of rejection that there is none of.
     """
     if criterion not in (*names(), "obs"):
         raise CutError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
+    if refit_by != LEAST_SQUARES:
+        REFITS.find(refit_by)
     if budget is None or not budget.given:
         limits = "macs, parameters, latency or max_drop"
         if criterion != "contribution":
@@ -173,6 +181,7 @@ def cut_out(
     inputs: Tensor | None = None,
     refit_options: RefitOptions | None = None,
     progress: Progress = silent,
+    method: str = LEAST_SQUARES,
 ) -> Brick:
     """Cut what a choice keeps, repair it where there is network input to repair on, and say where it comes from."""
     plan = job.plan(choice.keep)
@@ -180,7 +189,10 @@ def cut_out(
     report = None
     if inputs is not None:
         with progress("refit", "layers") as update:
-            report = refit(plan, small, inputs, options=refit_options, update=update)
+            if method == LEAST_SQUARES:
+                report = refit(plan, small, inputs, options=refit_options, update=update)
+            else:
+                report = repair_by(method, plan, small, inputs)
     return describe(job.whole, plan, small, job.cost, criterion, options, choice.rescued, report)
 
 
