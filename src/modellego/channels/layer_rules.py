@@ -92,7 +92,7 @@ def _remember(context: RuleContext, node: fx.Node, inputs: Ids, outputs: Ids) ->
 
 
 def channel_rule(context: RuleContext, node: fx.Node) -> Ids:
-    """Batch norm, instance norm, PReLU: a weight a channel on axis 1; channels pass through."""
+    """Batch norm, instance norm, PReLU: one weight per channel on axis 1; channels pass through."""
     source = node.args[0]
     assert isinstance(source, fx.Node)
     ids, shape = context.ids_of(source), source.meta["shape"]
