@@ -61,9 +61,9 @@ def section(document: Document) -> str:
     cells = gather(rows)
     parts = [
         "Published ResNet-20s cut to at most the MACs named, along one ranking of all groups; every criterion's "
-        "score is divided by the MACs that go with a channel group, and the refit is the same for all. Before that, *l1*, "
-        "*fpgm*, *hrank* and *activation* are divided by their mean over the layer (and averaged over the layers that a group "
-        "ties together), as pruning libraries do to compare layers; *taylor* and *contribution* compare as they are; "
+        "score is divided by the MACs that go with a channel group, and the refit is the same for all. Before that, "
+        "*l1*, *fpgm*, *hrank* and *activation* are divided by their mean over the layer (and averaged over the layers "
+        "that a group ties together), as pruning libraries do to compare layers; *taylor* and *contribution* compare as they are; "
         "*reconstruction* is the loss that is left after a refit. Divided by MACs, scores that hardly differ within a "
         "layer send the channels of the largest maps away first; the experiment *compression* ranks "
         "without that division, and so do `modellego disassemble` and `curve` for *contribution*: with this table in "
