@@ -112,5 +112,5 @@ def test_names_must_be_distinct() -> None:
 
 
 def test_unknown_words_are_refused() -> None:
-    with pytest.raises(AssemblyError, match="no layout .stacked."):
+    with pytest.raises(AssemblyError, match="no layout 'stacked'"):
         assemble(unlike(), layout="stacked")  # type: ignore[arg-type]
