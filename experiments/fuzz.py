@@ -3,9 +3,9 @@
 Three kinds of case are drawn: a call of any op of the closed list with arguments drawn by its schema, right and wrong
 ones; a change somewhere in an honest `brick.json`; a change in the weights file. Each brick is loaded and, if it loads,
 run on one image and then on two, in a worker forked from a process that has torch loaded; a worker that dies is
-replaced and its case written down. A case is good if it ran, or was refused by the package's own error, within 2 seconds
-of processor time and 512 MiB (loaded, and run on one image). An error that torch raises while the loaded network runs (an
-index in the weights that is out of range) is counted by itself.
+replaced and its case written down. A case is good if it ran, or was refused by the package's own error, within 2
+seconds of processor time and 512 MiB (loaded, and run on one image). An error that torch raises while the loaded
+network runs (an index in the weights that is out of range) is counted by itself.
 
     python -m experiments.fuzz [--count 50000] [--seed 0] [--workers 2]
 """

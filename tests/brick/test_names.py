@@ -92,5 +92,5 @@ def test_labels_may_be_any_words(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["a\u202eb", "a\u200bb", "\u2066cat", "cat\ufeff", "a\u00adb", "\x1b[31m", "a\x7f"])
 def test_a_label_holds_nothing_invisible(text: str) -> None:
-    with pytest.raises(ValueError, match="invisible|control"):
+    with pytest.raises(ValueError, match=r"invisible|control"):
         check_label(text)
