@@ -1,7 +1,7 @@
 """All criteria at equal MACs and with the same refit, on two tasks of published ResNet-20s, as one JSON file.
 
-`--seeds 0 1 2` takes more calibration seeds. Calibration images come from the train shard (200 a class for CIFAR-10,
-50 for CIFAR-100), the test part is read once a row. Every criterion ranks by its score per MAC saved.
+`--seeds 0 1 2` takes more calibration seeds. Calibration images come from the train shard (200 per class for CIFAR-10,
+50 for CIFAR-100), the test part is read once per row. Every criterion ranks by its score per MAC saved.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(run: Run) -> None:
-    """Cut both tasks by every criterion, a row a seed, criterion and budget."""
+    """Cut both tasks by every criterion, a row per seed, criterion and budget."""
     for seed in run.own["seeds"]:
         for dataset, classes, per_class in TASKS:
             subject = partial(run.subject, dataset)
@@ -61,14 +61,15 @@ def section(document: Document) -> str:
     cells = gather(rows)
     parts = [
         "Published ResNet-20s cut to at most the MACs named, along one ranking of all groups; every criterion's "
-        "score is divided by the MACs that go with a set, and the refit is the same for all. Before, *l1*, *fpgm*, "
-        "*hrank* and *activation* are divided by their mean over the layer (and averaged over the layers that a set "
-        "ties together), as pruning libraries do to compare layers; *taylor* and *contribution* compare as they are; "
+        "score is divided by the MACs that go with a channel group, and the refit is the same for all. Before that, "
+        "*l1*, *fpgm*, *hrank* and *activation* are divided by their mean over the layer (and averaged over the layers "
+        "that a group ties together), as pruning libraries do to compare layers; *taylor* and *contribution* "
+        "compare as they are; "
         "*reconstruction* is the loss that is left after a refit. Divided by MACs, scores that hardly differ within a "
         "layer send the channels of the largest maps away first; the experiment *compression* ranks "
         "without that division, and so do `modellego disassemble` and `curve` for *contribution*: with this table in "
         "sight it became their default (at 50 %: 96.27 instead of 80.47, and 74.75 instead of 23.60). "
-        "*Contribution* sees the 50 surest training images a "
+        "*Contribution* sees the 50 most confident training images per "
         "class, the others the calibration images. Formulas: tests/locate/test_formulas.py; torch-pruning's own "
         "scores, where it has them: tests/locate/test_peers.py. Mean over the calibration seeds, ± half their range; "
         "one budget cannot always be met exactly, so the MACs reached stand beside it."

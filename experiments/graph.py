@@ -84,14 +84,14 @@ def _taken_apart(whole: Brick, data: NodeData, task: str) -> dict[str, Any]:
         "message_macs": graph_cost(brick, data).message_macs,
         "message_macs_base": graph_cost(whole, data).message_macs,
         "kept_groups": brick.info.cut.kept,
-        "sets": brick.info.cut.total,
+        "groups": brick.info.cut.total,
         "bytes": size,
         "loaded_equals_saved": same,
     }
 
 
 def tables(rows: dict[str, Any]) -> str:
-    """Return one table, a line a network and task."""
+    """Return one table, a line per network and task."""
     lines = []
     for key, row in rows.items():
         name, task = key.split()

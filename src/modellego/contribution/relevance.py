@@ -110,7 +110,7 @@ def relevance(
         (source,) = sources_of(node)
         shape = source.meta["shape"]
         axis = channel_axis(layer, len(shape))
-        soft = soft.repeat_interleave(shape[axis] // len(soft))  # one value a map where maps were summed
+        soft = soft.repeat_interleave(shape[axis] // len(soft))  # one value per map where maps were summed
         inputs = passes(soft, beta, thresholds.comparison).numpy()
         found.allocation[node.name], found.inputs[node.name], found.outputs[node.name] = soft.numpy(), inputs, outputs
         backward.mark(source, inputs.reshape(one_axis(len(shape), axis, inputs.size)))
@@ -124,8 +124,8 @@ def relevant_groups(channel_map: ChannelMap, found: Relevance) -> KeepMask:
     """
     keep = np.zeros(channel_map.n_groups, dtype=np.bool_)
     for reading in channel_map.readers:
-        sets = reading.in_groups[found.inputs[reading.node]]
-        keep[sets[sets >= 0]] = True
+        groups = reading.in_groups[found.inputs[reading.node]]
+        keep[groups[groups >= 0]] = True
     return keep
 
 
