@@ -1,6 +1,7 @@
 """Exported programs as sources, and what is said of files that are none."""
 
 import pickle
+import re
 import zipfile
 from pathlib import Path
 
@@ -79,6 +80,17 @@ def test_code_in_a_program_is_not_run(program: Path, tmp_path: Path, inside: str
                 new.writestr(name, content)
         new.writestr(f"net/data/{inside}", pickle.dumps(_Runs(mark)))
     with pytest.raises(SourceError):
+        load_source(str(wicked))
+    assert not mark.exists()
+
+
+def test_a_size_that_is_code_is_not_evaluated(program: Path, tmp_path: Path) -> None:
+    wicked, mark = tmp_path / "wicked.pt2", tmp_path / "mark"
+    with zipfile.ZipFile(program) as old, zipfile.ZipFile(wicked, "w") as new:
+        for name in old.namelist():
+            code = f"open({str(mark)!r}, 'w')"
+            new.writestr(name, re.sub(rb'"expr_str": "[^"]+"', f'"expr_str": "{code}"'.encode(), old.read(name)))
+    with pytest.raises(SourceError, match="has sizes that are worked out otherwise"):
         load_source(str(wicked))
     assert not mark.exists()
 

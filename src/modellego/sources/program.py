@@ -2,7 +2,9 @@
 
 import io
 import json
+import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -12,6 +14,8 @@ from modellego.errors import SourceError
 from modellego.sources.weights import is_torchscript, reason_of
 
 FIXED = "export it again with dynamic_shapes=({0: torch.export.Dim('batch')},)"
+
+_ATOM = r"Symbol\('[su]\d+'(?:, (?:positive|nonnegative|integer)=True)*\)|Integer\(-?\d+\)|[su]\d+|\d+"  # of a size
 
 
 def read_program(file: Path) -> tuple[nn.Module, tuple[int, int, int]]:
@@ -25,7 +29,7 @@ def read_program(file: Path) -> tuple[nn.Module, tuple[int, int, int]]:
     if not file.is_file():
         raise SourceError(f"there is no file {file}")
     try:
-        _refuse_pickles(file)
+        _refuse_code(file)
         program = torch.export.load(file)
     except SourceError:
         raise
@@ -49,8 +53,11 @@ def read_program(file: Path) -> tuple[nn.Module, tuple[int, int, int]]:
     return fx.GraphModule(module, module.graph), (shape[1], shape[2], shape[3])
 
 
-def _refuse_pickles(file: Path) -> None:
-    """Refuse a program with objects that only unpickling, which may run any code, would bring back."""
+def _refuse_code(file: Path) -> None:
+    """Refuse a program with objects that only unpickling would bring back, or sizes beyond sums and products.
+
+    Both would run any code that is in them: torch reads sizes by `sympy.sympify`, which evaluates them.
+    """
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
         if not any(name.endswith("archive_format") for name in names):
@@ -60,8 +67,22 @@ def _refuse_pickles(file: Path) -> None:
                 entries = json.loads(archive.read(name))["config"].values()
                 if any(entry["use_pickle"] or entry["tensor_meta"] is None for entry in entries):
                     raise SourceError(f"{file} holds pickled objects, which are not read: export plain tensors alone")
+            if "/models/" in name and not all(map(_is_size, _sizes(json.loads(archive.read(name))))):
+                raise SourceError(f"{file} has sizes that are worked out otherwise than by sums and products")
             if "/sample_inputs/" in name:  # read without this, where it does not hold plain tensors, by unpickling
                 torch.load(io.BytesIO(archive.read(name)), weights_only=True)
+
+
+def _is_size(text: object) -> bool:
+    return re.fullmatch(rf"(?:{_ATOM}|Add\(|Mul\(|[ ,)])*", str(text)) is not None
+
+
+def _sizes(value: object) -> Iterator[object]:
+    """Go through every size that a program's JSON writes as an expression."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ()):
+        if key == "expr_str":
+            yield inner
+        yield from _sizes(inner)
 
 
 def explain_file(file: Path) -> str | None:
