@@ -151,7 +151,7 @@ def _saved_scores(model: Brick | Assembled, name: str) -> tuple[Score, ...]:
         elif isinstance(model, Assembled):
             mean = saved_score(model, key)
             if mean is not None:
-                rows.append(Score(title, None, mean, "mean over the classes of what the bricks were saved with"))
+                rows.append(Score(title, None, mean, "mean over the classes of the scores saved in the bricks"))
     for prefix in ("brick", "assembled"):
         if saved.get(f"{prefix}_accuracy") is not None:
             own = Score(
@@ -249,9 +249,9 @@ def _with_latency(found: tuple[Size, ...], model: Brick | Assembled, data: Data 
 
 def _notes(model: Brick | Assembled, data: Data | None) -> tuple[str, ...]:
     missed = cost(model).not_counted
-    notes = [f"MACs do not count: {', '.join(missed)}."] if missed else []
+    notes = [f"The MACs leave out: {', '.join(missed)}."] if missed else []
     if data is not None and data.test is None:
-        notes.append("There is no test data: the scores are taken on the images that served to choose.")
+        notes.append("There are no test images: the scores come from the images that the brick was chosen by.")
     if model.info.notes:
         notes.append(model.info.notes)
     return tuple(notes)
