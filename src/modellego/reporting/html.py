@@ -4,8 +4,8 @@ from modellego.decision_routes import render_fragment, routes_css, routes_script
 from modellego.decision_routes.page import fill, read_asset, text
 from modellego.decision_routes.theme import POLICY, theme_css
 from modellego.reporting import charts, words
+from modellego.reporting.contents import ReportData, Score
 from modellego.reporting.lineage import lineage_svg
-from modellego.reporting.values import ReportData, Score
 
 _PACKAGE = "modellego.reporting"
 
@@ -101,7 +101,7 @@ def _accuracy(data: ReportData) -> str:
         )
     head = "<tr><th>Model</th><th>Accuracy</th><th>Class-balanced</th></tr>"
     note = (
-        '<p class="remark">Per cent of the test images that are classified correctly. <i>Base</i> is the source with all its logits; '
+        '<p class="remark">Per cent of the test images. <i>Base</i> is the source with all its logits; '
         "<i>base restricted</i> is the same uncut source with its logits limited to these classes, "
         "which is the fair comparison.</p>"
     )
@@ -157,8 +157,8 @@ def _off_task(data: ReportData) -> str:
         f'<span><i class="swatch outside"></i>other images ({len(off.outside):,})</span>{limit}</p>'
     )
     return (
-        f'<p class="remark">{described}How confident the model is of its answer ({text(off.statistic)}), as shares of the '
-        "images. AUROC says how well this separates the two: 0.5 is not at all, 1 perfectly.</p>"
+        f'<p class="remark">{described}How confident the model is ({text(off.statistic)}), as shares '
+        "of the images. AUROC says how well this separates the two: 0.5 is not at all, 1 perfectly.</p>"
         f'<p class="auroc"><b>{off.auroc:.3f}</b> AUROC</p>{charts.histogram(off)}{key}'
     )
 
