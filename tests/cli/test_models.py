@@ -25,6 +25,20 @@ def colours(scale=5.0):
     return net.eval()
 
 
+class Middle(nn.Module):
+    """Tells whether blue is above or below the middle of images that were normalised."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1, bias=False)
+        self.conv.weight.data = torch.tensor([[0, 0, 1.0], [0, 0, -1], [1, 0, 0], [0, 1, 0]])[:, :, None, None]
+        self.last = nn.Linear(4, 3, bias=False)
+        self.last.weight.data = torch.tensor([[0, 9.0, 0, 0], [0, 0, 0, 0], [9, 0, 0, 0]])
+
+    def forward(self, x):
+        return self.last(self.conv(x).mean((2, 3)).relu()).softmax(1)
+
+
 def wrapped():
     return nn.DataParallel(torch.compile(colours()))
 '''
@@ -104,3 +118,20 @@ def test_a_torchscript_file_is_told_the_way(folder: Path) -> None:
     traced.save(folder / "net.pt")
     found = refusal(folder, "inspect", "net.pt")
     assert "is TorchScript, which cannot be captured: name the PyTorch model" in found
+
+
+def test_a_forgotten_normalisation_and_a_softmax_are_said_before_work(folder: Path) -> None:
+    for name in ("5", "7"):
+        (folder / "blue" / name).mkdir(parents=True)
+        for file in (folder / "digits" / name).iterdir():
+            (folder / "blue" / name / file.name).write_bytes(file.read_bytes())
+    model = ("nets.py:Middle", "--data", "blue", "--class-names", "5,6,7", "--json")
+    done = run(folder, "evaluate", *model)
+    assert done.returncode == 0, done.stderr
+    softmax, tried = done.stderr.splitlines()
+    assert "ends in softmax: it is left out" in softmax
+    assert "20 of 40 train images are right as it is, 40 with ImageNet's mean 0.485,0.456,0.406" in tried
+    assert "(--mean and --std)" in tried
+    told = run(folder, "evaluate", *model, "--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225")
+    assert len(told.stderr.splitlines()) == 1  # the softmax alone
+    assert json.loads(told.stdout)["accuracy"] == 1.0

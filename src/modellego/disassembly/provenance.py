@@ -41,7 +41,7 @@ def describe(
         cut=Cut(criterion=criterion, options=options, kept=kept, total=total, widths=layer_widths(whole)),
         refit=refit_record(report) if report is not None else None,
         scores=costs(before, network_cost(small)),
-        notes=_rescue_note(len(rescued)),
+        notes=" ".join(filter(None, [whole.info.notes if whole.info.cut is None else "", _rescue_note(len(rescued))])),
     )
     return Brick(small.graph, info)
 

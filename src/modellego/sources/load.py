@@ -17,12 +17,16 @@ from modellego.sources.program import explain_file
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A trained classifier in eval mode, its preprocessing, and its class names where known."""
+    """A trained classifier in eval mode, its preprocessing, and its class names where known.
+
+    `normalised` says whether its mean and std were given or come with it; else they are 0 and 1.
+    """
 
     model: nn.Module
     preprocess: Preprocess
     classes: tuple[str, ...] | None
     name: str
+    normalised: bool = True
 
 
 def load_source(
@@ -82,4 +86,5 @@ def load_source(
         parse_numbers(std, "std") or found.std,
         resize or found.resize,
     )
-    return Source(found.model.eval(), preprocess, classes, title)
+    known = kind in {"torchvision", "timm"} or (mean is not None and std is not None)
+    return Source(found.model.eval(), preprocess, classes, title, known)
