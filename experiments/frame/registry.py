@@ -19,6 +19,7 @@ NAMES: tuple[str, ...] = (
     "head_ideas",
     "criteria",
     "reject",
+    "finetune",
     "brick_latency",
     "contribution_speed",
     "analysis_speed",
