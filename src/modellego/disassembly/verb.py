@@ -13,6 +13,7 @@ from modellego.brick.reject_rule import Statistic
 from modellego.contribution.relevance import Thresholds
 from modellego.cut import cut
 from modellego.data import Data, ImageSet
+from modellego.data.feed import Inputs
 from modellego.data.store import Store, as_store
 from modellego.disassembly.choose import (
     Choice,
@@ -36,6 +37,7 @@ from modellego.rejection.rule import STATISTIC, add_reject_rule, check_rule
 from modellego.sources.whole import name_classes
 
 REFIT_IMAGES = 200
+SAMPLE_BATCH = 100  # images, which fixes the order in which contributions are summed
 
 
 def disassemble(
@@ -164,11 +166,11 @@ def cut_out(
     return describe(job.whole, plan, small, job.cost, criterion, options, choice.rescued, report)
 
 
-def sample_batches(job: Job, samples: Samples, progress: Progress) -> list[tuple[int, tuple[Tensor, ...]]]:
-    """Return each class with its sample images as batches of network input."""
+def sample_batches(job: Job, samples: Samples, progress: Progress) -> list[tuple[int, Inputs]]:
+    """Return each class with its sample images as batches of network input, decoded when they are gone through."""
     train = job.data.train
     chosen = sample_images(job.whole, train, job.task, samples, progress)
     return [
-        (label, network_input(job.whole, train.subset(indices)).split(100))  # type: ignore[no-untyped-call]
+        (label, Inputs(train.subset(indices), job.whole.frame, job.whole.prepare, SAMPLE_BATCH))
         for label, indices in chosen.items()
     ]
