@@ -19,6 +19,7 @@ NAMES: tuple[str, ...] = (
     "head_ideas",
     "criteria",
     "reject",
+    "tune",
     "finetune",
     "brick_latency",
     "contribution_speed",

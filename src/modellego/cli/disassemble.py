@@ -1,13 +1,15 @@
 """`modellego disassemble`: cut a brick for a few classes out of a classifier."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from modellego.cli import options as o
 from modellego.cli.console import amount, note, out, percent, print_json, print_table, progress
 from modellego.cli.files import bytes_on_disk
+from modellego.progress import Update
 
 
 def disassemble(
@@ -38,6 +40,14 @@ def disassemble(
     refit_images: Annotated[int, typer.Option(min=1, help="Images a class for the refit.")] = 200,
     refit_data: Annotated[
         list[Path] | None, typer.Option(help="Refit on these image files or folders instead; no labels needed.")
+    ] = None,
+    tune: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="STEPS",
+            help="After the refit, match the source's logits by gradient steps, such as 600: minutes, but no labels.",
+        ),
     ] = None,
     reject: o.RejectFlag = False,
     reject_keep: o.RejectKeepOption = None,
@@ -98,9 +108,10 @@ def disassemble(
         samples=most_confident,
         refit_images=refit_images if refit else 0,
         refit_data=open_unlabelled(refit_data) if refit_data and refit else None,
+        tune=tune,
         **rule_asked,
         seed=seed,
-        progress=progress,
+        progress=_told,
     )
     brick.save(output, force)
     scores = brick.info.scores
@@ -117,6 +128,8 @@ def disassemble(
         row.append(f"{amount(before)} → {amount(after)} ({percent(after / before)})")
     header = ["task", "base", "restricted", "brick", "MACs", "parameters"]
     print_table(f"{len(brick.classes)} classes", header, [[classes, *row]])
+    if tune and brick.info.refit is not None:
+        out().print(_tuning(brick.info.refit))
     if images.test is None:
         out().print("[yellow]There is no test data, so nothing was scored: name some with --test-data.")
     if brick.info.notes:
@@ -126,3 +139,20 @@ def disassemble(
         f"wrote {output} ({amount(size)}B).  Next: modellego predict {output} IMAGE · "
         f"modellego assemble {output} OTHER.brick -o NEW.brick"
     )
+
+
+def _told(title: str, unit: str) -> AbstractContextManager[Update]:
+    """Follow a part on a bar; how long tuning takes is also said where there is no bar."""
+    if title.startswith("tune"):
+        note(title)
+    return progress(title, unit)
+
+
+def _tuning(refit: dict[str, Any]) -> str:
+    """Say what tuning did, from a brick's refit."""
+    report = refit["tuning"]
+    if not report["kept_steps"]:
+        return "[yellow]Tuning did not surely bring the brick closer to its source: it stays as refitted."
+    same = [percent(report[when]["same"]) for when in ("before", "after")]
+    how = f"{report['kept_steps']} steps without labels, rate {report['lr']:g}, batch norms {report['norms']}"
+    return f"tuned: {how}; held-out images answered as the source does: {same[0]} before, {same[1]} after"
