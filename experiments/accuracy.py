@@ -182,7 +182,7 @@ class Accuracy:
         bricks = self.pieces(pair, variant, seed)
         return cast(
             Assembled,
-            assemble(bricks, calibrate=method, data=images, per_class=None, seed=seed),  # type: ignore[arg-type]
+            assemble(bricks, calibrate=None if method == "none" else method, data=images, per_class=None, seed=seed),
         )
 
     def assembled_row(self, pair: tuple[str, str], variant: str, method: str, seed: int) -> dict[str, Any]:

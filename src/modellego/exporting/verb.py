@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.data import Data, ImageSet, load_data
+from modellego.data import DataLike, ImageSet, load_data
 from modellego.data.feed import Inputs, framed
 from modellego.errors import ExportError
 from modellego.exporting.measure import Measured, Runner, accuracy_of, difference, seconds_of
@@ -56,7 +56,7 @@ def export(
     path: str | os.PathLike[str],
     *,
     to: Format = "onnx",
-    data: ImageSet | Data | str | None = None,
+    data: DataLike | None = None,
     image_size: tuple[int, int] | None = None,
     prepared: bool = False,
     int8: bool = False,
@@ -96,8 +96,10 @@ def export(
     quantised = target.with_suffix(".int8.onnx")
     _check(target, quantised, to, int8, data, force)
     shape = image_shape(model, image_size, prepared)
-    images = None if data is None else data if isinstance(data, ImageSet | Data) else load_data(data)
-    train, test = (images.train, images.test) if isinstance(images, Data) else (images, images)
+    images = None if data is None else load_data(data)
+    train, test = (images.train, images.test) if images is not None else (None, None)
+    if isinstance(data, ImageSet):
+        test = data  # images alone are scored as they are
     served = Served(model, prepared)
     give = _giver(model, shape, prepared)
     compared = example(shape, CHECKED) if train is None else give(_spread(train, CHECKED))

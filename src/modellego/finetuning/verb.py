@@ -7,10 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
+from modellego.data import DataLike
 from modellego.finetuning.candidates import candidates
 from modellego.preprocess import Framed
 from modellego.progress import Progress, silent
-from modellego.training import Settings, Trained, TrainingData, train_on_images, training_images
+from modellego.training import Settings, Trained, train_on_images, training_images
 from modellego.training.choose import choose_settings, chosen_before
 from modellego.training.loop import OnEpoch
 from modellego.training.masks import cross_masks
@@ -19,7 +20,7 @@ from modellego.training.record import note_training
 
 def finetune(
     model: Brick | Assembled,
-    data: TrainingData,
+    data: DataLike,
     *,
     settings: Settings | Sequence[Settings] | None = None,
     grow_cross: bool = False,

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.data import Data, ImageSet, load_data
+from modellego.data import DataLike, ImageSet, load_data
 from modellego.preprocess import Framed
 from modellego.progress import Progress, silent
 from modellego.training.augment import augmented_frames
@@ -22,7 +22,6 @@ from modellego.training.loop import Examples, OnEpoch, Run, device_of, run_epoch
 from modellego.training.masks import held_at_zero
 from modellego.training.settings import Epoch, Settings
 
-TrainingData = ImageSet | Data | str | Sequence[str]
 Loss = Callable[[Framed, Tensor, Tensor], Tensor]
 EVALUATION_BATCH = 256
 
@@ -54,7 +53,7 @@ class Trained:
 
 
 def training_images(
-    model: Brick | Assembled, data: TrainingData, mapping: Mapping[str, str | int] | None = None
+    model: Brick | Assembled, data: DataLike, mapping: Mapping[str, str | int] | None = None
 ) -> ImageSet:
     """Return the labelled images to train on: the train part, of the model's classes, numbered as the model does.
 
@@ -63,13 +62,12 @@ def training_images(
     Raises:
         DataError: no class of the data is a class of the model.
     """
-    images = data if isinstance(data, ImageSet | Data) else load_data(data)
-    return (images.train if isinstance(images, Data) else images).for_model(model.classes, mapping)
+    return load_data(data).train.for_model(model.classes, mapping)
 
 
 def train_on_images(
     model: Brick | Assembled,
-    data: TrainingData,
+    data: DataLike,
     loss: Loss,
     settings: Settings,
     *,

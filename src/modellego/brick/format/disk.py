@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from modellego.brick.format.budget import Budget
 from modellego.brick.format.build import build_brick, encode_brick, expected_of
 from modellego.brick.format.card import model_card
 from modellego.brick.format.document import MAX_BYTES, dump_document, parse_document, read_json
@@ -28,8 +29,9 @@ def save(brick: Brick | Assembled, path: str | Path, force: bool = False) -> Pat
     target = check_target(path, force)
     document, tensors = encode_brick(brick)
     text = dump_document(document)
-    build_brick(parse_document(text), {k: t.detach().to("cpu") for k, t in tensors.items()})
     weights = dump_weights(tensors)
+    stored = {k: t.detach().to("cpu") for k, t in tensors.items()}
+    build_brick(parse_document(text), stored, Budget.of(len(text.encode()) + len(weights)))
     files = {DOCUMENT: text.encode(), WEIGHTS: weights, CARD: model_card(brick, len(weights)).encode()}
     write_folder(target, files, replace=force)
     return target
@@ -53,10 +55,12 @@ def load(path: str | Path) -> Brick | Assembled:
     if not folder.is_dir():
         raise FormatError(f"{folder} is no directory: a brick is a directory with {', '.join(FILES)}")
     try:
-        document = parse_document(read_plain_file(folder / DOCUMENT, MAX_BYTES))
+        text = read_plain_file(folder / DOCUMENT, MAX_BYTES)
+        document = parse_document(text)
         wanted = expected_of(document)
         stored = {name: expected for name, expected in wanted.items() if name not in document.ties}
-        return build_brick(document, read_weights(folder / WEIGHTS, stored))
+        tensors = read_weights(folder / WEIGHTS, stored)
+        return build_brick(document, tensors, Budget.of(len(text) + sum(t.nbytes for t in tensors.values())))
     except FormatError as error:
         raise FormatError(f"{folder}: {error}") from error
 
@@ -94,7 +98,7 @@ def check_target(path: str | Path, force: bool = False) -> Path:
     if not os.path.lexists(target):
         return target
     if not force:
-        raise FormatError(f"{path} exists: choose another name, or replace it with force (--force)")
+        raise FormatError(f"{path} exists: choose another name, or replace it by force")
     if target.is_symlink() or not is_brick(target):
         raise FormatError(
             f"{path} exists and is no brick: it is not replaced; choose another name or remove it yourself"
