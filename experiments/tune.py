@@ -102,8 +102,9 @@ def section(document: Document) -> str:
     said = (
         f"**No labels, a few minutes of gradient**: a tier of its own, not to be mixed with *no training*. Bricks of "
         f"published ResNet-20s at half the MACs are refitted, then tuned (`--tune {document['settings']['steps']}`): "
-        "centred logits are matched to the source's on mirrored and shifted calibration images; rate and batch norms "
-        "by trials, the weights by images held out and altered views of them, those of the refit where none are "
+        "centred logits are matched to the source's on mirrored and shifted calibration images. Three runs share the "
+        "steps, a bold rate with batch norms in training mode or frozen and a gentle one; images held out and altered "
+        "views of them say which weights are kept, and those of the refit stay where none are "
         "surely closer to the source. Means over the calibration seeds named; *wanted*: what the project set out to "
         "reach over three."
     )

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,11 +16,10 @@ from modellego.errors import DataError
 from modellego.progress import Progress, silent
 from modellego.training.augment import Augment, augmented
 from modellego.training.loop import Examples, Run, run_epochs
-from modellego.training.settings import Epoch, Settings
+from modellego.training.settings import Settings
 from modellego.tuning.teacher import BATCH, disagreement, logit_distance, task_logits
 
-ROUNDS = 8  # how often the held-out images are looked at
-TRIAL = 1 / 8  # of the steps
+ROUNDS = 4  # how often a run looks at the held-out images
 MEASURED = 1_200  # held-out images and altered views of them, at most about
 ADAM = Settings(optimizer="adam", warmup=0.2, weight_decay=0.0, best_by="loss", device="cpu")
 CANDIDATES = (
@@ -45,7 +43,11 @@ class Agreement:
 
 @dataclass(frozen=True)
 class TuneReport:
-    """What tuning did: `kept_steps` of `steps` at learning rate `lr`, 0 where the brick stays as it was."""
+    """What tuning did: in `steps` gradient steps over all runs.
+
+    Kept are the weights after `kept_steps` of the run at learning rate `lr` with batch norms as `norms` says; 0 where
+    the brick stays as it was.
+    """
 
     steps: int
     kept_steps: int
@@ -75,10 +77,10 @@ def tune(
 ) -> tuple[Brick, TuneReport]:
     """Return a copy of a brick whose logits match its source's better, on images without labels; and what was done.
 
-    Adam, its rate falling to zero on half a cosine, lessens the mean square of the difference of centred logits on
-    mirrored and shifted images. The rate, and whether batch norms train or stay frozen, are those by which a trial of
-    an eighth of the steps ends closest to the source on the held-out images; of the whole run the weights that are
-    closest there are kept, and those from before where none are surely closer (see `training.held_out.helps`).
+    Adam, its rate rising and then falling on half a cosine, lessens the mean square of the difference of centred logits
+    on mirrored and shifted images. Three runs share the steps: a bold rate, batch norms training or frozen, and a
+    gentle one, frozen. Kept are the weights, of all runs and at four places in each, that are closest to the source on
+    the held-out images, and those from before where none are surely closer (see `training.held_out.helps`).
 
     Args:
         brick: cut from `source`; stays as it is.
@@ -86,7 +88,7 @@ def tune(
         task: which of the source's logits the brick's stand for.
         images: to tune on, as the brick reads them before normalising: float `[N, c, h, w]` in [0,1].
         held: other such images, `[M, c, h, w]`, to measure on.
-        steps: gradient steps; three trials of an eighth each come before.
+        steps: gradient steps, of all runs together; each has at least four.
         batch_size: images a step.
         seed: of everything random.
         progress: follows the steps; its title says about how many minutes they take.
@@ -110,23 +112,20 @@ def tune(
     if steps < 1:
         raise DataError(f"tune for 1 step or more, not {steps}")
     lesson = _lesson(brick, source, task, images, _some(held, MEASURED // 2, seed), seed)
-    several = [replace(one, batch_size=batch_size, seed=seed) for one in CANDIDATES]
-    trials = [lesson.run(replace(one, epochs=1, keep="last"), math.ceil(steps * TRIAL)) for one in several]
-    per_round = math.ceil(steps / ROUNDS)
-    total = sum(trial.steps for trial in trials) + ROUNDS * per_round
-    about = math.ceil(_seconds_a_step(trials[0]) * total / 60)
-    with progress(f"tune (about {max(1, about)} min)", "steps") as update:
-        done = 0
-        for trial in trials:
-            run_epochs(trial, update=lambda step, _, done=done: update(done + step, total))  # type: ignore[misc]
-            done += trial.steps
-        best = several[int(np.argmin([_end(trial) for trial in trials]))]
-        run = lesson.run(replace(best, epochs=ROUNDS), per_round)
-        run_epochs(run, update=lambda step, _: update(done + step, total))
-    before, after = (_agreement(run.curve[epoch]) for epoch in (0, run.best_epoch))
-    kept = run.best_epoch * per_round
+    per_round = math.ceil(steps / len(CANDIDATES) / ROUNDS)
+    several = [replace(one, epochs=ROUNDS, batch_size=batch_size, seed=seed) for one in CANDIDATES]
+    total = len(several) * ROUNDS * per_round
+    runs = [lesson.run(one, per_round) for one in several]
+    minutes = math.ceil(_seconds_a_step(runs[0]) * total / 60)
+    with progress(f"tune (about {minutes} min)", "steps") as update:
+        for number, run in enumerate(runs):
+            before = number * ROUNDS * per_round
+            run_epochs(run, update=lambda step, _, before=before: update(before + step, total))  # type: ignore[misc]
+    best = min(runs, key=lambda run: _agreement(run, run.best_epoch).divergence)
     shown = len(images), lesson.views.shape[1]
-    return run.model, TuneReport(ROUNDS * per_round, kept, best.lr, best.norms, *shown, before, after)
+    ends = _agreement(best, 0), _agreement(best, best.best_epoch)
+    how = best.settings.lr, best.settings.norms
+    return best.model, TuneReport(total, best.best_epoch * per_round, *how, *shown, *ends)
 
 
 @dataclass(frozen=True)
@@ -168,12 +167,8 @@ def _lesson(brick: Brick, source: Brick, task: Sequence[int], images: Tensor, he
     return _Lesson(brick, source, task, images, views, torch.stack([task_logits(source, task, v) for v in views]))
 
 
-def _end(trial: "Run[Brick]") -> float:
-    loss = trial.curve[-1].held_out_loss
-    return math.inf if loss is None or math.isnan(loss) else loss
-
-
-def _agreement(point: Epoch) -> Agreement:
+def _agreement(run: "Run[Brick]", epoch: int) -> Agreement:
+    point = run.curve[epoch]
     return Agreement(point.accuracy or 0.0, point.held_out_loss or 0.0)
 
 
