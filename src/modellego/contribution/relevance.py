@@ -70,7 +70,8 @@ def relevance(
     """Walk backwards from one logit with its category's sums, and find what the category needs.
 
     `flow` is `plan_flow(network, channel_map)`, made once for all categories. Raises `IndexError` where the network has
-    no such logit. Source: PAPER sections 1 and 4.
+    no such logit. Source: contribution allocation and parameter linking, Model LEGO (arXiv 2203.13453);
+    docs/paper.md says how they are read on any graph.
 
     >>> from modellego.capture import capture
     >>> from modellego.channels import analyse
@@ -119,7 +120,7 @@ def relevance(
 def relevant_groups(channel_map: ChannelMap, found: Relevance) -> KeepMask:
     """Return the channel groups that any reader finds relevant, bool `[n_groups]`.
 
-    Union over the readers and, a set being coupled channels, over those (PAPER section 4). No pinned set is added.
+    A group stays where any reader finds any of its channels relevant. Groups that may not be cut are not added.
     """
     keep = np.zeros(channel_map.n_groups, dtype=np.bool_)
     for reading in channel_map.readers:

@@ -69,6 +69,7 @@ def class_sums(
     summed as a convolution would. The network's mode is set to eval for the walk and put back. Raises
     `DataError` for a category without samples.
 
+    >>> from torch import nn
     >>> from modellego.capture.network import annotate
     >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(16, 2))
     >>> network = annotate(fx.symbolic_trace(model), (1, 4, 4))

@@ -1,9 +1,9 @@
 """Window sums: the sum of a layer's input under each kernel offset, which replaces all hidden feature maps.
 
 The spatial sum commutes with the convolution: with `S[n,p,k]` the sum of the padded, strided input `p` of
-sample `n` under kernel offset `k`, the contribution of PAPER section 1 is `s[n,q,p] = sum_k W[q,p,k]
-S[n,p,k]`. Which positions stand under which offset is a matrix of small whole numbers, so one matrix product
-reads the input once.
+sample `n` under kernel offset `k`, the paper's contribution `s_{q,p}` (Model LEGO, arXiv 2203.13453) is
+`s[n,q,p] = sum_k W[q,p,k] S[n,p,k]`. Which positions stand under which offset is a matrix of small whole
+numbers, so one matrix product reads the input once.
 """
 
 from dataclasses import dataclass

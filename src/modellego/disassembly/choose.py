@@ -145,7 +145,7 @@ def by_thresholds(
     thresholds: Thresholds,
     progress: Progress = silent,
 ) -> Choice:
-    """Keep what any class of the task finds relevant (PAPER section 1); no tensor may end empty.
+    """Keep what any class of the task finds relevant (parameter linking, arXiv 2203.13453); no tensor may end empty.
 
     `samples` holds each class's number and its sample images as batches of network input.
     """

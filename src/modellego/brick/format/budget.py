@@ -40,7 +40,7 @@ class Budget:
         A network that people train needs some 16 times its weights alive at most, and uses a weight some
         10,000 times an image (VGG-16 on 1024 x 1024); the rest lets tiny networks look at large images.
         """
-        return cls(384 * _MiB + 16 * given_bytes, float(2**34 + 2**13 * given_bytes), 20_000 + given_bytes // 64)
+        return cls(384 * _MiB + 16 * given_bytes, float(2**34 + 2**13 * given_bytes), 25_000 + given_bytes // 64)
 
 
 class Ledger(TorchDispatchMode):
@@ -176,8 +176,12 @@ _KEEPS_SHAPE = {
     _aten.relu.default, _aten.gelu.default, _aten.silu.default, _aten.sigmoid.default, _aten.tanh.default,
     _aten.hardswish.default, _aten.hardsigmoid.default, _aten.relu6.default, _aten.mish.default,
 }  # fmt: skip
-_CALL = 25  # calls of a cheap op that one whose result has to be worked out counts for
-_COSTLY = {"upsample_bilinear2d": 100, "upsample_bicubic2d": 100, "_upsample_bilinear2d_aa": 100}
+_CALL = 50  # calls of a cheap op that one whose result has to be worked out counts for
+_COSTLY = {
+    "native_layer_norm": 100, "native_group_norm": 100, "native_batch_norm": 100, "_native_batch_norm_legit": 100,
+    "_scaled_dot_product_flash_attention_for_cpu": 100, "upsample_linear1d": 400, "upsample_bilinear2d": 400,
+    "upsample_bicubic2d": 400, "_upsample_bilinear2d_aa": 400, "_upsample_bicubic2d_aa": 400, "grid_sampler_2d": 400,
+}  # fmt: skip
 _WINDOWED = {"avg_pool2d", "avg_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices", "avg_pool1d"}
 _SLOW_ELEMENTS = {
     "sort", "topk", "index", "index_put", "index_add", "index_reduce", "index_select", "gather", "scatter",
