@@ -133,8 +133,9 @@ def test_a_layer_norm_is_sliced_along_each_of_its_axes() -> None:
 @pytest.mark.parametrize(
     ("outputs", "inputs"),
     [([1, 1, 1, 0], [1, 1, 1, 1]), ([1, 1, 1, 1], [1, 1, 0, 1]), ([1, 1, 0, 0], [1, 1, 1, 1]),
-     ([1, 0, 0, 1], [1, 0, 0, 1])],
-    ids=["outputs uneven", "inputs uneven", "a group without outputs", "other channels of each group"],
+     ([1, 0, 0, 1], [1, 0, 0, 1]), ([1, 1, 1, 1], [1, 1, 0, 0])],
+    ids=["outputs uneven", "inputs uneven", "a group without outputs", "other channels of each group",
+         "outputs of a group without inputs"],
 )  # fmt: skip
 def test_uneven_groups_are_refused_by_name(outputs: list[int], inputs: list[int]) -> None:
     layer = nn.Conv2d(4, 4, 1, groups=2)

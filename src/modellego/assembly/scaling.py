@@ -34,7 +34,7 @@ class LayerScaling:
 
 
 def logit_factors(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> Tensor:
-    """Return a factor a class, float64 [C]: 1 / mean largest logit over the class's correctly predicted samples.
+    """Return a factor per class, float64 [C]: 1 / mean largest logit over the class's correctly predicted samples.
 
     `logits` float [n, C] of one brick on images of its own classes, `labels` int64 [n]. A class with no correct sample
     (or whose mean is not positive) takes the mean of the other factors, with a warning.

@@ -1,4 +1,4 @@
-"""RuleContext a network once, give every channel an integer id, and close the ties into channel groups."""
+"""Walk a network once, give every channel an integer id, and close the ties into channel groups."""
 
 import numpy as np
 from torch import fx

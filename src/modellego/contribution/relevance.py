@@ -110,7 +110,7 @@ def relevance(
         (source,) = sources_of(node)
         shape = source.meta["shape"]
         axis = channel_axis(layer, len(shape))
-        soft = soft.repeat_interleave(shape[axis] // len(soft))  # one value a map where maps were summed
+        soft = soft.repeat_interleave(shape[axis] // len(soft))  # one value per map where maps were summed
         inputs = passes(soft, beta, thresholds.comparison).numpy()
         found.allocation[node.name], found.inputs[node.name], found.outputs[node.name] = soft.numpy(), inputs, outputs
         backward.mark(source, inputs.reshape(one_axis(len(shape), axis, inputs.size)))

@@ -52,7 +52,7 @@ def select_samples(
     if share is not None and not 0 < share <= 1:
         raise DataError(f"the share of samples is {share:g}; it must be above 0 and at most 1")
     if share is None and per_class < 1:
-        raise DataError(f"{per_class} samples a class were asked for; it must be at least 1")
+        raise DataError(f"{per_class} samples per class were asked for; it must be at least 1")
     chosen = {}
     for label in classes:
         (members,) = np.nonzero(labels == label)

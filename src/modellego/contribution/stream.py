@@ -1,4 +1,4 @@
-"""The pass: one walk over the network's graph a batch, class by class, leaving each reading layer's sums.
+"""The pass: one walk over the network's graph per batch, class by class, leaving each reading layer's sums.
 
 No module is hooked: a walk over the graph hands each layer that mixes channels what it is about to read, and
 drops tensors after their last use. Memory is one table a k x k layer, whatever the number of

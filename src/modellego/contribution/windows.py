@@ -90,7 +90,7 @@ def axis_matrix(axis: Axis, size: int) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=64)
 def _matrices(window: Window, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
-    """The matrices to apply: one over all positions where that is small enough, else one an axis."""
+    """The matrices to apply: one over all positions where that is small enough, else one per axis."""
     parts = [axis_matrix(axis, size) for axis, size in zip(window.axes, shape, strict=True)]
     if np.prod(shape, dtype=np.int64) * window.taps <= DIRECT_LIMIT:
         whole = parts[0]

@@ -46,7 +46,7 @@ class Samples:
         if self.share is not None and not 0 < self.share <= 1:
             raise DataError(f"the share of sample images is {self.share:g}: it must be above 0 and at most 1")
         if self.per_class < 1:
-            raise DataError(f"{self.per_class} sample images a class were asked for: it must be at least 1")
+            raise DataError(f"{self.per_class} sample images per class were asked for: it must be at least 1")
 
 
 @dataclass(frozen=True)
