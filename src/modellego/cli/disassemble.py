@@ -1,15 +1,13 @@
 """`modellego disassemble`: cut a brick for a few classes out of a classifier."""
 
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, note, out, percent, print_json, print_table, progress
+from modellego.cli.console import amount, out, percent, print_json, print_table, progress
 from modellego.cli.files import bytes_on_disk
-from modellego.progress import Update
 
 
 def disassemble(
@@ -86,7 +84,7 @@ def disassemble(
         reject_by=reject.reject_by,  # type: ignore[arg-type]
         mapping=images.mapping,
         seed=seed,
-        progress=_told,
+        progress=progress,
     )
     brick.save(output.path, output.force)
     scores = brick.info.scores
@@ -116,13 +114,6 @@ def disassemble(
         f"wrote {output.path} ({amount(size)}B).  Next: modellego predict {output.path} IMAGE · "
         f"modellego assemble {output.path} OTHER.brick -o NEW.brick"
     )
-
-
-def _told(title: str, unit: str) -> AbstractContextManager[Update]:
-    """Follow a part on a bar; how long tuning takes is also said where there is no bar."""
-    if title.startswith("tune"):
-        note(title)
-    return progress(title, unit)
 
 
 def _tuning(refit: dict[str, Any]) -> str:
