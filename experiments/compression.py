@@ -18,6 +18,7 @@ from experiments.study.cutting import Cutter, Method
 from experiments.study.subject import accuracy
 from modellego.brick import Brick, load, save
 from modellego.data import ImageSet
+from modellego.data.draw import shuffled_classes, together
 from modellego.finetuning import finetune
 from modellego.training import Settings, Trained
 
@@ -138,14 +139,13 @@ class _Network:
     @cached_property
     def images(self) -> tuple[ImageSet, ImageSet]:
         """Return training images for the fine-tuning, and others that judge learning rates."""
-        train, random = self.subject.train, np.random.default_rng(self.subject.seed)
+        train = self.subject.train
         seen, judge = [], []
-        for label in self.task:
-            drawn = random.permutation(train.of_class(label))
+        for drawn in shuffled_classes(train.labels, self.task, self.subject.seed):
             held = min(HELD, len(drawn) // 6)
             judge.append(drawn[:held])
             seen.append(drawn[held : held + TUNING])
-        return tuple(train.subset(np.sort(np.concatenate(part))) for part in (seen, judge))  # type: ignore[return-value]
+        return train.subset(together(seen)), train.subset(together(judge))
 
     def _brick(self, share: float, method: Method, start: str) -> Brick:
         """Return a brick, from disk where an earlier row or run has made it."""

@@ -13,6 +13,7 @@ from experiments.study.cutting import Cutter, Method
 from experiments.study.subject import accuracy
 from modellego.brick import Brick
 from modellego.data import Data, ImageSet
+from modellego.data.draw import shuffled_classes, together
 from modellego.distillation import Distillation, distill, student_from, teachers_preprocess
 from modellego.evaluation import cost
 from modellego.training import Settings
@@ -73,9 +74,8 @@ class _Task:
 
 
 def _few(images: ImageSet, seed: int) -> ImageSet:
-    random = np.random.default_rng(seed)
-    chosen = [random.permutation(images.of_class(k))[:IMAGES] for k in range(len(images.classes))]
-    return images.subset(np.sort(np.concatenate(chosen)))
+    orders = shuffled_classes(images.labels, range(len(images.classes)), seed)
+    return images.subset(together(order[:IMAGES] for order in orders))
 
 
 def tables(rows: dict[str, Row]) -> str:

@@ -24,6 +24,7 @@ NAMES: tuple[str, ...] = (
     "brick_latency",
     "contribution_speed",
     "analysis_speed",
+    "startup",
     "coverage",
     "train_source",
     "table_disassembly",

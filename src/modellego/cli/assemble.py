@@ -18,21 +18,22 @@ def assemble(
     ] = "parallel",
     scale: Annotated[Literal["none", "logits", "layers"], typer.Option(help="Parameter scaling.")] = "none",
     calibrate: Annotated[
-        str, typer.Option(help="Comparable heads: none, affine, head, or prior (no labels).")
+        str, typer.Option(help="How heads are made comparable: none, affine, head, or prior (needs no labels).")
     ] = "none",
     merge_equal_classes: Annotated[
-        bool, typer.Option("--merge-equal-classes", help="Make classes of equal name one class.")
+        bool, typer.Option("--merge-equal-classes", help="Join classes of the same name into one.")
     ] = False,
     per_class: Annotated[int | None, typer.Option(min=1, help="Images per class for scaling and calibration.")] = None,
     unlabelled: Annotated[
-        list[Path] | None, typer.Option(help="For --calibrate prior: image files or folders, all classes alike often.")
+        list[Path] | None,
+        typer.Option(help="For --calibrate prior: image files or folders, with about as many images of every class."),
     ] = None,
     reject: o.RejectOptions,
     images: o.MaybeImages,
     seed: o.Seed = 0,
     answer: o.Answer,
 ) -> None:
-    """Put bricks together to one classifier that tells all their classes apart, without training."""
+    """Put bricks together into one classifier of all their classes, without training."""
     from modellego.assembly import assemble as put_together
     from modellego.brick import check_target, load
     from modellego.cli.opening import open_maybe, open_unlabelled
@@ -112,7 +113,7 @@ def _spent(piece: object) -> dict[str, int]:
 
 
 def brick_names(paths: list[Path]) -> list[str]:
-    """Call each brick by its directory; equal ones are numbered."""
+    """Name each brick after its directory; equal names are numbered."""
     names: list[str] = []
     for path in paths:
         stem = path.resolve().name.removesuffix(".brick") or "brick"

@@ -18,11 +18,12 @@ from modellego.contribution.samples import PER_CLASS, select_samples, true_class
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.cut import cut, rescue
 from modellego.data import ImageSet
+from modellego.data.draw import shuffled_classes, together
 from modellego.data.feed import Inputs, framed_batches
 from modellego.data.store import Store
 from modellego.disassembly.job import Job
 from modellego.errors import DataError
-from modellego.evaluation import latency
+from modellego.evaluation import latency, restricted, score
 from modellego.locate import Budget, Curve, Request, rank
 from modellego.progress import Progress, silent
 from modellego.refit import RefitOptions, refit
@@ -51,7 +52,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which channel groups are kept, bool [n_groups], and the sets that were rescued so that no tensor ends empty."""
+    """Which channel groups are kept, bool [n_groups], and the groups that were rescued so that no tensor ends empty."""
 
     keep: KeepMask
     rescued: tuple[int, ...] = ()
@@ -127,15 +128,13 @@ def draw_images(
 
     A class with too few images for both gives a fifth of them to measuring.
     """
-    random = np.random.default_rng(seed)
     fit: list[Indices] = []
     measure: list[Indices] = []
-    for label in task:
-        order = random.permutation(train.of_class(label))
+    for order in shuffled_classes(train.labels, task, seed):
         count = min(per_class, len(order) - min(held, len(order) // 5))
         fit.append(order[:count])
         measure.append(order[count : count + held])
-    return train.subset(np.sort(np.concatenate(fit))), train.subset(np.sort(np.concatenate(measure)))
+    return train.subset(together(fit)), train.subset(together(measure))
 
 
 def by_thresholds(
@@ -208,19 +207,14 @@ def _slowness(job: Job, batch: Tensor) -> Callable[[KeepMask], float]:
 @torch.no_grad()
 def _drop(job: Job, drawn: DrawnImages, options: RefitOptions | None) -> Callable[[KeepMask], float]:
     """Return a function that cuts, refits, and says how far accuracy on held-out images fell."""
-    wanted = torch.tensor(job.task)
-    target = (drawn.held_labels[:, None] == wanted[None]).int().argmax(1)
-
-    def accuracy(logits: Tensor) -> float:
-        return float((logits.argmax(1) == target).double().mean())
-
-    before = accuracy(job.network.graph(drawn.held_inputs)[:, wanted])
+    labels = drawn.held.select(job.task).labels
+    _, before = restricted(job.network.graph(drawn.held_inputs), job.task, labels)
 
     def fall(keep: KeepMask) -> float:
         plan = job.plan(keep)
         small = cut(plan)
         refit(plan, small, drawn.inputs, options=options)
         with torch.no_grad():
-            return before - accuracy(small.graph(drawn.held_inputs))
+            return before - score(small.graph(drawn.held_inputs), labels).accuracy
 
     return fall
