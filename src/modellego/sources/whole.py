@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from modellego.brick import Brick, BrickInfo
-from modellego.brick import Source as Lineage
+from modellego.brick import Brick, BrickInfo, Origin
 from modellego.capture import capture
 from modellego.capture.cost import network_cost
 from modellego.capture.export import LogitsSelector
@@ -35,7 +34,7 @@ def whole_brick(
     if len(names) != network.num_logits:
         raise CaptureError(f"{name} gives {network.num_logits} logits but {len(names)} class names: give one per logit")
     spent = network_cost(network)
-    lineage = Lineage(
+    lineage = Origin(
         name=name,
         classes=names,
         of=tuple(range(len(names))),
