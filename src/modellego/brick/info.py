@@ -34,8 +34,8 @@ class PreprocessDocument(Strict):
     channels: Annotated[int, Field(ge=1, le=4096)]
     height: Axis
     width: Axis
-    mean: tuple[float, ...]
-    std: tuple[Annotated[float, Field(gt=0)], ...]
+    mean: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+    std: tuple[Annotated[float, Field(gt=0, le=1)], ...]
     resize: Literal["squash", "crop"]
 
     @model_validator(mode="after")

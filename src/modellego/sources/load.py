@@ -11,7 +11,8 @@ from torch import nn
 from modellego.errors import SourceError
 from modellego.preprocess import Preprocess
 from modellego.sources.given import Numbers, Size, parse_numbers, parse_size, read_class_names
-from modellego.sources.makers import Wishes, from_file, from_timm, from_torchvision, from_zoo
+from modellego.sources.makers import Wishes, from_file, from_program, from_timm, from_torchvision, from_zoo
+from modellego.sources.program import explain_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ def load_source(
     resize: str | None = None,
     image_shape: tuple[int, int, int] | None = None,
 ) -> Source:
-    """Load `path/to/file.py:callable`, `zoo:NAME`, `torchvision:NAME` or `timm:NAME` as a `Source`.
+    """Load `path/to/file.py:callable`, `program.pt2`, `zoo:NAME`, `torchvision:NAME` or `timm:NAME` as a `Source`.
 
     `weights` is a safetensors file or a torch state dict (never a pickled model); `random` leaves zoo,
     torchvision and timm networks untrained; without it the latter two come with their published weights.
@@ -62,9 +63,13 @@ def load_source(
         file, _, name = spec.rpartition(":")
         found = from_file(Path(file).expanduser(), name, wishes)
         title = Path(file).stem if name in {"build", "model", "main", "get_model"} else name
+    elif spec.lower().endswith(".pt2"):
+        found = from_program(Path(spec).expanduser(), wishes)
+        title = Path(spec).stem
     else:
         raise SourceError(
-            f"{spec!r} names no model: write path/to/file.py:callable, zoo:NAME, torchvision:NAME, "
+            explain_file(Path(spec))
+            or f"{spec!r} names no model: write path/to/file.py:callable, program.pt2, zoo:NAME, torchvision:NAME, "
             f"timm:NAME, or the directory of a brick"
         )
     classes = names or found.classes
