@@ -51,7 +51,8 @@ class Cutter:
     """A task of a source with its calibration images, drawn from the train part, and its test images.
 
     `per_class` calibration images per class serve the criteria and the refit; contributions come from the most
-    confident images instead, as everywhere; `most_confident(task, per_class)` names them by class, where they are known already.
+    confident images instead, as everywhere; `most_confident(task, per_class)` names them by class, where they are
+    known already.
     """
 
     def __init__(
