@@ -142,6 +142,9 @@ def _refit_words(refit: object) -> str:
         words.append(f"{refit['images']:,} images")
     if refit.get("error_before") is not None and refit.get("error_after") is not None:
         words.append(f"mean relative error {refit['error_before']:.3g} before, {refit['error_after']:.3g} after")
+    tuning = refit.get("tuning")
+    if isinstance(tuning, dict) and tuning.get("kept_steps"):
+        words.append(f"tuned without labels for {tuning['kept_steps']} steps")
     return ", ".join(words)
 
 
