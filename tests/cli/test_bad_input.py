@@ -92,7 +92,7 @@ CASES = {
         "give one of macs, parameters, latency or max_drop",
     ),
     "rejecting without data": ("assemble ok.brick other.brick --reject -o x.brick", "give data"),
-    "a corrupt image": ("predict ok.brick corrupt/test/dog", "2.png cannot be decoded"),
+    "a table of another kind": ("predict ok.brick pets/test/dog -o said.txt", "must end in .csv or .jsonl"),
     "no image": ("predict ok.brick none.png", "there is no image none.png"),
     "no data": (
         "disassemble nets.py:good --data nowhere/at/all --classes cat -o x.brick",
