@@ -22,7 +22,7 @@ from modellego.brick.strict import Strict, sentence
 from modellego.errors import FormatError
 from modellego.preprocess import Preprocess
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MAX_CLASSES = 100_000
 Axis = Annotated[int, Field(ge=1, le=65536)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -34,8 +34,8 @@ class PreprocessDocument(Strict):
     channels: Annotated[int, Field(ge=1, le=4096)]
     height: Axis
     width: Axis
-    mean: tuple[float, ...]
-    std: tuple[Annotated[float, Field(gt=0)], ...]
+    mean: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+    std: tuple[Annotated[float, Field(gt=0, le=1)], ...]
     resize: Literal["squash", "crop"]
 
     @model_validator(mode="after")
@@ -82,7 +82,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
 Options = Annotated[dict[Label, JsonValue], BeforeValidator(_plain)]
 
 
-class Source(Strict):
+class Origin(Strict):
     """One model a brick was cut from: the classes taken, and their numbers among the source's own."""
 
     name: Label
@@ -93,7 +93,7 @@ class Source(Strict):
     total: Count | None = None  # how many classes the source has
 
     @model_validator(mode="after")
-    def _parallel(self) -> "Source":
+    def _parallel(self) -> "Origin":
         if len(self.classes) != len(self.of):
             raise ValueError(
                 f"{len(self.classes)} classes were taken but {len(self.of)} of the source's indices are given"
@@ -112,6 +112,25 @@ class Cut(Strict):
     kept: Count
     total: Count
     widths: dict[Label, Count] = Field(default_factory=dict)
+
+
+class Assembly(Strict):
+    """How a model was put together: what its bricks are called, and what was done with them (since version 3).
+
+    `scale` and `calibrate` are None where nothing was done; `merged` says that equal classes became one.
+    """
+
+    names: Annotated[tuple[Label, ...], Field(min_length=1)]
+    layout: Label
+    scale: Label | None = None
+    calibrate: Label | None = None
+    merged: bool = False
+
+    @model_validator(mode="after")
+    def _a_name_a_brick(self) -> "Assembly":
+        if len(set(self.names)) != len(self.names):
+            raise ValueError("two of the bricks have one name")
+        return self
 
 
 class BrickInfo(Strict):
@@ -134,11 +153,12 @@ class BrickInfo(Strict):
     preprocess: Annotated[Preprocess, _AsDocument] | None = None
     inputs: Literal["image", "graph"] = "image"
     outputs: Literal["logits", "features"] = "logits"
-    sources: tuple[Source, ...] = ()
+    sources: tuple[Origin, ...] = ()
     cut: Cut | None = None
     refit: Options | None = None
     scores: Annotated[dict[Label, float | None], BeforeValidator(_plain)] = Field(default_factory=dict)
     reject: Reject | None = None
+    assembly: Assembly | None = None
     notes: Text = ""
 
     @field_validator("format_version")

@@ -22,6 +22,7 @@ from modellego.cli.failures import TRACEBACK, sentence
 from modellego.cli.finetune import finetune
 from modellego.cli.groups import with_groups
 from modellego.cli.inspect import inspect
+from modellego.cli.parts import add, replace, take
 from modellego.cli.predict import predict
 from modellego.cli.report import report
 from modellego.cli.routes import heatmap, routes
@@ -37,6 +38,9 @@ for _command in (
     demo,
     disassemble,
     assemble,
+    take,
+    add,
+    replace,
     ablation,
     evaluate,
     predict,

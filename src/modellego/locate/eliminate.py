@@ -40,7 +40,7 @@ def gather_reconstructions(
     """Return all layers that read cuttable channels, with their normal equations and their weight in the task.
 
     Three passes over some of `images` (network input; no labels): forward with gradients on `probed` of them for the
-    metric of each output, forward on `most` for the normal equations, and a trial a layer: half of its inputs go,
+    metric of each output, forward on `most` for the normal equations, and a trial per layer: half of its inputs go,
     it is refitted, and the harm done to the task's logits fixes its scale.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -108,7 +108,7 @@ def _depthwise(layer: nn.Module) -> bool:
 
 
 def _measure(trials: Trials, node: torch.fx.Node, layer: WeightedLayer, readers: list[Reconstruction]) -> None:
-    """Set the readers' scale: the harm done when each has lost half of its sets, over the loss it predicts."""
+    """Set the readers' scale: the harm done when each has lost half of its groups, over the loss it predicts."""
     halves = [r.cheapest_half() for r in readers]
     predicted = sum(h.loss for h in halves)
     if predicted <= 0:
@@ -124,7 +124,7 @@ def _measure(trials: Trials, node: torch.fx.Node, layer: WeightedLayer, readers:
 def eliminate(
     readers: list[Reconstruction], costs: CostModel, channels: ChannelMap, whole: tuple[int, int], per: str = "macs"
 ) -> Curve:
-    """Remove one set after the other, each time the one whose loss costs least per MAC (or parameter) saved.
+    """Remove one group after the other, each time the one whose loss costs least per MAC (or parameter) saved.
 
     Readers are fitted anew after every removal (on paper: a rank-k update). Source: backward elimination with
     the optimal-brain-surgeon update (Hassibi and Stork 1993) on groups of features.

@@ -1,7 +1,7 @@
 """Readers' normal equations, and what each channel group's loss costs them once they have been fitted anew.
 
 The optimal-brain-surgeon rule on groups of features: with H the inverse of a reader's regularised normal matrix and w
-the weights of a set's features, the loss after the best refit without them is larger by tr(w' (H_ss)^-1 w), weighed
+the weights of a group's features, the loss after the best refit without them is larger by tr(w' (H_ss)^-1 w), weighed
 by how much each output channel matters to the task's logits.
 """
 
@@ -22,7 +22,7 @@ LOOKS = 64  # removals between two looks at a reader's costs: its sets over this
 
 @dataclass
 class Reconstruction:
-    """One group of one reading layer: normal matrix, weights, and which features each set owns.
+    """One convolution group of one reading layer: normal matrix, weights, and which features each channel group owns.
 
     `inverse` float64 [F, F]; `weights` [F, Q]; `metric` [Q, Q], the logits' sensitivity to its outputs; `features`
     maps a set to its features' numbers; `scale` turns the loss into measured harm.
@@ -52,7 +52,7 @@ class Reconstruction:
         )
 
     def costs(self) -> dict[int, float]:
-        """Return each set's cost, worked out anew once enough has gone since the last look."""
+        """Return each channel group's cost, worked out anew once enough has gone since the last look."""
         if not self._costs or self._since >= max(1, len(self.features) // LOOKS):
             self._costs = self._work_out()
             self._since = 0
@@ -73,7 +73,7 @@ class Reconstruction:
         return found
 
     def remove(self, chosen: int) -> None:
-        """Take a set's features out: the rest are refitted, and the loss grows by the set's cost."""
+        """Take a group's features out: the rest are refitted, and the loss grows by the group's cost."""
         if chosen not in self.features:
             return
         index = self.features.pop(chosen)
@@ -92,7 +92,7 @@ class Reconstruction:
         self._since += 1
 
     def silence(self, chosen: int) -> None:
-        """Stop caring for the output channels of a set that is gone."""
+        """Stop caring for the output channels of a channel group that is gone."""
         gone = self.outputs == chosen
         if gone.any():
             self.metric[gone] = 0
@@ -100,7 +100,7 @@ class Reconstruction:
             self._since += LOOKS
 
     def cheapest_half(self) -> "Reconstruction":
-        """Return a copy that has lost half of its sets, those that cost it least."""
+        """Return a copy that has lost half of its channel groups, those that cost it least."""
         half = self.copy()
         for _ in range(len(self.features) // 2):
             costs = half.costs()
@@ -118,9 +118,9 @@ def make_reconstructions(
     ridge: float,
     movable: NDArray[np.bool_],
 ) -> list[Reconstruction]:
-    """Return a layer's readers, one a group, from its Gram matrix `[groups, F (+ 1), F (+ 1)]` (mean over rows).
+    """Return a layer's readers, one per group, from its Gram matrix `[groups, F (+ 1), F (+ 1)]` (mean over rows).
 
-    `metric` is `[Q, Q]` over all outputs. Sets that may not be cut own no features: they can only help.
+    `metric` is `[Q, Q]` over all outputs. Groups that may not be cut own no features: they can only help.
     """
     weights = weight_matrix(layer)
     groups, features, outputs = weights.shape
@@ -151,7 +151,7 @@ def make_reconstructions(
 
 
 def _blocks(gram: Tensor, owned: dict[int, Tensor]) -> Tensor:
-    """Keep only what a set's features share among themselves."""
+    """Keep only what a group's features share among themselves."""
     kept = torch.diag(gram.diagonal())
     for index in owned.values():
         kept[index[:, None], index] = gram[index[:, None], index]

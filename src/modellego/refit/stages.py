@@ -1,4 +1,4 @@
-"""Refit a cut network to the network it was cut from: front to back, one closed-form fit a stage, one walk."""
+"""Refit a cut network to the network it was cut from: front to back, one closed-form fit per stage, one walk."""
 
 import math
 from collections.abc import Iterable, Iterator
