@@ -41,7 +41,7 @@ def find_head(network: fx.GraphModule) -> Head | None:
     """
     node = list(network.graph.nodes)[-1].args[0]
     rows = None
-    if isinstance(node, fx.Node) and node.target is _select and node.args[1] == 1 and len(node.users) == 1:
+    if isinstance(node, fx.Node) and node.target is _select and len(node.args) == 3 and node.args[1] == 1:
         index = node.args[2]
         if not isinstance(index, fx.Node) or index.op != "get_attr":
             return None
@@ -50,7 +50,7 @@ def find_head(network: fx.GraphModule) -> Head | None:
     if layer is None or not isinstance(node, fx.Node):
         return None
     features = node.args[0]
-    if not isinstance(features, fx.Node) or len(features.meta["shape"]) != 2:
+    if not isinstance(features, fx.Node) or len(features.meta.get("shape", ())) != 2:
         return None
     return Head(layer, features, rows)
 
