@@ -22,7 +22,7 @@ def reader() -> tuple[Reconstruction, torch.Tensor]:
         LAYER,
         np.arange(5),
         np.arange(5, 9),
-        gram,
+        gram.clone(),
         torch.eye(4, dtype=torch.float64),
         RIDGE,
         np.ones(9, dtype=bool),
