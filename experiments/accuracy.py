@@ -7,7 +7,6 @@ read for the scores alone.
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
@@ -183,7 +182,7 @@ class Accuracy:
         bricks = self.pieces(pair, variant, seed)
         return cast(
             Assembled,
-            assemble(bricks, calibrate=method, data=images, per_class=None, seed=seed),  # type: ignore[arg-type]
+            assemble(bricks, calibrate=None if method == "none" else method, data=images, per_class=None, seed=seed),
         )
 
     def assembled_row(self, pair: tuple[str, str], variant: str, method: str, seed: int) -> dict[str, Any]:
@@ -236,7 +235,7 @@ class Accuracy:
         model = self.assembled(pair, variant, "none", seed)
         train = load_data([Data(self.data(d).train) for d in PER_CLASS])
         file = folder / "accuracy.finetune.ckpt"
-        settings = replace(Settings(), epochs=epochs, seed=seed)
+        settings = Settings(epochs=epochs, keep="last", seed=seed)
         done = finetune(model, train, settings=settings, checkpoint=file, resume=file.exists())
         file.unlink(missing_ok=True)
         test = self.test(list(PER_CLASS), done.model.classes)

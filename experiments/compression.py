@@ -130,7 +130,9 @@ class _Network:
         return {"accuracy": self.cutter.row(done.model)["accuracy"], "images": done.train_images, "rate": rate}
 
     def _finetuned(self, brick: Brick, rate: float) -> Trained:
-        settings = Settings(epochs=self.epochs, lr=rate, held_out=0.0, precision="float32", seed=self.subject.seed)
+        settings = Settings(
+            epochs=self.epochs, lr=rate, held_out=0.0, keep="last", precision="float32", seed=self.subject.seed
+        )
         return finetune(brick, self.images[0], settings=settings, progress=self.progress)
 
     @cached_property

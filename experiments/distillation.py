@@ -23,7 +23,7 @@ TEACHERS = {"alone": "alone", "source": "taught by the source", "brick": "taught
 STUDENT, WIDTH = "resnet20", 0.25
 IMAGES = 500  # a class, of the train part
 HOW = Distillation(temperature=4.0, share=0.9)
-SETTINGS = Settings(epochs=30, lr=0.05, held_out=0.0, precision="float32")
+SETTINGS = Settings(epochs=30, lr=0.05, held_out=0.0, keep="last", precision="float32")
 CALIBRATION, SHARE = 200, 0.75  # of the brick
 
 

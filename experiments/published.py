@@ -85,7 +85,8 @@ class Bench:
     def assembled(self, layout: str, scale: str) -> dict[str, Any]:
         """Assemble the pair and score it on all images of its 90 classes."""
         bricks, both, test = self.pair()
-        new: Brick | Assembled = assemble(bricks, layout=layout, scale=scale, data=both, seed=self.seed)  # type: ignore[arg-type]
+        scaling = None if scale == "none" else scale
+        new: Brick | Assembled = assemble(bricks, layout=layout, scale=scaling, data=both, seed=self.seed)  # type: ignore[arg-type]
         found, spent = score(logits_of(new, test), test.labels), cost(new)
         return {
             "accuracy": found.accuracy,

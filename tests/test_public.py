@@ -4,8 +4,10 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import modellego as ml
@@ -60,3 +62,13 @@ def test_importing_loads_nothing_heavy() -> None:
 def test_help_loads_nothing_heavy() -> None:
     code = "from modellego.cli import main\ntry:\n    main(['disassemble', '--help'])\nexcept SystemExit:\n    pass"
     assert loaded_after(code) == set()
+
+
+def test_library_messages_name_no_flags() -> None:
+    files = [f for f in Path(ml.__path__[0]).rglob("*.py") if not {"cli", "paper"} & {part.name for part in f.parents}]
+    named = []
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                named += [f"{file.name}: {flag}" for flag in re.findall(r"(?<![-\w])--[a-z][\w-]*", node.value)]
+    assert named == ["document.py: --upgrade"]  # of pip

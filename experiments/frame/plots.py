@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from modellego.curves.figure import new_figure
+from modellego.drawing.figure import new_figure
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito: safe for all eyes
 

@@ -95,7 +95,7 @@ class Pair:
     def finetuned(self, epochs: int, refit: bool) -> Row:
         """Assemble as it is, fine-tune for some epochs as the paper does ("score 2"), and score."""
         made = self.made("padding", refit)
-        settings = Settings(epochs=epochs, held_out=0.0, seed=self.run.seed)
+        settings = Settings(epochs=epochs, held_out=0.0, keep="last", seed=self.run.seed)
         with self.run.progress("score 2", "epochs"):
             done = finetune(made, Data(self.data.train), settings=settings, progress=self.run.progress).model
         test = self.test(done)

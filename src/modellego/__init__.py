@@ -1,7 +1,7 @@
 """Take trained classifiers apart and put the pieces together again, without training.
 
 Every verb of the command line is a function here, and every type that goes in or comes out. Nothing is imported before
-it is used, so that `import modellego` and `modellego --help` take no time.
+it is used, so that `import modellego` and the help of its commands take no time.
 
 >>> import modellego as ml
 >>> "disassemble" in dir(ml), "assemble" in ml.__all__
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from modellego.curves import curve as curve
     from modellego.curves import thresholds as thresholds
     from modellego.data import Data as Data
+    from modellego.data import DataLike as DataLike
     from modellego.data import ImageSet as ImageSet
     from modellego.data import load_data as load_data
     from modellego.decision_routes import RouteGraph as RouteGraph
@@ -82,7 +83,7 @@ _PLACES = {
     "brick": ("Assembled", "Brick", "BrickInfo", "load", "save"),
     "contribution.relevance": ("Thresholds",),
     "curves": ("CurvePoint", "ThresholdCurves", "ThresholdPoint", "curve", "thresholds"),
-    "data": ("Data", "ImageSet", "load_data"),
+    "data": ("Data", "DataLike", "ImageSet", "load_data"),
     "decision_routes": ("RouteGraph", "routes"),
     "demonstration": ("DemoResult", "demo"),
     "disassembly.choose": ("Samples",),

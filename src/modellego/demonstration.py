@@ -1,5 +1,7 @@
 """The demo: two small classifiers of different architecture, taken apart and put together, on embedded data."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,9 +9,10 @@ import torch
 
 from modellego import zoo
 from modellego.assembly import assemble
-from modellego.brick import Assembled, Brick, save
+from modellego.brick import Assembled, Brick, check_target, save
 from modellego.data import Data, load_data
 from modellego.disassembly.verb import disassemble
+from modellego.errors import LegoError
 from modellego.evaluation import Evaluation, evaluate
 from modellego.finetuning import finetune
 from modellego.locate import Budget
@@ -55,12 +58,15 @@ class DemoResult:
     base_restricted: float
 
 
-def demo(out: Path, seed: int = 0, force: bool = False, progress: Progress = silent) -> DemoResult:
+def demo(out: str | os.PathLike[str], seed: int = 0, force: bool = False, progress: Progress = silent) -> DemoResult:
     """Train two classifiers on different digits, cut a brick from each, assemble them without training, score all.
 
     Writes `lenet.brick`, `resnet.brick` and `digits.brick` into the folder `out` (made if need be), all three once
     all are there. The same seed gives the same bricks.
     """
+    out = Path(out)
+    files = [out / f"{name}.brick" for name in (*(s.name for s in SOURCES), "digits")]
+    check_folder(out, files, force)
     torch.manual_seed(seed)
     data = load_data("digits")
     sources = tuple(_train(source, data, seed, progress) for source in SOURCES)
@@ -81,12 +87,10 @@ def demo(out: Path, seed: int = 0, force: bool = False, progress: Progress = sil
     )
     assert data.test is not None
     scores = tuple(evaluate(brick, data.test) for brick in bricks)
-    with progress("score", "images") as update:
-        assembled_scores = evaluate(assembled, data.test, update=update)
-    named = [*zip((f"{s.name}.brick" for s in SOURCES), bricks, strict=True), ("digits.brick", assembled)]
+    assembled_scores = evaluate(assembled, data.test, progress=progress)
     out.mkdir(parents=True, exist_ok=True)
-    for file, piece in named:
-        save(piece, out / file, force)
+    for file, piece in zip(files, (*bricks, assembled), strict=True):
+        save(piece, file, force)
     return DemoResult(
         sources,
         bricks,
@@ -98,6 +102,23 @@ def demo(out: Path, seed: int = 0, force: bool = False, progress: Progress = sil
     )
 
 
+def check_folder(out: Path, files: Sequence[Path], force: bool) -> None:
+    """Refuse a folder that bricks cannot be written into, before they are made.
+
+    Raises:
+        LegoError: the folder is a file, or cannot be written to.
+        FormatError: a brick is there already and is not to be replaced.
+    """
+    place = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    if not place.is_dir():
+        raise LegoError(f"{place.name} is a file: name a folder for the bricks")
+    if not os.access(place, os.W_OK):
+        raise LegoError(f"nothing can be written into the directory {place}: name another folder")
+    if out.is_dir():
+        for file in files:
+            check_target(file, force)
+
+
 def _train(source: DemoSource, data: Data, seed: int, progress: Progress) -> Brick:
     """Train one source model on its digits, and capture it whole."""
     names = [str(c) for c in source.trained_on]
@@ -105,7 +126,13 @@ def _train(source: DemoSource, data: Data, seed: int, progress: Progress) -> Bri
     train = data.train.select(list(source.trained_on))
     model = zoo.build(source.network, len(names), p.channels, (p.height, p.width), source.width)
     settings = Settings(
-        epochs=source.epochs, lr=0.05, batch_size=64, augment=Augment(flip=False, shift=0), held_out=0.0, seed=seed
+        epochs=source.epochs,
+        lr=0.05,
+        batch_size=64,
+        augment=Augment(flip=False, shift=0),
+        held_out=0.0,
+        keep="last",
+        seed=seed,
     )
     done = finetune(
         whole_brick(model, p, names, source.name),

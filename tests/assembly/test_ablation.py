@@ -60,7 +60,7 @@ def test_a_way_that_does_not_fit_is_told_and_the_others_are_there(pair: list[Bri
 
 
 def test_without_test_images_nothing_is_compared(pair: list[Brick], digits: Data) -> None:
-    with pytest.raises(DataError, match="--test-data"):
+    with pytest.raises(DataError, match="test part"):
         ablation(pair, Data(digits.train))
 
 

@@ -79,11 +79,19 @@ CASES = {
         "disassemble nets.py:Odd --data pets --classes cat --reject --reject-by luck -o x.brick",
         "max_probability, energy, max_logit, margin, not by 'luck'",
     ),
-    "a reject share alone": (
-        "disassemble nets.py:Odd --data pets --classes cat --reject-keep 0.9 -o x.brick",
-        "goes with --reject",
+    "a statistic alone": (
+        "disassemble nets.py:Odd --data pets --classes cat --reject-by margin -o x.brick",
+        "say which share",
     ),
-    "rejecting without data": ("assemble ok.brick ok.brick --reject -o x.brick", "add --data"),
+    "a criterion without a budget": (
+        "disassemble nets.py:Odd --data pets --classes cat --criterion l1 -o x.brick",
+        "give one of macs, parameters, latency or max_drop",
+    ),
+    "rounding without a budget": (
+        "disassemble nets.py:Odd --data pets --classes cat --round 8 -o x.brick",
+        "give one of macs, parameters, latency or max_drop",
+    ),
+    "rejecting without data": ("assemble ok.brick ok.brick --reject -o x.brick", "give data"),
     "a corrupt image": ("predict ok.brick corrupt/test/dog", "2.png cannot be decoded"),
     "no image": ("predict ok.brick none.png", "there is no image none.png"),
     "no data": (
@@ -97,7 +105,7 @@ CASES = {
     ),
     "a size that is too small": (
         "disassemble nets.py:four --input-size 2 --data pets --classes cat -o x.brick",
-        "--input-size",
+        "input size",
     ),
     "an output that exists": ("disassemble nets.py:good --data pets --classes cat -o taken.brick", "exists"),
     "an output that is no brick": (
@@ -123,7 +131,7 @@ CASES = {
     "a rule that is none": ("thresholds nets.py:Odd --data pets --classes cat --rule slide", "poster or back_to_front"),
     "one brick to assemble": ("assemble ok.brick -o x.brick", "two bricks or more"),
     "a missing brick": ("assemble ok.brick none.brick -o x.brick", "there is no brick at none.brick"),
-    "scaling without data": ("assemble ok.brick ok.brick --scale logits -o x.brick", "add --data"),
+    "scaling without data": ("assemble ok.brick ok.brick --scale logits -o x.brick", "give data"),
     "an unknown layout": ("assemble ok.brick ok.brick --layout heap -o x.brick", "parallel, padded"),
     "a folder that is no brick": ("inspect taken.brick", "holds no brick.json"),
     "options of a source for a brick": ("evaluate ok.brick --data pets --mean 1", "knows its own --mean"),

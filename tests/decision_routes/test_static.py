@@ -9,7 +9,7 @@ from PIL import Image, ImageColor
 
 from modellego.decision_routes import RouteGraph, roles, save_picture
 from modellego.decision_routes.layout import lay_out
-from modellego.decision_routes.palette import LIGHT
+from modellego.drawing.palette import LIGHT
 from modellego.errors import LegoError, MissingExtraError
 
 

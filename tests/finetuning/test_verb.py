@@ -1,5 +1,6 @@
 """Fine-tuning: it learns, leaves the model alone, resumes bit for bit, and keeps zeros where it must."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from modellego.capture import capture
 from modellego.data import Data, ImageSet, load_data
 from modellego.errors import DataError, FormatError, LegoError
 from modellego.finetuning import finetune
+from modellego.finetuning.candidates import candidates
 from modellego.preprocess import Preprocess
+from modellego.progress import Update, silent
 from modellego.sources.whole import whole_brick
 from modellego.training import Augment, Epoch, Settings
 from modellego.training.masks import cross_masks
@@ -103,7 +106,7 @@ def test_what_no_longer_holds_is_taken_out(leaf: Brick, digits: Data) -> None:
     info = finetune(leaf, digits, settings=replace(QUICK, epochs=1)).model.info
     assert info.scores == {"brick_accuracy": None, "base_accuracy": 0.8, "macs": 5.0}
     assert info.reject is None
-    assert info.notes.startswith("Small. Fine-tuned: 1 epochs")
+    assert info.notes.startswith("Small. Fine-tuned: 1 of 1 epochs")
 
 
 @pytest.mark.parametrize("stop", [0, 1, 2])
@@ -154,7 +157,7 @@ def test_a_pickle_with_code_is_not_run(leaf: Brick, digits: Data, tmp_path: Path
         def __reduce__(self) -> tuple[object, ...]:
             return (Path.touch, (tmp_path / "ran",))
 
-    torch.save({"version": 1, "model": Evil()}, tmp_path / "c")
+    torch.save({"version": 2, "model": Evil()}, tmp_path / "c")
     with pytest.raises(FormatError, match="cannot be read"):
         finetune(leaf, digits, settings=QUICK, checkpoint=tmp_path / "c", resume=True)
     assert not (tmp_path / "ran").exists()
@@ -183,7 +186,7 @@ class _Untouchable:
 
 
 def test_cross_weights_stay_zero(padded: Brick, digits: Data) -> None:
-    done = finetune(padded, digits, settings=QUICK)
+    done = finetune(padded, digits, settings=replace(QUICK, keep="last"))
     weight = done.model.state_dict()["network.2.weight"]
     assert weight[:2, 2:].abs().max() == 0
     assert weight[2:, :2].abs().max() == 0
@@ -191,7 +194,9 @@ def test_cross_weights_stay_zero(padded: Brick, digits: Data) -> None:
 
 
 def test_cross_weights_may_grow(padded: Brick, digits: Data) -> None:
-    weight = finetune(padded, digits, settings=QUICK, grow_cross=True).model.state_dict()["network.2.weight"]
+    weight = finetune(padded, digits, settings=replace(QUICK, keep="last"), grow_cross=True).model.state_dict()[
+        "network.2.weight"
+    ]
     assert weight[:2, 2:].abs().max() > 0
 
 
@@ -220,13 +225,72 @@ def test_images_of_unlike_sizes_are_brought_to_one(leaf: Brick) -> None:
 
 
 def test_without_held_out_images_there_is_no_accuracy(leaf: Brick, digits: Data) -> None:
-    done = finetune(leaf, digits, settings=replace(QUICK, epochs=1, held_out=0.0))
+    done = finetune(leaf, digits, settings=replace(QUICK, epochs=1, held_out=0.0, keep="last"))
     assert [p.accuracy for p in done.curve] == [None, None]
+    assert done.kept_epoch == 1
 
 
 def test_the_best_epoch_is_kept(leaf: Brick, digits: Data) -> None:
-    done = finetune(leaf, digits, settings=replace(QUICK, keep="best"))
+    done = finetune(leaf, digits, settings=QUICK)
     assert done.curve[done.kept_epoch].accuracy == max(p.accuracy or 0 for p in done.curve)
+
+
+def test_training_that_harms_leaves_the_model_as_it_was(leaf: Brick, digits: Data) -> None:
+    good = finetune(leaf, digits, settings=QUICK).model
+    good.info = good.info.changed(scores={"brick_accuracy": 0.9}, reject=Reject(threshold=0.5, statistic="energy"))
+    done = finetune(good, digits, settings=replace(QUICK, lr=50.0))
+    assert done.kept_epoch == 0
+    assert (done.curve[-1].accuracy or 0) < (done.curve[0].accuracy or 0)
+    assert same(done.model, good)
+    assert done.model.info == good.info
+
+
+def test_the_last_weights_are_kept_where_asked_for(leaf: Brick, digits: Data) -> None:
+    done = finetune(leaf, digits, settings=replace(QUICK, keep="last", lr=50.0))
+    assert done.kept_epoch == QUICK.epochs
+    assert not same(done.model, leaf)
+
+
+def test_of_several_settings_the_one_that_does_best_is_taken(leaf: Brick, digits: Data) -> None:
+    wild, fine = replace(QUICK, lr=50.0), QUICK
+    assert finetune(leaf, digits, settings=[wild, fine]).settings == fine
+    assert finetune(leaf, digits, settings=[fine, wild]).settings == fine
+
+
+def test_without_settings_they_are_chosen_by_the_number_of_images(leaf: Brick, digits: Data) -> None:
+    few = digits.train.subset(range(120))
+    done = finetune(leaf, few)
+    assert done.settings in candidates(len(few.for_model(leaf.classes)))
+
+
+def test_a_run_with_chosen_settings_resumes_with_them(leaf: Brick, digits: Data, tmp_path: Path) -> None:
+    several, file = [replace(QUICK, lr=0.01), QUICK], tmp_path / "run.pt"
+    whole = finetune(leaf, digits, settings=several)
+
+    def interrupt(point: Epoch) -> None:
+        if point.epoch == 1:
+            raise Stop
+
+    with pytest.raises(Stop):
+        finetune(leaf, digits, settings=several, checkpoint=file, on_epoch=interrupt)
+    titles: list[str] = []
+    resumed = finetune(
+        leaf, digits, settings=several, checkpoint=file, resume=True, progress=lambda t, u: noted(titles, t, u)
+    )
+    assert same(whole.model, resumed.model)
+    assert titles == ["finetune"]
+
+
+def noted(titles: list[str], title: str, unit: str) -> AbstractContextManager[Update]:
+    titles.append(title)
+    return silent(title, unit)
+
+
+def test_frozen_norms_keep_their_means(leaf: Brick, digits: Data) -> None:
+    done = finetune(leaf, digits, settings=replace(QUICK, norms="frozen", keep="last"))
+    before, after = leaf.state_dict(), done.model.state_dict()
+    assert torch.equal(before["network.1.running_mean"], after["network.1.running_mean"])
+    assert not torch.equal(before["network.1.weight"], after["network.1.weight"])
 
 
 def test_bfloat16_trains(leaf: Brick, digits: Data) -> None:

@@ -11,7 +11,7 @@ from modellego.cut import cut, plan_cut
 from modellego.errors import CutError
 from modellego.evaluation import cost
 from modellego.locate import Request, criterion, names, rank
-from modellego.locate.criteria import SCORES
+from modellego.locate.criteria import CRITERIA
 from modellego.zoo import build
 
 
@@ -100,7 +100,7 @@ def test_ones_own_criterion() -> None:
     try:
         assert rank("all_but_one", of, whole(of)).order[0] == chosen
     finally:
-        del SCORES["all_but_one"]
+        CRITERIA.remove("all_but_one")
 
 
 def test_network_and_mode_are_left_alone() -> None:

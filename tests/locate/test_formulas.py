@@ -2,6 +2,7 @@
 
 import itertools
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,13 @@ from torch import nn
 from modellego.capture import capture
 from modellego.channels import analyse
 from modellego.locate import Request, rank
-from modellego.locate.criteria import SCORES
+from modellego.locate.criteria import CRITERIA
 from modellego.locate.ranks import average_ranks, map_nodes
 from modellego.zoo import build
+
+
+def scores_by(name: str, of: Request) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return CRITERIA.find(name).scores(of)
 
 
 @cache
@@ -100,7 +105,9 @@ def test_a_layers_channels_are_valued_by_the_papers_formula(name: str, layer: st
         "hrank": lambda: hrank_of(model, layer, of.images),
     }[name]()
     # between layers they compare after division by the layer's mean
-    assert SCORES[name](of)[channel_groups_of(of, layer)] == pytest.approx(np.array(wanted) / np.mean(wanted), rel=1e-5)
+    assert scores_by(name, of)[channel_groups_of(of, layer)] == pytest.approx(
+        np.array(wanted) / np.mean(wanted), rel=1e-5
+    )
 
 
 def gate_loss(
@@ -123,13 +130,13 @@ def test_taylor_is_the_mean_square_of_the_gates_gradients(layer: str) -> None:
         loss, gates = gate_loss(model, layer, image, label)
         squares.append(torch.autograd.grad(loss, gates)[0].double() ** 2)
     wanted = torch.stack(squares).mean(0).numpy()
-    assert SCORES["taylor"](of)[channel_groups_of(of, layer)] == pytest.approx(wanted, rel=1e-4, abs=1e-12)
+    assert scores_by("taylor", of)[channel_groups_of(of, layer)] == pytest.approx(wanted, rel=1e-4, abs=1e-12)
 
 
 def test_activation_is_the_mean_magnitude_over_the_layers_mean() -> None:
     model, of = looked_at()
     wanted = np.mean([maps(model, "3", image).abs().sum((1, 2)).double().numpy() for image in of.images], 0)
-    assert SCORES["activation"](of)[channel_groups_of(of, "3")] == pytest.approx(wanted / wanted.mean(), rel=1e-5)
+    assert scores_by("activation", of)[channel_groups_of(of, "3")] == pytest.approx(wanted / wanted.mean(), rel=1e-5)
 
 
 def test_a_tied_set_gets_the_mean_of_its_layers() -> None:
@@ -143,7 +150,7 @@ def test_a_tied_set_gets_the_mean_of_its_layers() -> None:
     assert len(makers) > 1
     each = [np.array(l1_of(layers[p].weight.detach().double().numpy())) for p in makers]
     wanted = np.mean([values / values.mean() for values in each], 0)
-    assert SCORES["l1"](of)[stream] == pytest.approx(wanted, rel=1e-6)
+    assert scores_by("l1", of)[stream] == pytest.approx(wanted, rel=1e-6)
 
 
 def test_hrank_takes_the_map_in_front_of_pooling_and_flattening() -> None:
@@ -165,13 +172,13 @@ def test_hrank_of_plain_units_is_how_often_they_speak() -> None:
 
 def test_hrank_on_more_images_than_it_wants_is_repeatable() -> None:
     of = request(chain(), size=4, images=510)
-    first, second = (SCORES["hrank"](of) for _ in range(2))
+    first, second = (scores_by("hrank", of) for _ in range(2))
     assert np.array_equal(first, second)
 
 
 def test_random_differs_by_seed_only() -> None:
     _, of = looked_at()
-    drawn = [SCORES["random"](Request(of.network, of.channels, of.images, None, of.task, seed=s)) for s in (0, 1, 1)]
+    drawn = [scores_by("random", Request(of.network, of.channels, of.images, None, of.task, seed=s)) for s in (0, 1, 1)]
     assert np.array_equal(drawn[1], drawn[2])
     assert not np.array_equal(drawn[0], drawn[1])
 
@@ -180,15 +187,15 @@ def test_random_differs_by_seed_only() -> None:
 def test_filters_are_ranked_alike_whatever_the_layers_scale(name: str) -> None:
     """Between layers: doubling one layer's weights moves nothing."""
     model = chain()
-    before = SCORES[name](request(model))
+    before = scores_by(name, request(model))
     model[3].weight.data *= 2
-    assert SCORES[name](request(model)) == pytest.approx(before, rel=1e-6)
+    assert scores_by(name, request(model)) == pytest.approx(before, rel=1e-6)
 
 
 def test_ranked_per_set_the_least_score_goes_first() -> None:
     _, of = looked_at()
     order = rank("l1", of, (1, 1), "sets").order
-    assert (np.diff(SCORES["l1"](of)[order]) >= 0).all()
+    assert (np.diff(scores_by("l1", of)[order]) >= 0).all()
 
 
 def test_fpgm_values_a_duplicate_below_the_rest() -> None:
@@ -197,6 +204,6 @@ def test_fpgm_values_a_duplicate_below_the_rest() -> None:
     middle = filters.mean(0)
     filters[2], filters[5] = middle, middle
     of = request(model)
-    found = SCORES["fpgm"](of)[channel_groups_of(of, "3")]
+    found = scores_by("fpgm", of)[channel_groups_of(of, "3")]
     assert set(np.argsort(found)[:2]) == {2, 5}
     assert all(found[a] <= found[b] for a, b in itertools.product((2, 5), (0, 1, 3, 4, 6, 7)))

@@ -11,7 +11,7 @@ from torch import nn
 from modellego.capture import capture
 from modellego.channels import analyse
 from modellego.locate import Request
-from modellego.locate.criteria import SCORES
+from modellego.locate.criteria import CRITERIA
 
 tp = pytest.importorskip("torch_pruning", reason="torch-pruning is not installed (the extra `benchmark`)")
 LAYERS = ("0", "2", "4")
@@ -52,7 +52,7 @@ def theirs(model: nn.Sequential, layer: str, importance: Any) -> np.ndarray:
 
 
 def ours(of: Request, name: str, layer: str) -> np.ndarray:
-    return SCORES[name](of)[of.channels.layer_out[layer]]
+    return CRITERIA.find(name).scores(of)[of.channels.layer_out[layer]]
 
 
 @pytest.mark.parametrize("layer", LAYERS)

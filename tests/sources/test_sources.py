@@ -209,7 +209,7 @@ def test_a_callable_is_filled_with_weights(code: Callable[[str], Path], tmp_path
         ("def build(size):\n    pass", "build", "raised TypeError: build.. missing 1 required"),
         ("import nothing_of_the_kind", "build", "raised ModuleNotFoundError"),
         ("def build(:", "build", "raised SyntaxError"),
-        ("def build():\n    return nn.Linear(2, 2)", "build", "give --input-size and --channels"),
+        ("def build():\n    return nn.Linear(2, 2)", "build", "give input size and channels"),
     ],
 )
 def test_a_file_that_gives_no_model_is_explained(code: Callable[[str], Path], text: str, name: str, says: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from modellego.assembly import assemble
 from modellego.assembly.samples import PER_CLASS
 from modellego.brick import Assembled, Brick
-from modellego.data import Data
+from modellego.data import DataLike, load_data
 from modellego.errors import AssemblyError, DataError
 from modellego.evaluation import logits_of, saved_score, score
 from modellego.progress import Progress, silent
@@ -49,7 +49,7 @@ class Ablation:
 
 def ablation(
     bricks: Sequence[Piece],
-    data: Data,
+    data: DataLike,
     *,
     names: Sequence[str] | None = None,
     mapping: Mapping[str, str | int] | None = None,
@@ -90,10 +90,11 @@ def ablation(
     >>> [way.name for way in found.ways]
     ['padding', 'scaling layers', 'scaling logits', 'affine', 'head']
     """
-    if data.test is None or not len(data.test):
-        raise DataError("there are no test images to compare on: name some with --test-data")
+    images = load_data(data)
+    if images.test is None or not len(images.test):
+        raise DataError("there are no test images to compare on: give data with a test part")
     plain = assemble(bricks, names=names, merge_equal_classes=merge_equal_classes)
-    test = data.test.for_model(plain.classes, mapping)  # before the work: equal names kept apart cannot be scored
+    test = images.test.for_model(plain.classes, mapping)  # before the work: equal names kept apart cannot be scored
     if not len(test):
         raise DataError("no test image shows a class of these bricks")
     owners = [np.isin(plain.classes, brick.classes) for brick in bricks]
@@ -105,7 +106,7 @@ def ablation(
                 if options:
                     made = assemble(
                         bricks,
-                        data=data,
+                        data=images,
                         names=names,
                         merge_equal_classes=merge_equal_classes,
                         per_class=per_class,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from modellego.assembly.class_names import JoinedClasses
-from modellego.assembly.ends import as_features, bare, last_linear, without_selection
+from modellego.assembly.ends import as_features, last_linear, without_selection
 from modellego.assembly.heads import (
     Rows,
     concatenated_head,
@@ -18,6 +18,7 @@ from modellego.assembly.heads import (
     fit_prior,
     make_rows,
 )
+from modellego.assembly.heads.registered import CALIBRATIONS, fit_registered
 from modellego.brick import Assembled, Brick, Joint
 from modellego.data import ImageSet
 from modellego.data.feed import framed_batches
@@ -27,7 +28,7 @@ from modellego.preprocess import Frame
 from modellego.progress import Progress, silent
 
 Piece = Brick | Assembled
-Calibrate = Literal["none", "affine", "head", "prior"]
+Calibrate = Literal["affine", "head", "prior"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def calibrated(
     bricks: Sequence[Piece],
     classes: JoinedClasses,
     images: ImageSet,
-    method: Literal["affine", "head", "prior"],
+    method: str,
     *,
     views: int = VIEWS,
     seed: int = 0,
@@ -65,10 +66,15 @@ def calibrated(
             return Calibration(tuple(bricks), Joint(merge=classes.groups), affine.report.sentence())
         joint = Joint(scale=affine.scale.to(dtype), shift=affine.shift.to(dtype), merge=classes.groups)
         return Calibration(tuple(bricks), joint, affine.report.sentence())
-    ends = [ends_in_features(b) for b in bricks]
+    features = method == "head" or CALIBRATIONS.find(method).reads == "features"
+    ends = [ends_in_features(b) if features else (b, _identity(b)) for b in bricks]
     readers = tuple(brick for brick, _ in ends)
     anchor = concatenated_head([head for _, head in ends])
-    head = fit_head(_rows(readers, images, views, seed, progress), anchor, groups=classes.groups, seed=seed)
+    rows = _rows(readers, images, views, seed, progress)
+    if method == "head":
+        head = fit_head(rows, anchor, groups=classes.groups, seed=seed)
+    else:
+        head = fit_registered(method, rows, anchor, groups=classes.groups, seed=seed)
     if head.report.kept_concatenation:
         return Calibration(tuple(bricks), Joint(merge=classes.groups), head.report.sentence())
     linear = _linear(head.weight.to(dtype), head.bias.to(dtype))
@@ -108,7 +114,7 @@ def ends_in_features(brick: Piece) -> tuple[Piece, tuple[Tensor, Tensor]]:
     """Return a brick that gives features, and its own head; one without a last linear layer as it is."""
     if not isinstance(brick, Brick):
         return brick, _identity(brick)
-    network = without_selection(bare(brick))
+    network = without_selection(brick.captured())
     found = last_linear(network.graph)
     if found is None or len(found[0].args[0].meta["shape"]) != 2:  # type: ignore[union-attr]
         return brick, _identity(brick)

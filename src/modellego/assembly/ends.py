@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import fx, nn
 
-from modellego.brick import Brick, Joint
-from modellego.capture.network import Network, annotate
+from modellego.brick import Joint
+from modellego.capture.network import Network, annotated
 from modellego.capture.walk import attribute
 from modellego.errors import AssemblyError
 
@@ -15,21 +15,13 @@ _aten = torch.ops.aten
 
 
 def copied_network(network: Network) -> Network:
-    """Return a network of its own, shapes noted.
+    """Return a network of its own, with the shapes of the one it is a copy of.
 
     >>> from modellego.capture import capture
     >>> copied_network(capture(nn.Linear(3, 2), (3,))).num_logits
     2
     """
-    return annotate(copy.deepcopy(network.graph), network.input_shape)
-
-
-def bare(brick: Brick) -> Network:
-    """Return a brick's network as it is, its shapes worked out only if they are not there."""
-    output = _output(brick.network).args[0]
-    if isinstance(output, fx.Node) and "shape" in output.meta and brick.info.input_shape is not None:
-        return Network(brick.network, brick.info.input_shape)
-    return brick.captured()
+    return Network(copy.deepcopy(network.graph), network.input_shape)
 
 
 def last_linear(graph: fx.GraphModule) -> tuple[fx.Node, nn.Linear] | None:
@@ -70,6 +62,7 @@ def without_selection(network: Network) -> Network:
     rows = attribute(graph, str(chosen.args[2].target))  # type: ignore[union-attr]
     _set_linear(layer, layer.weight.detach()[rows], None if layer.bias is None else layer.bias.detach()[rows])
     output.args = (node,)
+    node.meta["shape"] = chosen.meta["shape"]  # type: ignore[union-attr]
     return _finished(result)
 
 
@@ -181,4 +174,4 @@ def _finished(network: Network) -> Network:
         if not owner or type(graph.get_submodule(owner)) is nn.Module:
             delattr(graph.get_submodule(owner), leaf)
     graph.recompile()
-    return annotate(graph, network.input_shape)
+    return annotated(graph, network.input_shape)

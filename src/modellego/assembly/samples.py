@@ -1,24 +1,20 @@
 """Sample images for assembling: of each brick's own classes, and what the brick makes of them."""
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
-from modellego.data import Data, ImageSet, load_data
+from modellego.data import DataLike, ImageSet, load_data
 from modellego.errors import AssemblyError
 
-Source = str | os.PathLike[str] | ImageSet | Data
 PER_CLASS = 50
 
 
-def train_images(data: Source | Sequence[Source] | None, wanted_by: str) -> ImageSet:
+def train_images(data: DataLike | None, wanted_by: str) -> ImageSet:
     """Return the images to choose from; raises `AssemblyError` where none are given."""
     if data is None:
-        raise AssemblyError(f"{wanted_by} needs sample images of the bricks' classes: give data (--data)")
-    if isinstance(data, ImageSet):
-        return data
-    return data.train if isinstance(data, Data) else load_data(data).train
+        raise AssemblyError(f"{wanted_by} needs sample images of the bricks' classes: give data")
+    return load_data(data).train.cached()
 
 
 def own_samples(images: ImageSet, classes: Sequence[str], per_class: int | None, seed: int = 0) -> ImageSet:

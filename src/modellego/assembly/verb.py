@@ -1,49 +1,49 @@
 """The verb `assemble`: bricks in, one new classifier out, without training."""
 
 from collections.abc import Sequence
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from modellego.assembly.calibrate import Calibrate, calibrated, calibrated_without_labels
 from modellego.assembly.class_names import JoinedClasses, default_names, join_classes
-from modellego.assembly.ends import bare, with_joint, without_selection
-from modellego.assembly.padding.padded import Member, check_padded, pad
+from modellego.assembly.ends import without_selection
+from modellego.assembly.heads.registered import CALIBRATIONS
+from modellego.assembly.layouts import LAYOUTS, LayoutRequest, laid_out, members, single_networks
+from modellego.assembly.padding.padded import check_padded
 from modellego.assembly.padding.topology import match
-from modellego.assembly.samples import PER_CLASS, Source, other_samples, own_samples, train_images
+from modellego.assembly.samples import PER_CLASS, other_samples, own_samples, train_images
 from modellego.assembly.scaling import LayerScaling, logit_factors, scale_layers
-from modellego.assembly.side_by_side import parallel
-from modellego.brick import Assembled, Brick, BrickInfo, Joint
+from modellego.brick import Assembled, Brick, Joint
 from modellego.brick.reject_rule import Statistic
-from modellego.data import ImageSet
+from modellego.data import DataLike, ImageSet
 from modellego.data.feed import Inputs
 from modellego.data.store import Store, as_store
 from modellego.data.views import VIEWS
 from modellego.errors import AssemblyError
 from modellego.evaluation import logits_of
 from modellego.progress import Progress, silent
-from modellego.rejection.rule import HELD, STATISTIC, add_reject_rule, check_rule
+from modellego.rejection.rule import HELD, add_reject_rule, check_rule
 
 Piece = Brick | Assembled
-Layout = Literal["parallel", "padded"]
-Scale = Literal["none", "logits", "layers"]
+Scale = Literal["logits", "layers"]
 
 
 def assemble(
     bricks: Sequence[Piece],
     *,
-    layout: Layout = "parallel",
-    scale: Scale = "none",
-    calibrate: Calibrate | None = None,
-    data: Source | Sequence[Source] | None = None,
+    layout: str = "parallel",
+    scale: Scale | None = None,
+    calibrate: str | None = None,
+    data: DataLike | None = None,
     merge_equal_classes: bool = False,
     names: Sequence[str] | None = None,
     per_class: int | None = PER_CLASS,
     views: int = VIEWS,
     unlabelled: Tensor | Store | None = None,
     reject: float | None = None,
-    reject_by: Statistic = STATISTIC,
+    reject_by: Statistic | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Piece:
@@ -53,9 +53,9 @@ def assemble(
         bricks: two or more.
         layout: `parallel` puts any bricks side by side; `padded` makes bricks of one topology one block-diagonal
             network, with the same logits to rounding.
-        scale: `none`; `logits` divides each class's logit by the mean largest logit of that class's correctly predicted
+        scale: None; `logits` divides each class's logit by the mean largest logit of that class's correctly predicted
             samples (the published software); `layers` brings the channels of each layer to one magnitude (the poster).
-        calibrate: `none`; `affine` fits a scale and a shift a class; `head` a convex head over all bricks' features,
+        calibrate: None; `affine` fits a scale and a shift a class; `head` a convex head over all bricks' features,
             anchored at their own heads. Both are kept only where held-out images say that they help. `prior` needs no
             labels: a shift a class, so that all classes are predicted equally often on images that show them so.
         data: images of the bricks' classes for scaling and calibration; of `Data` the train part.
@@ -89,17 +89,17 @@ def assemble(
     ('cat', 'dog', 'fox')
     """
     names = tuple(names) if names is not None else default_names(len(bricks))
-    method = calibrate or "none"
-    _check_words(layout, scale, method)
-    if unlabelled is not None and method != "prior":
-        raise AssemblyError(f"images without labels serve calibrate='prior', not {method!r}")
+    _check_words(layout, scale, calibrate)
+    if unlabelled is not None and calibrate != "prior":
+        raise AssemblyError(f"images without labels serve calibrate='prior', not {calibrate!r}")
     check_rule(reject, reject_by)
     known = None if reject is None else train_images(data, f"reject={reject:g}")
     classes = _check_bricks(bricks, names, layout, scale, merge_equal_classes)
     bricks = _refuse_early(bricks, names, layout, scale)
-    notes = [f"Assembled from {', '.join(names)}: layout {layout}, scaling {scale}, calibration {method}."]
+    how = f"layout {layout}, scaling {scale or 'none'}, calibration {calibrate or 'none'}"
+    notes = [f"Assembled from {', '.join(names)}: {how}."]
     joint = Joint(merge=classes.groups)
-    if scale != "none":
+    if scale is not None:
         train = train_images(data, f"scale={scale!r}")
         samples = [own_samples(train, own, per_class, seed) for own in classes.own]
         if scale == "layers":
@@ -107,31 +107,37 @@ def assemble(
             notes.append(_told(done))
         else:
             joint = Joint(scale=_logit_factors(bricks, classes, samples, progress), merge=classes.groups)
-    if method != "none":
+    if calibrate is not None:
         if unlabelled is not None:
             found = calibrated_without_labels(bricks, classes, as_store(unlabelled), progress)
         else:
-            images = own_samples(train_images(data, f"calibrate={method!r}"), classes.classes, per_class, seed)
-            found = calibrated(bricks, classes, images, method, views=views, seed=seed, progress=progress)
+            images = own_samples(train_images(data, f"calibrate={calibrate!r}"), classes.classes, per_class, seed)
+            found = calibrated(bricks, classes, images, calibrate, views=views, seed=seed, progress=progress)
         bricks, joint = found.bricks, found.joint
         notes.append(found.told)
-    made = _laid_out(bricks, names, layout, classes.classes, joint, " ".join(notes))
+    made = laid_out(layout, LayoutRequest(bricks, names, classes.classes, joint, " ".join(notes)))
     if reject is not None and known is not None:
-        taken = 0 if scale == "none" and method == "none" else per_class
+        taken = 0 if scale is None and calibrate is None else per_class
         held = other_samples(known, made.classes, HELD, taken, seed)
         add_reject_rule(made, held, reject, reject_by, seed=seed, progress=progress)
     return made
 
 
-def _check_words(layout: str, scale: str, method: str) -> None:
-    for value, known, what in ((layout, Layout, "layout"), (scale, Scale, "scale"), (method, Calibrate, "calibrate")):
-        if value not in get_args(known):
-            raise AssemblyError(f"{what} is one of {', '.join(get_args(known))}, not {value!r}")
-    if scale == "logits" and method != "none":
-        raise AssemblyError(f"scale='logits' and calibrate={method!r} both set the logits' scale: choose one of them")
+def _check_words(layout: str, scale: str | None, calibrate: str | None) -> None:
+    LAYOUTS.find(layout)
+    if scale is not None and scale not in get_args(Scale):
+        raise AssemblyError(f"scale is one of {', '.join(get_args(Scale))}, not {scale!r}")
+    if calibrate is not None and calibrate not in get_args(Calibrate):
+        CALIBRATIONS.find(calibrate)
+    if scale == "logits" and calibrate is not None:
+        raise AssemblyError(
+            f"scale='logits' and calibrate={calibrate!r} both set the logits' scale: choose one of them"
+        )
 
 
-def _check_bricks(bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str, merge: bool) -> JoinedClasses:
+def _check_bricks(
+    bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str | None, merge: bool
+) -> JoinedClasses:
     if len(bricks) < 2:
         raise AssemblyError("there is nothing to assemble: give two bricks or more")
     classes = join_classes([b.classes for b in bricks], names, merge)
@@ -146,26 +152,22 @@ def _check_bricks(bricks: Sequence[Piece], names: Sequence[str], layout: str, sc
     return classes
 
 
-def _refuse_early(bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str) -> Sequence[Piece]:
+def _refuse_early(bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str | None) -> Sequence[Piece]:
     """Refuse topologies that do not fit before images are read; return bricks whose graphs end in their last layer."""
     if layout != "padded" and scale != "layers":
         return bricks
-    leaves = [_tidied(cast(Brick, b)) for b in bricks]
+    leaves = [_tidied(b) for b in single_networks(bricks)]
     if layout == "padded":
-        check_padded(_members(leaves, names))
+        check_padded(members(leaves, names))
     else:
-        match([bare(b) for b in leaves], names)
+        match([b.captured() for b in leaves], names)
     return leaves
 
 
 def _tidied(brick: Brick) -> Brick:
-    network = bare(brick)
+    network = brick.captured()
     tidy = without_selection(network)
     return brick if tidy is network else Brick(tidy.graph, brick.info)
-
-
-def _members(bricks: Sequence[Brick], names: Sequence[str]) -> list[Member]:
-    return [Member(n, bare(b), b.info.preprocess) for n, b in zip(names, bricks, strict=True)]
 
 
 def _logit_factors(
@@ -182,10 +184,10 @@ def _logit_factors(
 def _layers_scaled(
     bricks: Sequence[Piece], names: Sequence[str], samples: Sequence[ImageSet], progress: Progress
 ) -> tuple[list[Piece], list[LayerScaling]]:
-    leaves = cast(Sequence[Brick], bricks)
+    leaves = single_networks(bricks)
     with progress("scaling", "bricks"):
         inputs = [Inputs(part, b.frame, b.prepare, 100) for b, part in zip(leaves, samples, strict=True)]
-        scaled, done = scale_layers([bare(b) for b in leaves], inputs, names)
+        scaled, done = scale_layers([b.captured() for b in leaves], inputs, names)
     return [Brick(n.graph, b.info) for n, b in zip(scaled, leaves, strict=True)], done
 
 
@@ -197,20 +199,3 @@ def _told(done: Sequence[LayerScaling]) -> str:
         f"The channels of {len(done)} layers were scaled by factors of {low:.3g} to {high:.3g}; "
         f"this changes what the bricks compute."
     )
-
-
-def _laid_out(
-    bricks: Sequence[Piece], names: Sequence[str], layout: str, classes: Sequence[str], joint: Joint, notes: str
-) -> Piece:
-    if layout == "parallel":
-        return parallel(bricks, classes, joint, notes=notes)
-    leaves = cast(Sequence[Brick], bricks)
-    network, preprocess = pad(_members(leaves, names))
-    info = BrickInfo(
-        classes=tuple(classes),
-        input_shape=network.input_shape,
-        preprocess=preprocess,
-        sources=tuple(source for b in leaves for source in b.info.sources),
-        notes=notes,
-    )
-    return Brick(with_joint(network, joint).graph, info)

@@ -1,6 +1,7 @@
 """What a brick says about itself: classes, input, lineage, how it was cut and refit, and what it scored."""
 
 import math
+from collections import Counter
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -22,7 +23,7 @@ from modellego.errors import FormatError
 from modellego.preprocess import Preprocess
 
 FORMAT_VERSION = 2
-MAX_CLASSES = 1_000_000
+MAX_CLASSES = 100_000
 Axis = Annotated[int, Field(ge=1, le=65536)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -149,7 +150,7 @@ class BrickInfo(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> "BrickInfo":
         if len(set(self.classes)) != len(self.classes):
-            twice = next(c for i, c in enumerate(self.classes) if c in self.classes[:i])
+            twice = Counter(self.classes).most_common(1)[0][0]
             raise ValueError(f"the class {twice!r} is there twice")
         if self.inputs == "graph" and (self.kind == "assembled" or self.preprocess or len(self.input_shape or ()) != 1):
             raise ValueError("what reads a graph is a brick of one network with input_shape (features,), no preprocess")

@@ -7,7 +7,7 @@ from torch import nn
 
 from modellego.errors import AssemblyError
 
-_MAX_PADDED = 2**26
+_MAX_PADDED = 2**22
 
 
 class Joint(nn.Module):
@@ -98,7 +98,5 @@ def _padded(groups: tuple[tuple[int, ...], ...]) -> torch.Tensor:
         raise AssemblyError("a joint merges each column once at most, counted from 0")
     if len(groups) * max(map(len, groups)) > _MAX_PADDED:
         raise AssemblyError("a joint's groups are too many and too unequal in length")
-    padded = torch.full((len(groups), max(map(len, groups))), -1)
-    for row, group in zip(padded, groups, strict=True):
-        row[: len(group)] = torch.tensor(group)
-    return padded
+    longest = max(map(len, groups))
+    return torch.tensor([(*group, *[-1] * (longest - len(group))) for group in groups])

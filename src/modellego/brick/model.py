@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import fx, nn
@@ -15,23 +15,22 @@ from modellego.errors import AssemblyError, DataError, FormatError
 from modellego.preprocess import Frame, Framed, apply
 
 
-class Saver(Protocol):
-    """The method `save` of bricks."""
-
-    def __call__(self, path: str | Path, force: bool = False) -> Path:
-        """Write the brick to a directory; see `modellego.brick.save`."""
-        ...
-
-
 class Piece(nn.Module):
-    """What a brick and an assembled brick have in common.
-
-    `save` is a function of `modellego.brick.format.disk`, which makes it a method here: what is written is built again,
-    so the disk knows the bricks, and the bricks know nothing of the disk.
-    """
+    """What a brick and an assembled brick have in common."""
 
     info: BrickInfo
-    save: ClassVar[Saver]
+
+    def save(self, path: str | Path, force: bool = False) -> Path:
+        """Write the brick to a directory and return it; see `modellego.brick.save`.
+
+        Raises:
+            FormatError: as `modellego.brick.save`.
+        """
+        from modellego.brick.format.disk import save  # what is written is built again: the format knows the bricks
+
+        if not isinstance(self, Brick | Assembled):
+            raise FormatError(f"a {type(self).__name__} cannot be saved: only a Brick or an Assembled can")
+        return save(self, path, force)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -114,7 +114,7 @@ def _try_forward(
     except Exception as error:
         raise CaptureError(
             f"{name} does not run on an input of shape {shape} (channels x height x width): "
-            f"{_first_line(error)}; give the size it was trained on with --input-size"
+            f"{_first_line(error)}; give the input size it was trained on"
         ) from error
     if logits is not None:
         try:
@@ -126,7 +126,7 @@ def _try_forward(
     if not isinstance(output, torch.Tensor):
         raise CaptureError(
             f"{name} returns a {_describe(output)}, not a tensor of logits: name the logits "
-            "in it with the logits= selector (--logits KEY)"
+            "in it by key or position: the option logits"
         )
     if output.ndim != 2 or output.shape[0] != 2:
         raise CaptureError(

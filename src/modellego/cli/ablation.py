@@ -13,35 +13,33 @@ from modellego.cli.console import out, percent, print_json, print_table, progres
 
 def ablation(
     bricks: Annotated[list[Path], typer.Argument(help="Two or more bricks' directories.")],
-    data: o.DataOption,
-    test_data: o.TestDataOption = None,
-    map_labels: o.MapOption = None,
+    *,
+    images: o.Images,
     merge_equal_classes: Annotated[
         bool, typer.Option("--merge-equal-classes", help="Make classes of equal name one class.")
     ] = False,
-    per_class: Annotated[int | None, typer.Option(min=1, help="Images a class for scaling and calibration.")] = None,
-    seed: o.SeedOption = 0,
-    json: o.JsonFlag = False,
+    per_class: Annotated[int | None, typer.Option(min=1, help="Images per class for scaling and calibration.")] = None,
+    seed: o.Seed = 0,
+    answer: o.Answer,
 ) -> None:
     """Compare ways of assembling: padding, parameter scaling in both ways, calibration in both."""
     from modellego.assembly.ablation import ablation as compare
     from modellego.brick import load
     from modellego.cli.opening import open_data
-    from modellego.data import parse_mapping
 
     pieces, names = [load(path) for path in bricks], brick_names(bricks)
     given = {} if per_class is None else {"per_class": per_class}
     found = compare(
         pieces,
-        open_data(data, test_data),
+        open_data(images),
         names=names,
-        mapping=parse_mapping(map_labels or []),
+        mapping=images.mapping,
         merge_equal_classes=merge_equal_classes,
         **given,
         seed=seed,
         progress=progress,
     )
-    if json:
+    if answer.json:
         print_json({"paths": [str(path) for path in bricks], "bricks": names, **asdict(found)})
         return
     rows = [

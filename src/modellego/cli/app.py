@@ -4,11 +4,13 @@ import logging
 import os
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+from modellego import __version__
 from modellego.cli.ablation import ablation
 from modellego.cli.assemble import assemble
 from modellego.cli.curve import curve
@@ -19,6 +21,7 @@ from modellego.cli.evaluate import evaluate
 from modellego.cli.export import export
 from modellego.cli.failures import TRACEBACK, sentence
 from modellego.cli.finetune import finetune
+from modellego.cli.groups import with_groups
 from modellego.cli.inspect import inspect
 from modellego.cli.predict import predict
 from modellego.cli.report import report
@@ -27,7 +30,6 @@ from modellego.cli.thresholds import thresholds
 
 app = typer.Typer(
     name="modellego",
-    help="Take trained classifiers apart and put the pieces together again, without training.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,7 +51,22 @@ for _command in (
     distill,
     export,
 ):
-    app.command()(_command)
+    app.command()(with_groups(_command))
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"modellego {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Take trained classifiers apart and put the pieces together again, without training."""
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,6 +1,5 @@
 """`modellego demo`: the whole road on embedded data, in about a minute."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -14,26 +13,16 @@ def demo(
     output: Annotated[Path, typer.Option("--out", "-o", help="Folder for the bricks and the new model.")] = Path(
         "lego-demo"
     ),
-    seed: o.SeedOption = 0,
-    force: o.ForceFlag = False,
-    json: o.JsonFlag = False,
+    *,
+    force: o.Force = False,
+    seed: o.Seed = 0,
+    answer: o.Answer,
 ) -> None:
     """Train two small models on handwritten digits, take them apart, put the bricks together without training."""
-    from modellego.brick import check_target
     from modellego.demonstration import SOURCES
     from modellego.demonstration import demo as run
-    from modellego.errors import LegoError
 
-    place = next(p for p in (output.absolute(), *output.absolute().parents) if p.exists())
-    if not place.is_dir():
-        raise LegoError(f"{place.name} is a file: name a folder for the bricks with --out")
-    if not os.access(place, os.W_OK):
-        raise LegoError(f"nothing can be written into the directory {place}: name another folder with --out")
-    files = [output / f"{s.name}.brick" for s in SOURCES] + [output / "digits.brick"]
-    for file in files:
-        if output.is_dir():
-            check_target(file, force)
-    if not json:
+    if not answer.json:
         note("Two classifiers, trained on different digits, become two bricks, become one new classifier.")
     found = run(output, seed, force, progress)
     rows = []
@@ -67,7 +56,7 @@ def demo(
             "parameters_base": parameters,
         }
     )
-    if json:
+    if answer.json:
         print_json({"path": str(output), "rows": rows})
         return
     table = [

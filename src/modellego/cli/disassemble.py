@@ -6,17 +6,16 @@ from typing import Annotated
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, note, out, percent, print_json, print_table, progress
+from modellego.cli.console import amount, out, percent, print_json, print_table, progress
 from modellego.cli.files import bytes_on_disk
 
 
 def disassemble(
     model: Annotated[str, typer.Argument(help="zoo:NAME, torchvision:NAME, timm:NAME, file.py:callable, or a brick.")],
-    data: o.DataOption,
-    classes: Annotated[str, typer.Option(help="Classes of the task: 0-2,7 or names.")],
-    output: o.OutOption,
-    test_data: o.TestDataOption = None,
-    map_labels: o.MapOption = None,
+    *,
+    images: o.Images,
+    classes: o.Classes,
+    output: o.Output,
     macs: Annotated[float | None, typer.Option(help="Budget: share of the source's MACs, such as 0.5.")] = None,
     parameters: Annotated[float | None, typer.Option(help="Budget: share of the source's parameters.")] = None,
     latency: Annotated[float | None, typer.Option(help="Budget: share of the source's latency, measured.")] = None,
@@ -32,84 +31,62 @@ def disassemble(
     linear_alpha: Annotated[float, typer.Option(min=0, max=1, help="Kernel threshold, linear layers.")] = 0.4,
     linear_beta: Annotated[float, typer.Option(min=0, max=1, help="Channel threshold, linear layers.")] = 0.3,
     rule: Annotated[str, typer.Option(help="How r_p is formed: poster or back_to_front.")] = "poster",
-    samples: Annotated[int, typer.Option(min=1, help="Sample images per class, the most confident.")] = 50,
+    samples: o.MostConfident = 50,
     share: Annotated[float | None, typer.Option(help="Sample images as a share of a class's, at least 5.")] = None,
     refit: Annotated[bool, typer.Option(help="Repair the cut in closed form.")] = True,
-    refit_images: Annotated[int, typer.Option(min=1, help="Images a class for the refit.")] = 200,
+    refit_images: o.RefitImages = 200,
+    refit_by: Annotated[str, typer.Option(help="How: least_squares, or a refit of a plugin.")] = "least_squares",
     refit_data: Annotated[
         list[Path] | None, typer.Option(help="Refit on these image files or folders instead; no labels needed.")
     ] = None,
-    reject: o.RejectFlag = False,
-    reject_keep: o.RejectKeepOption = None,
-    reject_by: o.RejectByOption = None,
-    weights: o.WeightsOption = None,
-    input_size: o.InputSizeOption = None,
-    channels: o.ChannelsOption = None,
-    mean: o.MeanOption = None,
-    std: o.StdOption = None,
-    class_names: o.ClassNamesOption = None,
-    logits: o.LogitsOption = None,
-    seed: o.SeedOption = 0,
-    force: o.ForceFlag = False,
-    json: o.JsonFlag = False,
+    reject: o.RejectOptions,
+    source_options: o.SourceOptions,
+    seed: o.Seed = 0,
+    answer: o.Answer,
 ) -> None:
     """Cut a brick for a few classes out of a classifier, and repair the cut without training."""
-    from modellego.brick import Brick, check_target
-    from modellego.cli.opening import SourceOptions, open_data, open_model, open_unlabelled
+    from modellego.brick import check_target
+    from modellego.cli.opening import open_data, open_model, open_unlabelled
     from modellego.contribution.relevance import Thresholds
-    from modellego.data import Data, parse_mapping, resolve_classes
     from modellego.disassembly.choose import Samples
+    from modellego.disassembly.verb import check_request
     from modellego.disassembly.verb import disassemble as take_apart
-    from modellego.errors import LegoError
-    from modellego.evaluation.inspection import inspect
-    from modellego.locate import Budget, names
+    from modellego.locate import Budget
 
-    check_target(output, force)
-    rule_asked = o.reject_rule(reject, reject_keep, reject_by)
-    budget, most_confident = Budget(macs, parameters, latency, max_drop, round_to), Samples(samples, share)
-    if criterion not in (*names(), "obs"):
-        raise LegoError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
-    if not budget.given and (round_to > 1 or criterion != "contribution"):
-        raise LegoError("--round and --criterion go with a budget: add --macs, --parameters, --latency or --max-drop")
-    o.allocation_rule(rule)
-    images = open_data(data, test_data)
-    said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
-    opened = open_model(model, said, images)
-    if not isinstance(opened, Brick):
-        raise LegoError(f"{model} is an assembled model: disassemble the bricks it is made of instead")
-    images = Data(
-        images.train.for_model(opened.classes, mapping := parse_mapping(map_labels or [])),
-        images.test.for_model(opened.classes, mapping) if images.test is not None else None,
-    )
-    images.train.need(resolve_classes(classes, opened.classes))
-    if not json:
-        found = inspect(opened)["networks"][0]
-        note(
-            f"captured {found['name']}: {len(opened.classes):,} classes, {amount(found['macs'])} MACs, "
-            f"{found['channels']:,} channels in {found['sets']:,} sets"
-        )
+    check_target(output.path, output.force)
+    budget = Budget(macs, parameters, latency, max_drop, round_to)
+    thresholds = Thresholds(conv_alpha, conv_beta, linear_alpha, linear_beta, rule)  # type: ignore[arg-type]
+    most_confident = Samples(samples, share)
+    check_request(budget, criterion, reject.share, reject.reject_by, refit_by)
+    data = open_data(images)
+    opened = open_model(model, source_options, data)
     brick = take_apart(
         opened,
-        images,
+        data,
         classes,
         budget=budget,
         criterion=criterion,
-        thresholds=Thresholds(conv_alpha, conv_beta, linear_alpha, linear_beta, rule),  # type: ignore[arg-type]
+        thresholds=thresholds,
         samples=most_confident,
         refit_images=refit_images if refit else 0,
+        refit_by=refit_by,
         refit_data=open_unlabelled(refit_data) if refit_data and refit else None,
-        **rule_asked,
+        reject=reject.share,
+        reject_by=reject.reject_by,  # type: ignore[arg-type]
+        mapping=images.mapping,
         seed=seed,
         progress=progress,
     )
-    brick.save(output, force)
+    brick.save(output.path, output.force)
     scores = brick.info.scores
     assert brick.info.cut is not None
-    if json:
+    if answer.json:
         refitted = None if brick.info.refit is None else {k: v for k, v in brick.info.refit.items() if k != "stages"}
         kept = {"kept_groups": brick.info.cut.kept, "sets": brick.info.cut.total, "refit": refitted}
         plain = {k: v if v is None or not k.startswith(("macs", "parameters")) else int(v) for k, v in scores.items()}
-        print_json({"path": str(output), "classes": list(brick.classes), **plain, **kept, "notes": brick.info.notes})
+        print_json(
+            {"path": str(output.path), "classes": list(brick.classes), **plain, **kept, "notes": brick.info.notes}
+        )
         return
     row = [percent(scores[k]) for k in ("base_accuracy", "base_restricted_accuracy", "brick_accuracy")]
     for key in ("macs", "parameters"):
@@ -117,12 +94,12 @@ def disassemble(
         row.append(f"{amount(before)} → {amount(after)} ({percent(after / before)})")
     header = ["task", "base", "restricted", "brick", "MACs", "parameters"]
     print_table(f"{len(brick.classes)} classes", header, [[classes, *row]])
-    if images.test is None:
+    if data.test is None:
         out().print("[yellow]There is no test data, so nothing was scored: name some with --test-data.")
     if brick.info.notes:
         out().print(f"[yellow]{brick.info.notes}")
-    size = bytes_on_disk(output) or 0
+    size = bytes_on_disk(output.path) or 0
     out().print(
-        f"wrote {output} ({amount(size)}B).  Next: modellego predict {output} IMAGE · "
-        f"modellego assemble {output} OTHER.brick -o NEW.brick"
+        f"wrote {output.path} ({amount(size)}B).  Next: modellego predict {output.path} IMAGE · "
+        f"modellego assemble {output.path} OTHER.brick -o NEW.brick"
     )

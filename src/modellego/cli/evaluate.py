@@ -12,44 +12,39 @@ from modellego.cli.files import bytes_on_disk
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="A brick's directory, or a source model: zoo:NAME, file.py:callable.")],
-    data: o.DataOption,
-    test_data: o.TestDataOption = None,
+    *,
+    images: o.Images,
     source: Annotated[
         str | None, typer.Option(help="The whole source model as a brick's directory: measures base again.")
     ] = None,
-    map_labels: o.MapOption = None,
     latency: Annotated[int, typer.Option(min=0, help="Time batches of this many images; 0 for none.")] = 32,
     runs: Annotated[int, typer.Option(min=1, help="Over how many forward passes latency is taken.")] = 10,
-    weights: o.WeightsOption = None,
-    input_size: o.InputSizeOption = None,
-    channels: o.ChannelsOption = None,
-    mean: o.MeanOption = None,
-    std: o.StdOption = None,
-    class_names: o.ClassNamesOption = None,
-    logits: o.LogitsOption = None,
-    json: o.JsonFlag = False,
+    source_options: o.SourceOptions,
+    answer: o.Answer,
 ) -> None:
     """Score a model: accuracy beside base and base restricted, cost, latency, behaviour off its task."""
     from modellego.brick import Brick
-    from modellego.cli.opening import SourceOptions, open_data, open_model
-    from modellego.data import parse_mapping
+    from modellego.cli.opening import open_data, open_model
     from modellego.errors import LegoError
     from modellego.evaluation import evaluate as measure
 
-    images = open_data(data, test_data)
-    said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
-    opened = open_model(model, said, images)
-    whole = open_model(source, SourceOptions(), images) if source else None
+    data = open_data(images)
+    opened = open_model(model, source_options, data)
+    whole = open_model(source, o.SourceOptions(), data) if source else None
     if whole is not None and not isinstance(whole, Brick):
         raise LegoError(f"--source {source} is an assembled model: name the one source model this brick was cut from")
-    mapping = parse_mapping(map_labels or [])
-    with progress("evaluate") as update:
-        found = measure(
-            opened, images, source=whole, mapping=mapping, latency_batch=latency, latency_runs=runs, update=update
-        )
+    found = measure(
+        opened,
+        data,
+        source=whole,
+        mapping=images.mapping,
+        latency_batch=latency,
+        latency_runs=runs,
+        progress=progress,
+    )
     size = bytes_on_disk(Path(model))
-    if json:
-        scored_on = "test" if images.test is not None else "train"
+    if answer.json:
+        scored_on = "test" if data.test is not None else "train"
         print_json({"path": model, **found.as_json(), "bytes_on_disk": size, "scored_on": scored_on})
         return
     speed = "–" if found.latency is None else f"{1000 * found.latency.median:.1f} ms"
@@ -70,7 +65,7 @@ def evaluate(
     cells += ["–" if size is None else f"{amount(size)}B", speed]
     title = f"{len(found.classes)} classes, {found.scores.images:,} images"
     print_table(title, header, [[model, *cells]])
-    if images.test is None:
+    if data.test is None:
         out().print("[yellow]There is no test data: this is scored on the data given, which may have been chosen from.")
     if found.cost.not_counted:
         out().print(f"[dim]not counted as MACs: {', '.join(found.cost.not_counted)}")

@@ -11,9 +11,10 @@ from modellego.cli.console import amount, out, percent, print_json, print_table,
 
 def export(
     model: Annotated[Path, typer.Argument(help="A brick's directory.")],
-    output: o.OutOption,
+    *,
+    output: o.Output,
     to: Annotated[str, typer.Option(help="The format: onnx, or pt2 (PyTorch's exported program).")] = "onnx",
-    data: o.OptionalData = None,
+    images: o.MaybeImages,
     image_size: Annotated[
         str | None, typer.Option(help="Size of the images it will be given: 480x640; by default the model's own.")
     ] = None,
@@ -21,32 +22,31 @@ def export(
         bool, typer.Option("--prepared", help="Leave the preprocessing outside: the file takes what the network reads.")
     ] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Also write NAME.int8.onnx, quantised by ONNX Runtime.")] = False,
-    force: o.ForceFlag = False,
-    json: o.JsonFlag = False,
+    answer: o.Answer,
 ) -> None:
     """Write a brick as ONNX or as a PyTorch program, checked on images against the brick.
 
     Example: modellego export lego-demo/resnet.brick --data digits --int8 -o resnet.onnx
     """
     from modellego.brick import load
-    from modellego.data import load_data
+    from modellego.cli.opening import open_maybe
     from modellego.exporting import export as write
 
     done = write(
         load(model),
-        output,
+        output.path,
         to=to,  # type: ignore[arg-type]
-        data=load_data(data) if data else None,
+        data=open_maybe(images),
         image_size=_size(image_size),
         prepared=prepared,
         int8=int8,
-        force=force,
+        force=output.force,
         progress=progress,
     )
-    if json:
+    if answer.json:
         print_json(done.as_json())
         return
-    rows = [["the brick, PyTorch", done.brick], [output.name, done.file]]
+    rows = [["the brick, PyTorch", done.brick], [output.path.name, done.file]]
     if done.int8 is not None:
         rows.append([Path(done.int8.path).name, done.int8])
     header = ["", "accuracy", "bytes", "one image, one thread"]
@@ -57,7 +57,7 @@ def export(
     print_table(f"{model.name}, images {'x'.join(map(str, done.input_shape))}", header, cells)
     kind = "images of the data" if done.real else "made-up images (give --data to check on real ones)"
     out().print(f"the same to {done.difference:.1e} of the largest logit, on {done.images} {kind}")
-    out().print(f"wrote {output}" + (f" and {done.int8.path}" if done.int8 is not None else ""))
+    out().print(f"wrote {output.path}" + (f" and {done.int8.path}" if done.int8 is not None else ""))
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

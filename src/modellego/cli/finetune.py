@@ -14,95 +14,99 @@ if TYPE_CHECKING:
 
 def finetune(
     model: Annotated[str, typer.Argument(help="A brick's directory, assembled or not.")],
-    data: o.DataOption,
-    output: o.OutOption,
-    test_data: o.TestDataOption = None,
-    map_labels: o.MapOption = None,
-    epochs: Annotated[int, typer.Option(help="How often to go through the images.")] = 10,
-    lr: Annotated[float, typer.Option(help="First learning rate; it falls to zero on half a cosine.")] = 0.01,
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 128,
+    *,
+    images: o.Images,
+    output: o.Output,
+    epochs: Annotated[
+        int | None, typer.Option(help="How often to go through the images; by default by their number.")
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="First learning rate; it falls to zero on half a cosine. By default chosen by trial."),
+    ] = None,
+    norms: Annotated[
+        Literal["train", "frozen"] | None,
+        typer.Option(help="Batch norms go by each batch, or stay as they are. By default chosen by trial."),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step; by default by their number.")] = None,
+    training: o.Training,
     weight_decay: Annotated[float, typer.Option(help="Weight decay.")] = 5e-4,
-    flip: Annotated[bool, typer.Option(help="Mirror training images by chance.")] = True,
-    shift: Annotated[int, typer.Option(help="Move training images by up to this many pixels.")] = 4,
-    held_out: Annotated[float, typer.Option(help="Share of the training images kept apart for the curve.")] = 0.1,
+    held_out: Annotated[
+        float | None, typer.Option(help="Share of the training images kept apart to choose by; by their number.")
+    ] = None,
     keep: Annotated[
-        Literal["last", "best"], typer.Option(help="Whose weights to keep: the last epoch's or the best's.")
-    ] = "last",
+        Literal["last", "best"],
+        typer.Option(
+            help="Whose weights to keep: the best's on held-out images (the brick's as it was, where training "
+            "does not help), or the last epoch's."
+        ),
+    ] = "best",
     grow_cross: Annotated[bool, typer.Option("--grow-cross", help="Padded: let weights across bricks grow.")] = False,
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 on a GPU.")
     ] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-    checkpoint: Annotated[Path | None, typer.Option(help="Where to keep the checkpoint; beside the output.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint of an interrupted run.")] = False,
-    seed: o.SeedOption = 0,
-    force: o.ForceFlag = False,
-    json: o.JsonFlag = False,
+    seed: o.Seed = 0,
+    answer: o.Answer,
 ) -> None:
     """Train a brick or an assembled model for some epochs; an interrupted run goes on with --resume."""
     from modellego.brick import check_target
-    from modellego.cli.opening import SourceOptions, open_data, open_model
-    from modellego.data import parse_mapping
+    from modellego.cli.opening import open_data, open_model
     from modellego.finetuning import finetune as train
-    from modellego.training import Augment, Settings
+    from modellego.finetuning.candidates import candidates
+    from modellego.training import Augment, training_images
     from modellego.training.record import rescored
 
-    check_target(output, force)
-    file = checkpoint_path(output, checkpoint, resume, force)
-    augment = Augment(flip, shift)
-    settings = Settings(
-        epochs=epochs,
-        lr=lr,
-        batch_size=batch_size,
-        weight_decay=weight_decay,
-        augment=augment,
-        held_out=held_out,
-        keep=keep,
-        precision=precision,
-        device=device,
-        seed=seed,
-    )
-    images = open_data(data, test_data)
-    opened = open_model(model, SourceOptions(), images)
-    mapping = parse_mapping(map_labels or [])
+    check_target(output.path, output.force)
+    file = checkpoint_path(output, training)
+    said = {"epochs": epochs, "lr": lr, "norms": norms, "batch_size": batch_size, "held_out": held_out}
+    augment = Augment(training.flip, training.shift)
+    rest = {"weight_decay": weight_decay, "augment": augment, "keep": keep, "precision": precision}
+    given = {k: v for k, v in said.items() if v is not None} | rest | {"device": training.device, "seed": seed}
+    candidates(0, **given)  # what makes no sense is refused before the data are read
+    data = open_data(images)
+    opened = open_model(model, o.SourceOptions(), data)
     done = train(
         opened,
-        images,
-        settings=settings,
+        data,
+        settings=candidates(len(training_images(opened, data, images.mapping)), **given),
         grow_cross=grow_cross,
-        mapping=mapping,
+        mapping=images.mapping,
         checkpoint=file,
-        resume=resume,
+        resume=training.resume,
         progress=progress,
     )
-    before, after = rescored(opened, done.model, images, mapping)
-    done.model.save(output, force)
+    before, after = rescored(opened, done.model, data, images.mapping)
+    done.model.save(output.path, output.force)
     file.unlink(missing_ok=True)
-    if json:
+    if answer.json:
         found = {"accuracy_before": before, "accuracy": after, **done.as_json()}
-        print_json({"path": str(output), "classes": list(done.model.classes), **found})
+        print_json({"path": str(output.path), "classes": list(done.model.classes), **found})
         return
     print_curve(done.curve, done.kept_epoch)
+    s = done.settings
+    out().print(f"first learning rate {s.lr:g}, batch norms {s.norms}, {s.batch_size} images a step, {s.epochs} epochs")
+    if not done.kept_epoch:
+        out().print("[yellow]Training did not surely help on the held-out images: the model stays as it was.")
     if after is None:
         out().print("[yellow]There is no test data, so nothing was scored: name some with --test-data.")
     else:
         out().print(f"on test images: {percent(before)} before, {percent(after)} after")
-    size = sum(f.stat().st_size for f in Path(output).iterdir())
-    out().print(f"wrote {output} ({amount(size)}B)")
+    size = sum(f.stat().st_size for f in output.path.iterdir())
+    out().print(f"wrote {output.path} ({amount(size)}B)")
 
 
-def checkpoint_path(output: Path, named: Path | None, resume: bool, force: bool) -> Path:
+def checkpoint_path(output: o.Output, training: o.Training) -> Path:
     """Return the checkpoint of a run; one that is there is not overwritten unless asked for."""
     from modellego.errors import LegoError
 
-    file = named or output.with_name(f"{output.name}.checkpoint")
-    if file.exists() and not resume and not force:
+    file = training.checkpoint or output.path.with_name(f"{output.path.name}.checkpoint")
+    if file.exists() and not training.resume and not output.force:
         raise LegoError(
             f"{file} is the checkpoint of an interrupted run: go on with --resume, or start anew with --force"
         )
     if not file.parent.is_dir():
         raise LegoError(f"the directory {file.parent} does not exist: make it first")
-    if not resume:
+    if not training.resume:
         note(f"[dim]checkpoint: {file}")
     return file
 

@@ -10,22 +10,16 @@ from modellego.cli.console import amount, out, print_json, print_table
 
 def inspect(
     model: Annotated[str, typer.Argument(help="A brick's directory, or a source model: zoo:NAME, file.py:callable.")],
-    weights: o.WeightsOption = None,
-    input_size: o.InputSizeOption = None,
-    channels: o.ChannelsOption = None,
-    mean: o.MeanOption = None,
-    std: o.StdOption = None,
-    class_names: o.ClassNamesOption = None,
-    logits: o.LogitsOption = None,
-    json: o.JsonFlag = False,
+    *,
+    source_options: o.SourceOptions,
+    answer: o.Answer,
 ) -> None:
     """Show a model's layers, its groups of coupled channels, and which of them may be cut."""
-    from modellego.cli.opening import SourceOptions, open_model
+    from modellego.cli.opening import open_model
     from modellego.evaluation.inspection import inspect as look_into
 
-    said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
-    found = look_into(open_model(model, said))
-    if json:
+    found = look_into(open_model(model, source_options))
+    if answer.json:
         print_json({"path": model, **found})
         return
     for part in found["networks"]:

@@ -1,27 +1,14 @@
 """Open what the command line names: a brick's directory, or a source model, captured whole."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from modellego.brick import Assembled, Brick, is_brick, load
+from modellego.cli.options import Images, MaybeImages, SourceOptions, TrainImages
 from modellego.data import Data, image_files, load_data
 from modellego.data.store import FileStore
 from modellego.errors import LegoError
 from modellego.sources import load_source
 from modellego.sources.whole import name_classes, whole_brick
-
-
-@dataclass(frozen=True)
-class SourceOptions:
-    """What the command line says about a source model beside its name."""
-
-    weights: str | None = None
-    input_size: str | None = None
-    channels: int | None = None
-    mean: str | None = None
-    std: str | None = None
-    class_names: str | None = None
-    logits: str | None = None
 
 
 def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> Brick | Assembled:
@@ -61,9 +48,14 @@ def open_brick(spec: str, options: SourceOptions, data: Data | None = None) -> B
     return opened
 
 
-def open_data(data: list[str], test_data: list[str] | None) -> Data:
+def open_data(images: Images | TrainImages) -> Data:
     """Read the data named on the command line."""
-    return load_data(data, test_data or None)
+    return load_data(images.data, (images.test_data if isinstance(images, Images) else None) or None)
+
+
+def open_maybe(images: MaybeImages) -> Data | None:
+    """Read the data named on the command line, where there are any."""
+    return load_data(images.data, images.test_data or None) if images.data else None
 
 
 def open_unlabelled(paths: list[Path]) -> FileStore:

@@ -1,86 +1,151 @@
-"""The options that several commands share, declared once."""
+"""The options that several commands share, each declared once, in groups (see `groups.with_groups`)."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
-ForceFlag = Annotated[bool, typer.Option("--force", help="Replace what exists at the output path.")]
-DataOption = Annotated[
-    list[str],
-    typer.Option(
-        "--data", help="A folder of class folders, parquet shards, 'digits', or a hub's data-set name; repeatable."
-    ),
-]
-OptionalData = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--data", help="A folder of class folders, parquet shards, 'digits', or a hub's data-set name; repeatable."
-    ),
-]
-TestDataOption = Annotated[
-    list[str] | None,
-    typer.Option("--test-data", help="Images to score on, where --data has no test part of its own."),
-]
+DATA_HELP = "A folder of class folders, parquet shards, 'digits', or a hub's data-set name; repeatable."
 MapOption = Annotated[
     list[str] | None, typer.Option("--map", help="LABEL=CLASS: which class of the model a label of the data means.")
 ]
-WeightsOption = Annotated[
-    str | None, typer.Option(help="Weights file (safetensors or a torch state dict); 'random' for none.")
+TestDataOption = Annotated[
+    list[str] | None, typer.Option("--test-data", help="Images to score on, where --data has no test part of its own.")
 ]
-InputSizeOption = Annotated[str | None, typer.Option(help="Input size in pixels: 32, or HEIGHTxWIDTH.")]
-ChannelsOption = Annotated[int | None, typer.Option(help="Input channels: 1 or 3.")]
-MeanOption = Annotated[str | None, typer.Option(help="Mean a channel, of images in [0,1]: 0.49,0.48,0.45.")]
-StdOption = Annotated[str | None, typer.Option(help="Standard deviation a channel, of images in [0,1].")]
-ClassNamesOption = Annotated[str | None, typer.Option(help="Class names: a file (one a line, or JSON) or a,b,c.")]
-LogitsOption = Annotated[
-    str | None, typer.Option(help="Key or position of the logits in what the model returns, if not a tensor.")
-]
-SeedOption = Annotated[int, typer.Option(help="Seed of everything random.")]
-OutOption = Annotated[Path, typer.Option("--out", "-o", help="Where to write.")]
-RejectFlag = Annotated[
-    bool, typer.Option("--reject", help='Let the model say "none of these" of images it is not sure of.')
-]
-RejectKeepOption = Annotated[
-    float | None, typer.Option("--reject-keep", help="With --reject: share of its own images still answered (0.95).")
-]
-RejectByOption = Annotated[
-    str | None,
-    typer.Option("--reject-by", help="With --reject: energy, max_logit, max_probability or margin (energy)."),
-]
+Force = Annotated[bool, typer.Option("--force", help="Replace what exists at the output path.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Classes = Annotated[str, typer.Option(help="Classes of the task: 0-2,7 or names.")]
+MostConfident = Annotated[int, typer.Option(min=1, help="Sample images per class, the most confident.")]
+RefitImages = Annotated[int, typer.Option(min=1, help="Images per class for the refit.")]
 
 
-def allocation_rule(rule: str) -> str:
-    """Return the rule of the relative contribution that `--rule` names.
+def _load_plugins(files: list[Path] | None) -> list[Path] | None:
+    from modellego.plugins import load_plugin
 
-    Raises:
-        LegoError: there is no such rule.
+    for file in files or []:
+        load_plugin(file)
+    return files
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Labelled:
+    """Labels of the data that mean a class of the model."""
+
+    map_labels: MapOption = None
+
+    @property
+    def mapping(self) -> Mapping[str, str | int]:
+        """Data class name -> model class name."""
+        from modellego.data import parse_mapping
+
+        return parse_mapping(self.map_labels or [])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command answers."""
+
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option(callback=_load_plugins, help="A Python file that registers criteria and more."),
+    ] = None
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")] = False
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a command writes."""
+
+    path: Annotated[Path, typer.Option("--out", "-o", help="Where to write.")]
+    force: Force = False
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture beside a table."""
+
+    plot: Annotated[Path | None, typer.Option(help="Draw the curves to this PNG, SVG or PDF file.")] = None
+    force: Force = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainImages(_Labelled):
+    """Labelled images of which none is scored."""
+
+    data: Annotated[list[str], typer.Option("--data", help=DATA_HELP)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images(TrainImages):
+    """Labelled images, to choose from and to score on."""
+
+    test_data: TestDataOption = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaybeImages(_Labelled):
+    """Labelled images for a command that can do without."""
+
+    data: Annotated[list[str] | None, typer.Option("--data", help=DATA_HELP)] = None
+    test_data: TestDataOption = None
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What is said about a source model beside its name; a brick knows it all."""
+
+    weights: Annotated[
+        str | None, typer.Option(help="Weights file (safetensors or a torch state dict); 'random' for none.")
+    ] = None
+    input_size: Annotated[str | None, typer.Option(help="Input size in pixels: 32, or HEIGHTxWIDTH.")] = None
+    channels: Annotated[int | None, typer.Option(help="Input channels: 1 or 3.")] = None
+    mean: Annotated[str | None, typer.Option(help="Mean per channel, of images in [0,1]: 0.49,0.48,0.45.")] = None
+    std: Annotated[str | None, typer.Option(help="Standard deviation per channel, of images in [0,1].")] = None
+    class_names: Annotated[str | None, typer.Option(help="Class names: a file (one a line, or JSON) or a,b,c.")] = None
+    logits: Annotated[
+        str | None, typer.Option(help="Key or position of the logits in what the model returns, if not a tensor.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """What runs of training have in common."""
+
+    flip: Annotated[bool, typer.Option(help="Mirror training images by chance.")] = True
+    shift: Annotated[int, typer.Option(help="Move training images by up to this many pixels.")] = 4
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto"
+    checkpoint: Annotated[Path | None, typer.Option(help="Where to keep the checkpoint; beside the output.")] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint of an interrupted run.")] = False
+
+
+@dataclass(frozen=True)
+class RejectOptions:
+    """When a model says "none of these"."""
+
+    reject: Annotated[
+        bool, typer.Option("--reject", help='Let the model say "none of these" of images it is not sure of.')
+    ] = False
+    reject_keep: Annotated[
+        float | None, typer.Option(help="Share of its own images still answered, such as 0.95; implies --reject.")
+    ] = None
+    reject_by: Annotated[
+        str | None, typer.Option(help="With --reject: energy, max_logit, max_probability or margin (energy).")
+    ] = None
+
+    @property
+    def share(self) -> float | None:
+        """The share of images to answer, None where nothing is to be turned away."""
+        from modellego.rejection import KEEP
+
+        return KEEP if self.reject and self.reject_keep is None else self.reject_keep
+
+
+def nothing(word: str) -> str | None:
+    """Return what an option names, and None for the word none.
+
+    >>> nothing("none"), nothing("affine")
+    (None, 'affine')
     """
-    from modellego.errors import LegoError
-
-    if rule not in ("poster", "back_to_front"):
-        raise LegoError(f"--rule is poster or back_to_front, not {rule}")
-    return rule
-
-
-def reject_rule(reject: bool, keep: float | None, by: str | None) -> dict[str, Any]:
-    """Return what the three reject options ask for, as arguments of the verbs; empty without `--reject`.
-
-    Raises:
-        LegoError: an option that goes with `--reject` stands alone, or says what there is not.
-
-    >>> reject_rule(True, None, None)
-    {'reject': 0.95, 'reject_by': 'energy'}
-    """
-    from modellego.errors import LegoError
-    from modellego.rejection.rule import KEEP, STATISTIC, check_rule
-
-    if not reject:
-        for option, given in (("keep", keep), ("by", by)):
-            if given is not None:
-                raise LegoError(f"--reject-{option} goes with --reject: add it")
-        return {}
-    share, statistic = KEEP if keep is None else keep, by or STATISTIC
-    check_rule(share, statistic)
-    return {"reject": share, "reject_by": statistic}
+    return None if word == "none" else word

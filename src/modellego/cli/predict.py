@@ -13,7 +13,8 @@ def predict(
     model: Annotated[Path, typer.Argument(help="A brick's directory.")],
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
     top: Annotated[int, typer.Option(help="How many classes to name.", min=1)] = 3,
-    json: o.JsonFlag = False,
+    *,
+    answer: o.Answer,
 ) -> None:
     """Name the classes of image files; with a reject rule, a brick may say "none of these"."""
     from modellego.brick import load
@@ -23,7 +24,7 @@ def predict(
     brick = load(model)
     store = open_unlabelled(images)
     found, files = classify(brick, store, top), store.paths
-    if json:
+    if answer.json:
         rows = [
             {
                 "file": str(file),

@@ -11,46 +11,43 @@ from modellego.cli.console import amount, out, print_json, progress
 
 def report(
     model: Annotated[Path, typer.Argument(help="A brick's directory.")],
-    output: o.OutOption,
-    data: o.OptionalData = None,
-    test_data: o.TestDataOption = None,
-    map_labels: o.MapOption = None,
+    *,
+    output: o.Output,
+    images: o.MaybeImages,
     source: Annotated[
         list[Path] | None, typer.Option(help="A whole source model as a brick's directory; repeatable.")
     ] = None,
     routes: Annotated[bool, typer.Option(help="Draw decision routes (needs --data).")] = True,
     classes: Annotated[str | None, typer.Option(help="Classes whose routes are drawn.")] = None,
     latency: Annotated[int, typer.Option(min=0, help="Runs to time; 0 for none.")] = 0,
-    force: o.ForceFlag = False,
-    json: o.JsonFlag = False,
+    answer: o.Answer,
 ) -> None:
     """Write a page about a model: lineage, sizes, accuracy, confusion, off-task behaviour, routes."""
     from modellego.brick import Brick, load
     from modellego.cli.files import check_file, write_file
-    from modellego.cli.opening import open_data
-    from modellego.data import parse_mapping
+    from modellego.cli.opening import open_maybe
     from modellego.errors import LegoError
     from modellego.reporting import report as render
 
-    check_file(output, force, (".html",))
+    check_file(output.path, output.force, (".html",))
     opened = load(model)
     sources = [load(s) for s in source or []]
     if not all(isinstance(s, Brick) for s in sources):
         raise LegoError("--source takes whole source models of one network each")
-    images = open_data(data, test_data) if data else None
-    with progress("report", "parts"):
-        page = render(
-            opened,
-            images,
-            name=model.resolve().name.removesuffix(".brick"),
-            sources=[s for s in sources if isinstance(s, Brick)],
-            mapping=parse_mapping(map_labels or []),
-            route_classes=classes,
-            with_routes=routes and images is not None,
-            latency_runs=latency,
-        )
-    write_file(output, lambda p: p.write_text(page, encoding="utf-8"))
-    if json:
-        print_json({"path": str(output), "bytes": len(page.encode())})
+    data = open_maybe(images)
+    page = render(
+        opened,
+        data,
+        name=model.resolve().name.removesuffix(".brick"),
+        sources=[s for s in sources if isinstance(s, Brick)],
+        mapping=images.mapping,
+        route_classes=classes,
+        with_routes=routes and data is not None,
+        latency_runs=latency,
+        progress=progress,
+    )
+    write_file(output.path, lambda p: p.write_text(page, encoding="utf-8"))
+    if answer.json:
+        print_json({"path": str(output.path), "bytes": len(page.encode())})
         return
-    out().print(f"wrote {output} ({amount(len(page.encode()))}B)")
+    out().print(f"wrote {output.path} ({amount(len(page.encode()))}B)")

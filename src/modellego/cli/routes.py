@@ -12,102 +12,92 @@ from modellego.cli.console import out, print_json, progress
 
 def routes(
     model: Annotated[str, typer.Argument(help="A brick's directory, or a source model.")],
-    data: o.DataOption,
-    output: o.OutOption,
+    *,
+    images: o.TrainImages,
+    output: o.Output,
     classes: Annotated[str | None, typer.Option(help="Classes to follow; all by default.")] = None,
-    per_class: Annotated[int, typer.Option(min=1, help="Sample images per class, the most confident.")] = 50,
+    per_class: o.MostConfident = 50,
     edges: Annotated[int, typer.Option(min=0, help="Edges shown for each class and layer.")] = 24,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Where the page's slider stands at first.")] = 0.2,
     dark: Annotated[bool, typer.Option("--dark", help="Draw pictures on a dark ground.")] = False,
-    map_labels: o.MapOption = None,
-    weights: o.WeightsOption = None,
-    input_size: o.InputSizeOption = None,
-    channels: o.ChannelsOption = None,
-    mean: o.MeanOption = None,
-    std: o.StdOption = None,
-    class_names: o.ClassNamesOption = None,
-    logits: o.LogitsOption = None,
-    force: o.ForceFlag = False,
-    json: o.JsonFlag = False,
+    source_options: o.SourceOptions,
+    answer: o.Answer,
 ) -> None:
     """Draw decision routes: an interactive page (.html) or a picture (.png, .svg), one for each network."""
     from modellego.cli.files import check_file, write_file
-    from modellego.cli.opening import SourceOptions, open_data, open_model
-    from modellego.data import parse_mapping
+    from modellego.cli.opening import open_data, open_model
     from modellego.decision_routes import render_html, save_picture
     from modellego.decision_routes import routes as follow
 
-    check_file(output, force, (".html", ".png", ".svg", ".pdf"))
-    images = open_data(data, None)
-    said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
-    opened = open_model(model, said, images)
-    mapping = parse_mapping(map_labels or [])
-    with progress("routes", "passes"):
-        graphs = follow(opened, images, classes, mapping=mapping, per_class=per_class, edges=edges, threshold=threshold)
-    written = []
+    check_file(output.path, output.force, (".html", ".png", ".svg", ".pdf"))
+    data = open_data(images)
+    opened = open_model(model, source_options, data)
+    graphs = follow(
+        opened,
+        data,
+        classes,
+        mapping=images.mapping,
+        per_class=per_class,
+        edges=edges,
+        threshold=threshold,
+        progress=progress,
+    )
+    first, written = output.path, []
     for number, graph in enumerate(graphs):
-        path = output if number == 0 else output.with_stem(f"{output.stem}-{number + 1}")
+        path = first if number == 0 else first.with_stem(f"{first.stem}-{number + 1}")
         if number:
-            check_file(path, force, (output.suffix.lower(),))
+            check_file(path, output.force, (first.suffix.lower(),))
         if path.suffix.lower() == ".html":
             page = render_html(graph)
             write_file(path, partial(_write_text, page))
         else:
             write_file(path, partial(save_picture, graph, dark=dark))
         written.append(path)
-    if json:
+    if answer.json:
         followed = [{"classes": list(g.classes), "layers": [v.name for v in g.layers]} for g in graphs]
-        print_json({"path": str(output), "paths": [str(p) for p in written], "graphs": followed})
+        print_json({"path": str(first), "paths": [str(p) for p in written], "graphs": followed})
         return
     out().print(f"wrote {', '.join(map(str, written))}")
 
 
 def heatmap(
     model: Annotated[str, typer.Argument(help="A brick's directory, or a source model.")],
-    data: o.DataOption,
-    output: o.OutOption,
+    *,
+    images: o.TrainImages,
+    output: o.Output,
     layer: Annotated[str, typer.Option(help="Path of a layer, or its place among those that mix channels.")] = "-1",
     classes: Annotated[str | None, typer.Option(help="Classes to show; all by default.")] = None,
     by_sample: Annotated[bool, typer.Option("--samples", help="A row a sample instead of a row a class.")] = False,
-    per_class: Annotated[int, typer.Option(min=1, help="Sample images per class, the most confident.")] = 50,
-    map_labels: o.MapOption = None,
-    weights: o.WeightsOption = None,
-    input_size: o.InputSizeOption = None,
-    channels: o.ChannelsOption = None,
-    mean: o.MeanOption = None,
-    std: o.StdOption = None,
-    class_names: o.ClassNamesOption = None,
-    logits: o.LogitsOption = None,
-    force: o.ForceFlag = False,
-    json: o.JsonFlag = False,
+    per_class: o.MostConfident = 50,
+    source_options: o.SourceOptions,
+    answer: o.Answer,
 ) -> None:
     """Draw the relative contribution of a layer's channels to each class (.png, .svg, .pdf)."""
     from modellego.cli.files import check_picture, write_file
-    from modellego.cli.opening import SourceOptions, open_brick, open_data
-    from modellego.data import parse_mapping
+    from modellego.cli.opening import open_brick, open_data
     from modellego.heatmaps import draw_classes, draw_samples
     from modellego.heatmaps import heatmap as map_layer
 
-    check_picture(output, force)
-    images = open_data(data, None)
-    said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
-    opened = open_brick(model, said, images)
+    check_picture(output.path, output.force)
+    data = open_data(images)
+    opened = open_brick(model, source_options, data)
     place = int(layer) if layer.lstrip("-").isdigit() else layer
-    with progress("heat map", "passes"):
-        found = map_layer(opened, images, place, classes, mapping=parse_mapping(map_labels or []), per_class=per_class)
+    found = map_layer(opened, data, place, classes, mapping=images.mapping, per_class=per_class, progress=progress)
     if by_sample:
         write_file(
-            output,
+            output.path,
             lambda p: draw_samples(found.by_sample, found.labels, found.classes, p, layer=found.layer),
         )
     else:
-        write_file(output, lambda p: draw_classes(found.by_class, found.classes, p, layer=found.layer))
+        write_file(output.path, lambda p: draw_classes(found.by_class, found.classes, p, layer=found.layer))
     alike = {"within": found.similarity.within, "between": found.similarity.between}
-    if json:
-        print_json({"path": str(output), "layer": found.layer, "classes": list(found.classes), "similarity": alike})
+    if answer.json:
+        print_json(
+            {"path": str(output.path), "layer": found.layer, "classes": list(found.classes), "similarity": alike}
+        )
         return
     out().print(
-        f"wrote {output}: samples of one class agree by {alike['within']:.3f}, of two classes by "
+        f"wrote {output.path}: samples of one class agree by {alike['within']:.3f}, of two classes by "
         f"{alike['between']:.3f} (mean cosine)"
     )
 

@@ -1,7 +1,6 @@
 """`modellego thresholds`: accuracy, MACs and parameters as alpha and beta grow."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,61 +15,54 @@ NAMES = "conv_alpha,conv_beta,linear_alpha,linear_beta"
 
 def thresholds(
     model: Annotated[str, typer.Argument(help="A source model or a brick's directory.")],
-    data: o.DataOption,
-    classes: Annotated[str, typer.Option(help="Classes of the task: 0-2,7 or names.")],
+    *,
+    images: o.Images,
+    classes: o.Classes,
     vary: Annotated[str, typer.Option(help="Which thresholds grow, one at a time; the others stay.")] = NAMES,
     values: Annotated[str, typer.Option(help="What each of them takes.")] = "0,0.1,0.2,0.3,0.4,0.5,0.6,0.8",
     rule: Annotated[str, typer.Option(help="How r_p is formed: poster or back_to_front.")] = "poster",
-    samples: Annotated[int, typer.Option(min=1, help="Sample images per class, the most confident.")] = 50,
+    samples: o.MostConfident = 50,
     refit: Annotated[bool, typer.Option(help="Repair each cut in closed form.")] = False,
-    refit_images: Annotated[int, typer.Option(min=1, help="Images a class for the refit.")] = 200,
-    plot: Annotated[Path | None, typer.Option(help="Draw the curves to this PNG or SVG file.")] = None,
-    test_data: o.TestDataOption = None,
-    weights: o.WeightsOption = None,
-    input_size: o.InputSizeOption = None,
-    channels: o.ChannelsOption = None,
-    mean: o.MeanOption = None,
-    std: o.StdOption = None,
-    class_names: o.ClassNamesOption = None,
-    logits: o.LogitsOption = None,
-    seed: o.SeedOption = 0,
-    force: o.ForceFlag = False,
-    json: o.JsonFlag = False,
+    refit_images: o.RefitImages = 200,
+    picture: o.Plot,
+    source_options: o.SourceOptions,
+    seed: o.Seed = 0,
+    answer: o.Answer,
 ) -> None:
     """Cut a task at growing thresholds alpha and beta, and show accuracy, MACs and parameters."""
-    from modellego.cli.opening import SourceOptions, open_brick, open_data
+    from modellego.cli.opening import open_brick, open_data
     from modellego.contribution.relevance import Thresholds
     from modellego.curves import plot_threshold_curves
     from modellego.curves import thresholds as measure
     from modellego.disassembly.choose import Samples
     from modellego.errors import LegoError
 
-    check_picture(plot, force)
+    check_picture(picture.plot, picture.force)
     taken = numbers("--values", values, 0, 1)
     varied = [name.strip().replace("-", "_") for name in vary.split(",")]
     unknown = [name for name in varied if name not in NAMES.split(",")]
     if unknown:
         raise LegoError(f"--vary names some of {NAMES}, not {', '.join(unknown)}")
-    o.allocation_rule(rule)
-    images = open_data(data, test_data)
-    said = SourceOptions(weights, input_size, channels, mean, std, class_names, logits)
-    opened = open_brick(model, said, images)
+    around = Thresholds(rule=rule)  # type: ignore[arg-type]
+    data = open_data(images)
+    opened = open_brick(model, source_options, data)
     found = measure(
         opened,
-        images,
+        data,
         classes,
         vary=varied,
         values=taken,
-        around=Thresholds(rule=rule),  # type: ignore[arg-type]
+        around=around,
         refit_images=refit_images if refit else 0,
         samples=Samples(samples),
+        mapping=images.mapping,
         seed=seed,
         progress=progress,
     )
     title = f"classes {classes}, {rule}" + (", refit" if refit else "")
-    if plot is not None:
-        write_file(plot, lambda path: plot_threshold_curves(found, path, title))
-    if json:
+    if picture.plot is not None:
+        write_file(picture.plot, lambda path: plot_threshold_curves(found, path, title))
+    if answer.json:
         print_json({"path": model, "classes": classes, "rule": rule, "refit": refit, **asdict(found)})
         return
     rows = [
@@ -79,5 +71,5 @@ def thresholds(
     ]
     title += f"; base {percent(found.base)}, restricted {percent(found.base_restricted)}"
     print_table(title, ["threshold", "value", "accuracy", "MACs", "parameters"], rows)
-    if plot is not None:
-        out().print(f"wrote {plot}")
+    if picture.plot is not None:
+        out().print(f"wrote {picture.plot}")

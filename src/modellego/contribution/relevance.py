@@ -6,6 +6,7 @@ very end, so that a residual stream is no circle.
 """
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from modellego.contribution.adjoint import Backward
 from modellego.contribution.allocate import Comparison, Rule, allocate, passes
 from modellego.contribution.flow import Flags, Flow, channel_axis, one_axis, plan_flow, sources_of
 from modellego.contribution.stream import ClassSums
+from modellego.errors import CutError
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,15 @@ class Thresholds:
     linear_beta: float = 0.3
     rule: Rule = "poster"
     comparison: Comparison = ">="
+
+    def __post_init__(self) -> None:
+        if self.rule not in get_args(Rule):
+            raise CutError(
+                f"relative contribution is formed by the rule {' or '.join(get_args(Rule))}, not {self.rule!r}"
+            )
+        for name in ("conv_alpha", "conv_beta", "linear_alpha", "linear_beta"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise CutError(f"the threshold {name} is {getattr(self, name):g}: it lies in 0..1")
 
     def of(self, layer: nn.Module) -> tuple[float, float]:
         """Return alpha and beta for a layer."""

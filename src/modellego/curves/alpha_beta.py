@@ -1,6 +1,6 @@
 """Alpha/beta curves: accuracy, MACs and parameters as each threshold of the paper grows, the others held."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,12 @@ from modellego.brick import Brick
 from modellego.contribution.relevance import Thresholds, plan_flow
 from modellego.contribution.stream import class_sums
 from modellego.curves.baseline import baseline
-from modellego.curves.figure import new_figure
-from modellego.data import Data, ImageSet
-from modellego.decision_routes.palette import LIGHT
+from modellego.data import DataLike
 from modellego.disassembly.choose import Samples, by_sums, draw_calibration
 from modellego.disassembly.job import prepare
 from modellego.disassembly.verb import cut_out, sample_batches
+from modellego.drawing.figure import new_figure
+from modellego.drawing.palette import LIGHT
 from modellego.errors import LegoError
 from modellego.progress import Progress, silent
 
@@ -44,7 +44,7 @@ class ThresholdCurves:
 
 def thresholds(
     model: Brick,
-    data: ImageSet | Data | str | Sequence[str],
+    data: DataLike,
     classes: str | Sequence[str | int],
     *,
     vary: Sequence[str] = THRESHOLDS,
@@ -52,6 +52,7 @@ def thresholds(
     around: Thresholds | None = None,
     refit_images: int = 0,
     samples: Samples | None = None,
+    mapping: Mapping[str, str | int] | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> ThresholdCurves:
@@ -66,6 +67,7 @@ def thresholds(
         around: the other thresholds and the rule; by default the paper's.
         refit_images: images a class for a closed-form repair of every cut; 0 scores them cut alone, as the paper does.
         samples: from which images contributions are taken.
+        mapping: data class name -> class name or index of the model, where names do not meet by themselves.
         seed: of the choice of refit images.
         progress: follows the long parts.
 
@@ -82,7 +84,7 @@ def thresholds(
     [(0, True), (0.5, True)]
     """
     _check(vary, values)
-    job = prepare(model, data, classes)
+    job = prepare(model, data, classes, mapping)
     around, flow = around or Thresholds(), plan_flow(job.network, job.channels)
     batches = sample_batches(job, samples or Samples(), progress)
     with progress("contribution", "classes"):

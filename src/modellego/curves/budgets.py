@@ -1,6 +1,6 @@
 """The curve of accuracy against MACs: cut, refit and scored at several budgets, from one ranking."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ import numpy as np
 from modellego.brick import Brick
 from modellego.contribution.relevance import Thresholds
 from modellego.curves.baseline import baseline
-from modellego.curves.figure import new_figure
-from modellego.data import Data, ImageSet
+from modellego.data import DataLike
 from modellego.disassembly.choose import Choice, Samples, draw_calibration
 from modellego.disassembly.job import prepare
 from modellego.disassembly.verb import REFIT_IMAGES, cut_out, make_curve
+from modellego.drawing.figure import new_figure
 from modellego.progress import Progress, silent
 
 POINTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
@@ -33,7 +33,7 @@ class CurvePoint:
 
 def curve(
     model: Brick,
-    data: ImageSet | Data | str | Sequence[str],
+    data: DataLike,
     classes: str | Sequence[str | int],
     *,
     points: Sequence[float] = POINTS,
@@ -42,6 +42,7 @@ def curve(
     refit_images: int = REFIT_IMAGES,
     thresholds: Thresholds | None = None,
     samples: Samples | None = None,
+    mapping: Mapping[str, str | int] | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> list[CurvePoint]:
@@ -49,7 +50,7 @@ def curve(
 
     Raises what `disassemble` raises; `CutError` where a share is too small to be reached.
     """
-    job = prepare(model, data, classes)
+    job = prepare(model, data, classes, mapping)
     drawn = draw_calibration(model, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
     ranking = make_curve(job, drawn, criterion, thresholds or Thresholds(), samples or Samples(), seed, progress)
     source, inputs = baseline(job), drawn.inputs if refit_images else None

@@ -3,10 +3,11 @@
 from modellego.data.classes import match_labels, near, parse_mapping, resolve_classes
 from modellego.data.decode import image_files, load_image
 from modellego.data.images import ImageSet, merged
-from modellego.data.load import Data, load_data
+from modellego.data.load import Data, DataLike, load_data
 
 __all__ = [
     "Data",
+    "DataLike",
     "ImageSet",
     "image_files",
     "load_data",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from modellego.data.classes import match_labels
 from modellego.data.decode import to_float
-from modellego.data.store import ArrayStore, ChainStore, Pixels, Store
+from modellego.data.store import ArrayStore, CacheStore, ChainStore, Pixels, Store
 from modellego.errors import DataError
 from modellego.preprocess import resized, with_channels
 
@@ -191,6 +191,12 @@ class ImageSet:
                     f"{self.name(index)} has {found} channels and the network wants {channels}: "
                     f"only grey (1) and RGB (3) are converted"
                 )
+
+    def cached(self) -> "ImageSet":
+        """The same images, each decoded once as long as they fit in the memory of a `CacheStore`."""
+        if isinstance(self.store, ArrayStore | CacheStore):
+            return self
+        return ImageSet(self.classes, self.labels, CacheStore(self.store), self.where)
 
     def _renumbered(self, number: NDArray[np.int64], classes: tuple[str, ...]) -> "ImageSet":
         labels = number[self.labels]

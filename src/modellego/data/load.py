@@ -2,9 +2,11 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from modellego.data.digits import read_digits
 from modellego.data.folder import read_folder
@@ -14,6 +16,7 @@ from modellego.data.parquet import read_parquet, shards
 from modellego.data.splits import Splits
 from modellego.data.tiny_imagenet import is_tiny_imagenet, read_tiny_imagenet
 from modellego.errors import DataError, MissingExtraError
+from modellego.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,36 @@ class Data:
         return Data(self.train.for_model(classes, mapping), test)
 
 
-Source = str | os.PathLike[str] | ImageSet | Data
-Sources = Source | Sequence[Source]
+Read = Callable[[str], ImageSet | Data]
+READERS = Registry[Read]("reader of data", DataError)
 
 
-def load_data(sources: Sources, test_data: Sources | None = None) -> Data:
-    """Read one or several sources and merge them by class name.
+def reader(name: str) -> Callable[[Read], Read]:
+    """Register a reader: data named `NAME:PLACE` are what the function makes of `PLACE`, images or `Data`.
+
+    >>> @reader("nothing")
+    ... def nothing(place):
+    ...     raise DataError(f"there is nothing at {place}")
+    >>> load_data("nothing:here")
+    Traceback (most recent call last):
+    modellego.errors.DataError: there is nothing at here
+    """
+
+    def enter(function: Read) -> Read:
+        if name in ("hub", "digits"):
+            raise DataError(f"there is a reader of data {name!r} already: take another name")
+        READERS.enter(name, function)
+        return function
+
+    return enter
+
+
+DataSource = str | os.PathLike[str] | ImageSet | Data
+DataLike = DataSource | Sequence[DataSource]
+
+
+def load_data(data: DataLike, test_data: DataLike | None = None) -> Data:
+    """Read one or several sources and merge them by class name: what every verb does with its `data`.
 
     A source is a folder of class folders, Tiny-ImageNet as it is published, a parquet file or a folder of
     shards, `digits` (embedded), the name of a data set on a public hub (`owner/name`, `hub:name`), or an
@@ -52,7 +79,9 @@ def load_data(sources: Sources, test_data: Sources | None = None) -> Data:
     >>> len(data.train), len(data.test), data.classes[:3]
     (1442, 355, ('0', '1', '2'))
     """
-    parts = [_read(source) for source in _listed(sources)]
+    if isinstance(data, Data) and test_data is None:
+        return data
+    parts = [_read(source) for source in _listed(data)]
     train = [p.train for p in parts if p.train is not None]
     if not train:
         raise DataError("the data have no train part to choose images from: give one, and name these as test data")
@@ -71,7 +100,7 @@ def load_data(sources: Sources, test_data: Sources | None = None) -> Data:
     return Data(merged([whole, nothing_of_test]), merged([nothing_of_train, test]))
 
 
-def _listed(sources: Sources) -> list[Source]:
+def _listed(sources: DataLike) -> list[DataSource]:
     if isinstance(sources, str | os.PathLike | ImageSet | Data):
         return [sources]
     if not sources:
@@ -79,7 +108,7 @@ def _listed(sources: Sources) -> list[Source]:
     return list(sources)
 
 
-def _read(source: Source) -> Splits:
+def _read(source: DataSource) -> Splits:
     """Find out what a source is, and read it."""
     if isinstance(source, Data):
         return Splits(source.train, source.test)
@@ -97,6 +126,9 @@ def _read(source: Source) -> Splits:
         return read_parquet(path)
     if text == "digits":
         return read_digits()
+    kind, colon, place = text.partition(":")
+    if colon and kind != "hub" and kind in READERS:
+        return _checked(kind, READERS.find(kind)(place))
     if text.startswith("hub:"):
         return read_hub(text.removeprefix("hub:"))
     if path.suffix.lower() == ".parquet" or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[\w.-]+)?", text):
@@ -107,3 +139,21 @@ def _read(source: Source) -> Splits:
         raise DataError(f"there is no file or folder {text}; to read it from a hub: {missing}") from missing
     except DataError as error:
         raise DataError(f"there is no file or folder {text}, and {error}") from error
+
+
+def _checked(kind: str, found: object) -> Splits:
+    """Return what a registered reader gave as splits; its first images are decoded, to see that they are images."""
+    splits = Splits(found, None) if isinstance(found, ImageSet) else found
+    if isinstance(found, Data):
+        splits = Splits(found.train, found.test)
+    if not isinstance(splits, Splits):
+        raise DataError(f"the reader {kind!r} must return an ImageSet or Data, not {type(found).__name__}")
+    for part in (splits.train, splits.test):
+        if part is None or not len(part):
+            continue
+        pixels = part.read(0)
+        floats = pixels.dtype == np.float32 and bool(((pixels >= 0) & (pixels <= 1)).all())
+        if pixels.ndim != 3 or not (pixels.dtype == np.uint8 or floats):
+            shape = f"{pixels.dtype} {list(pixels.shape)}"
+            raise DataError(f"the reader {kind!r} must give images [h, w, c], bytes or float32 in [0,1], not {shape}")
+    return splits

@@ -1,9 +1,9 @@
 """The interactive route picture: a route graph becomes one self-contained HTML page, or a piece of one."""
 
 from modellego.decision_routes.page import embed_json, fill, pack_unit, read_asset, text
-from modellego.decision_routes.palette import LIGHT, SHAPES
 from modellego.decision_routes.theme import POLICY, theme_css
 from modellego.decision_routes.values import RouteGraph
+from modellego.drawing.palette import LIGHT, SHAPES
 
 _PACKAGE = "modellego.decision_routes"
 _SCRIPTS = ("model.js", "layout.js", "draw.js", "share.js", "view.js")

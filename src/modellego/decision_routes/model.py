@@ -9,17 +9,18 @@ from torch import fx, nn
 from modellego.brick import Assembled, Brick
 from modellego.capture.network import Network, annotate
 from modellego.contribution.samples import PER_CLASS
-from modellego.data import ImageSet, match_labels
+from modellego.data import DataLike, ImageSet, match_labels
 from modellego.data.feed import Inputs
 from modellego.decision_routes.collect import collect_routes
-from modellego.decision_routes.samples import Images, class_images
+from modellego.decision_routes.samples import class_images
 from modellego.decision_routes.values import RouteGraph
 from modellego.errors import LegoError
+from modellego.progress import Progress, silent
 
 
 def routes(
     model: Brick | Assembled,
-    data: Images,
+    data: DataLike,
     classes: str | Sequence[str | int] | None = None,
     *,
     mapping: Mapping[str, str | int] | None = None,
@@ -27,6 +28,7 @@ def routes(
     edges: int = 24,
     threshold: float = 0.2,
     title: str = "Decision routes",
+    progress: Progress = silent,
 ) -> tuple[RouteGraph, ...]:
     """Follow classes through a model: a route graph for each of its bricks that has any of them.
 
@@ -40,6 +42,7 @@ def routes(
         edges: how many edges are kept for each class and layer.
         threshold: where the page's slider stands at first.
         title: heading of the page; bricks of an assembled model are numbered behind it.
+        progress: follows the bricks.
 
     Raises:
         DataError: a class that the data do not show, or that the model does not have.
@@ -56,15 +59,17 @@ def routes(
     shown = class_images(model, data, classes, mapping=mapping, per_class=per_class)
     parts = _parts(model)
     graphs = []
-    for number, (brick, network, names) in enumerate(parts, 1):
-        samples = {
-            name: (logit, Inputs(images, brick.frame, brick.prepare, 100))
-            for name, images in shown.items()
-            if (logit := _logit(name, names)) is not None
-        }
-        if samples:
-            heading = title if len(parts) == 1 else f"{title}, brick {number}"
-            graphs.append(collect_routes(network, samples, edges=edges, threshold=threshold, title=heading))
+    with progress("routes", "bricks") as update:
+        for number, (brick, network, names) in enumerate(parts, 1):
+            samples = {
+                name: (logit, Inputs(images, brick.frame, brick.prepare, 100))
+                for name, images in shown.items()
+                if (logit := _logit(name, names)) is not None
+            }
+            if samples:
+                heading = title if len(parts) == 1 else f"{title}, brick {number}"
+                graphs.append(collect_routes(network, samples, edges=edges, threshold=threshold, title=heading))
+            update(number, len(parts))
     if not graphs:
         raise LegoError("none of the classes belongs to one brick of this model, so there is no route to follow")
     return tuple(graphs)

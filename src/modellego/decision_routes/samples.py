@@ -7,17 +7,16 @@ from numpy.typing import NDArray
 
 from modellego.brick import Assembled, Brick
 from modellego.contribution.samples import PER_CLASS, select_samples
-from modellego.data import Data, ImageSet, load_data, resolve_classes
+from modellego.data import DataLike, ImageSet, load_data, resolve_classes
 from modellego.errors import DataError
 from modellego.evaluation import logits_of
 
-Images = ImageSet | Data | str
 CANDIDATES = 4  # times as many images are looked at as are taken
 
 
 def class_images(
     model: Brick | Assembled,
-    data: Images,
+    data: DataLike,
     classes: str | Sequence[str | int] | None = None,
     *,
     mapping: Mapping[str, str | int] | None = None,
@@ -36,9 +35,7 @@ def class_images(
     >>> {name: len(images) for name, images in class_images(brick, "digits", "3,7", per_class=5).items()}
     {'3': 5, '7': 5}
     """
-    if isinstance(data, str):
-        data = load_data([data])
-    train = (data.train if isinstance(data, Data) else data).for_model(model.classes, mapping)
+    train = load_data(data).train.for_model(model.classes, mapping)
     chosen = list(range(len(model.classes))) if classes is None else resolve_classes(classes, model.classes)
     if per_class < 1:
         raise DataError(f"{per_class} samples a class were asked for; it must be at least 1")

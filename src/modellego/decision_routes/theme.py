@@ -1,7 +1,7 @@
 """The look that all pages share: one style sheet whose colours come from the palettes, light and dark."""
 
 from modellego.decision_routes.page import read_asset
-from modellego.decision_routes.palette import DARK, LIGHT, Palette
+from modellego.drawing.palette import DARK, LIGHT, Palette
 
 # Nothing may be fetched: the page is what is in the file.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"

@@ -145,7 +145,7 @@ def draw_images(
 def by_thresholds(
     network: Network,
     channels: ChannelMap,
-    samples: Sequence[tuple[int, Sequence[Tensor]]],
+    samples: Sequence[tuple[int, Iterable[Tensor]]],
     thresholds: Thresholds,
     progress: Progress = silent,
 ) -> Choice:

@@ -1,6 +1,6 @@
 """A disassembly that is ready to go: model, data and task brought together, and the model's channels analysed, once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from modellego.capture.cost import Cost, network_cost
 from modellego.capture.network import Network
 from modellego.channels import ChannelMap, KeepMask, analyse
 from modellego.cut import CutPlan, plan_cut
-from modellego.data import Data, ImageSet, load_data, resolve_classes
+from modellego.data import Data, DataLike, load_data, resolve_classes
 from modellego.errors import CutError, DataError
 from modellego.preprocess import Preprocess
 from modellego.sources.whole import whole_brick
@@ -33,16 +33,22 @@ class Job:
         return plan_cut(self.network, self.channels, keep, self.task)
 
 
-def prepare(whole: Brick, data: ImageSet | Data | str | Sequence[str], classes: str | Sequence[str | int]) -> Job:
+def prepare(
+    whole: Brick,
+    data: DataLike,
+    classes: str | Sequence[str | int],
+    mapping: Mapping[str, str | int] | None = None,
+) -> Job:
     """Bring model, data and task together, and analyse the model's channels.
 
     Raises:
         DataError: unknown classes, a class without images, corrupt test images, or channels that do not fit.
         CutError: no channel may be cut.
     """
-    images = as_data(data)
+    images = load_data(data)
     task = resolve_classes(classes, whole.classes)
-    known = images.for_model(whole.classes)
+    known = images.for_model(whole.classes, mapping)
+    known = Data(known.train.cached(), None if known.test is None else known.test.cached())
     known.train.need(task)
     wanted = whole.info.preprocess.channels if whole.info.preprocess else None
     known.train.subset(known.train.of_class(task[0])[:1]).check(wanted)
@@ -53,12 +59,6 @@ def prepare(whole: Brick, data: ImageSet | Data | str | Sequence[str], classes: 
     if not channels.cuttable.any():
         raise CutError("this model has no channels that may be cut: run `modellego inspect` to see why")
     return Job(whole, known, tuple(task), network, channels, network_cost(network))
-
-
-def as_data(data: ImageSet | Data | str | Sequence[str]) -> Data:
-    """Return data as they are, images alone as a train part, and what names data read."""
-    images = data if isinstance(data, ImageSet | Data) else load_data(data)
-    return Data(images) if isinstance(images, ImageSet) else images
 
 
 def as_brick(

@@ -61,7 +61,7 @@ def refit_record(report: RefitReport) -> dict[str, Any]:
     """Return what a brick keeps of its refit: mean relative squared errors, and those of every stage."""
     stages = [{"layers": list(s.layers), "before": float(s.before), "after": float(s.after)} for s in report.stages]
     return {
-        "method": "least squares",
+        "method": report.method,
         "images": report.images,
         "error_before": float(np.mean([s.before for s in report.stages])),
         "error_after": float(np.mean([s.after for s in report.stages])),

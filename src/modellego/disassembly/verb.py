@@ -1,6 +1,6 @@
 """The verb `disassemble`: from a trained classifier and some images a class to a brick for a few of its classes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,8 +12,9 @@ from modellego.brick import Brick
 from modellego.brick.reject_rule import Statistic
 from modellego.contribution.relevance import Thresholds
 from modellego.cut import cut
-from modellego.data import Data, ImageSet
+from modellego.data import DataLike, load_data
 from modellego.data.chunks import NetworkInput
+from modellego.data.feed import Inputs
 from modellego.data.store import Store, as_store
 from modellego.disassembly.choose import (
     Choice,
@@ -26,22 +27,25 @@ from modellego.disassembly.choose import (
     rank_groups,
     sample_images,
 )
-from modellego.disassembly.job import Job, as_brick, as_data, prepare
+from modellego.disassembly.job import Job, as_brick, prepare
 from modellego.disassembly.provenance import describe, with_accuracy
 from modellego.errors import CutError
 from modellego.locate import Budget, Curve, names
 from modellego.preprocess import Preprocess
 from modellego.progress import Progress, silent
 from modellego.refit import RefitOptions, refit
-from modellego.rejection.rule import STATISTIC, add_reject_rule, check_rule
+from modellego.refit.methods import LEAST_SQUARES, REFITS
+from modellego.refit.methods import refit_by as repair_by
+from modellego.rejection.rule import add_reject_rule, check_rule
 from modellego.sources.whole import name_classes
 
 REFIT_IMAGES = 200
+SAMPLE_BATCH = 100  # images, which fixes the order in which contributions are summed
 
 
 def disassemble(
     model: nn.Module | Brick,
-    data: ImageSet | Data | str | Sequence[str],
+    data: DataLike,
     classes: str | Sequence[str | int],
     *,
     budget: Budget | None = None,
@@ -54,8 +58,10 @@ def disassemble(
     refit_images: int = REFIT_IMAGES,
     refit_data: Tensor | Store | None = None,
     refit_options: RefitOptions | None = None,
+    refit_by: str = LEAST_SQUARES,
     reject: float | None = None,
-    reject_by: Statistic = STATISTIC,
+    reject_by: Statistic | None = None,
+    mapping: Mapping[str, str | int] | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Brick:
@@ -76,9 +82,11 @@ def disassemble(
         refit_images: images a class for the refit; 0 leaves the cut as it is.
         refit_data: images to refit on instead, float `[N, c, h, w]` in [0,1] or a store of any sizes; without labels.
         refit_options: see `RefitOptions`.
+        refit_by: how the cut is repaired: `least_squares`, or a refit that a plugin registers.
         reject: the share of images of the task that the brick still answers, such as 0.95; of the rest it says "none of
             these". The threshold is taken from images of the train part that the refit does not see.
-        reject_by: the statistic: `energy`, `max_logit`, `max_probability` or `margin`.
+        reject_by: the statistic: `energy` (the default), `max_logit`, `max_probability` or `margin`.
+        mapping: data class name -> class name or index of the model, where names do not meet by themselves.
         seed: of the choice of refit images.
         progress: follows the long parts.
 
@@ -96,12 +104,12 @@ def disassemble(
     >>> brick.classes
     ('0', '1', '2')
     """
-    check_rule(reject, reject_by)
-    images = as_data(data)
+    check_request(budget, criterion, reject, reject_by, refit_by)
+    images = load_data(data)
     whole = as_brick(model, preprocess, class_names, name)
     if whole is not model and class_names is None:
         name_classes(whole, images.classes)
-    job = prepare(whole, images, classes)
+    job = prepare(whole, images, classes, mapping)
     thresholds, samples = thresholds or Thresholds(), samples or Samples()
     budgeted = budget is not None and budget.given
     own_inputs = None if refit_data is None else network_input(job.whole, as_store(refit_data))
@@ -117,11 +125,33 @@ def disassemble(
     if budgeted and budget is not None:
         options = {"budget": asdict(budget), "samples": asdict(samples)}
     ranked_by = criterion if budgeted else "contribution"
-    brick = cut_out(job, choice, ranked_by, options | {"seed": seed}, inputs, refit_options, progress)
+    brick = cut_out(job, choice, ranked_by, options | {"seed": seed}, inputs, refit_options, progress, refit_by)
     if reject is not None:
         own = (drawn.held if len(drawn.held) else drawn.fitted).select(job.task)
         add_reject_rule(brick, own, reject, reject_by, seed=seed, progress=progress)
     return with_accuracy(brick, job.whole, job.task, job.data.test, progress)
+
+
+def check_request(
+    budget: Budget | None, criterion: str, reject: float | None, reject_by: str | None, refit_by: str = LEAST_SQUARES
+) -> None:
+    """Refuse what cannot be asked for, before any work is done.
+
+    Raises:
+        CutError: no such criterion or refit, or a criterion without a budget to rank for.
+        DataError: a share or a statistic of rejection that there is none of.
+    """
+    if criterion not in (*names(), "obs"):
+        raise CutError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
+    if refit_by != LEAST_SQUARES:
+        REFITS.find(refit_by)
+    if budget is None or not budget.given:
+        limits = "macs, parameters, latency or max_drop"
+        if criterion != "contribution":
+            raise CutError(f"the criterion {criterion} ranks channels under a budget: give one of {limits}")
+        if budget is not None and budget.round_to > 1:
+            raise CutError(f"channel counts are rounded under a budget: give one of {limits}")
+    check_rule(reject, reject_by)
 
 
 def make_curve(
@@ -134,8 +164,6 @@ def make_curve(
     progress: Progress = silent,
 ) -> Curve:
     """Rank the job's channel groups by a criterion: contribution on sample images, others on drawn ones."""
-    if criterion not in (*names(), "obs"):
-        raise CutError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
     if criterion == "contribution":
         chosen = sample_images(job.whole, job.data.train, job.task, samples, progress)
         part = job.data.train.subset(np.concatenate(list(chosen.values())))
@@ -155,6 +183,7 @@ def cut_out(
     inputs: NetworkInput | None = None,
     refit_options: RefitOptions | None = None,
     progress: Progress = silent,
+    method: str = LEAST_SQUARES,
 ) -> Brick:
     """Cut what a choice keeps, repair it where there is network input to repair on, and say where it comes from."""
     plan = job.plan(choice.keep)
@@ -162,15 +191,18 @@ def cut_out(
     report = None
     if inputs is not None:
         with progress("refit", "layers") as update:
-            report = refit(plan, small, inputs, options=refit_options, update=update)
+            if method == LEAST_SQUARES:
+                report = refit(plan, small, inputs, options=refit_options, update=update)
+            else:
+                report = repair_by(method, plan, small, inputs)
     return describe(job.whole, plan, small, job.cost, criterion, options, choice.rescued, report)
 
 
-def sample_batches(job: Job, samples: Samples, progress: Progress) -> list[tuple[int, tuple[Tensor, ...]]]:
-    """Return each class with its sample images as batches of network input."""
+def sample_batches(job: Job, samples: Samples, progress: Progress) -> list[tuple[int, Inputs]]:
+    """Return each class with its sample images as batches of network input, decoded when they are gone through."""
     train = job.data.train
     chosen = sample_images(job.whole, train, job.task, samples, progress)
     return [
-        (label, network_input(job.whole, train.subset(indices)).split(100))  # type: ignore[no-untyped-call]
+        (label, Inputs(train.subset(indices), job.whole.frame, job.whole.prepare, SAMPLE_BATCH))
         for label, indices in chosen.items()
     ]

@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.data import Data, match_labels
+from modellego.data import Data, DataLike, match_labels
 from modellego.errors import DataError, LegoError
 from modellego.evaluation import logits_of, score
 from modellego.preprocess import Framed
 from modellego.progress import Progress, silent
-from modellego.training import Epoch, Settings, Trained, TrainingData, train_on_images
+from modellego.training import Epoch, Settings, Trained, train_on_images
 from modellego.training.loop import OnEpoch, device_of
 from modellego.training.record import note_training
 
@@ -84,7 +84,7 @@ def distillation_loss(student: Tensor, teacher: Tensor, labels: Tensor, how: Dis
 def distill(
     teacher: Brick | Assembled,
     student: Brick | Assembled,
-    data: TrainingData,
+    data: DataLike,
     *,
     how: Distillation | None = None,
     settings: Settings | None = None,

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from modellego.brick import Assembled, Brick
 from modellego.brick.reject_rule import confidence
 from modellego.capture.cost import Cost
-from modellego.data import Data, ImageSet, load_data, match_labels
+from modellego.data import DataLike, ImageSet, load_data, match_labels
 from modellego.errors import DataError
 from modellego.evaluation.costs import cost
 from modellego.evaluation.prediction import logits_of
 from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
 from modellego.evaluation.timing import Latency, latency
-from modellego.progress import Update
+from modellego.progress import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,13 @@ class Evaluation:
 
 def evaluate(
     model: Brick | Assembled,
-    data: ImageSet | Data | str,
+    data: DataLike,
     *,
     source: Brick | None = None,
     mapping: Mapping[str, str | int] | None = None,
     latency_batch: int | None = None,
     latency_runs: int = 10,
-    update: Update | None = None,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Score a model on labelled images; images of classes it does not have show how it behaves off its task.
 
@@ -105,14 +105,15 @@ def evaluate(
         mapping: data class name -> model class name or index, where names do not meet by themselves.
         latency_batch: time forward passes of this many images; not timed by default.
         latency_runs: over how many passes.
-        update: called as (images done, images in all).
+        progress: follows the images.
 
     Raises:
         DataError: no class of the data is a class of the model.
     """
     images = scoring_images(data)
     on_task = images.for_model(model.classes, mapping)
-    logits = logits_of(model, on_task, update=update)
+    with progress("evaluate", "images") as update:
+        logits = logits_of(model, on_task, update=update)
     base, base_restricted = (saved_score(model, f"{key}_accuracy") for key in ("base", "base_restricted"))
     if source is not None:
         task = match_labels(model.classes, source.classes)
@@ -147,13 +148,10 @@ def saved_score(model: Brick | Assembled, key: str) -> float | None:
     return float(np.average([s for s in found if s is not None], weights=[len(p.classes) for p in parts]))
 
 
-def scoring_images(data: ImageSet | Data | str) -> ImageSet:
+def scoring_images(data: DataLike) -> ImageSet:
     """Return the images to score on: a data set's test split where it has one."""
-    if isinstance(data, str):
-        data = load_data([data])
-    if isinstance(data, Data):
-        return data.test if data.test is not None else data.train
-    return data
+    found = load_data(data)
+    return found.test if found.test is not None else found.train
 
 
 def rejection(model: Brick | Assembled, logits: torch.Tensor, labels: NDArray[np.int64]) -> Rejection | None:

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.data import Data, ImageSet, load_data
+from modellego.data import DataLike, ImageSet, load_data
+from modellego.data.feed import Inputs, framed
 from modellego.errors import ExportError
 from modellego.exporting.measure import Measured, Runner, accuracy_of, difference, seconds_of
 from modellego.exporting.onnx_file import Session, need_onnx, write_int8, write_onnx
 from modellego.exporting.program import open_program, write_program
 from modellego.exporting.served import Served, as_tuple, example, image_shape, metadata
-from modellego.preprocess import resized, with_channels
+from modellego.preprocess import Frame
 from modellego.progress import Progress, silent
 
 Format = Literal["onnx", "pt2"]
@@ -56,7 +56,7 @@ def export(
     path: str | os.PathLike[str],
     *,
     to: Format = "onnx",
-    data: ImageSet | Data | str | None = None,
+    data: DataLike | None = None,
     image_size: tuple[int, int] | None = None,
     prepared: bool = False,
     int8: bool = False,
@@ -83,6 +83,7 @@ def export(
         ExportError: it cannot be written, or does not compute what the brick does: then nothing is left behind.
         MissingExtraError: the extra `export` is not installed.
 
+    >>> import torch
     >>> from modellego.preprocess import Preprocess
     >>> from modellego.sources.whole import whole_brick
     >>> brick = whole_brick(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2)), Preprocess(1, 8, 8))
@@ -95,8 +96,10 @@ def export(
     quantised = target.with_suffix(".int8.onnx")
     _check(target, quantised, to, int8, data, force)
     shape = image_shape(model, image_size, prepared)
-    images = None if data is None else data if isinstance(data, ImageSet | Data) else load_data(data)
-    train, test = (images.train, images.test) if isinstance(images, Data) else (images, images)
+    images = None if data is None else load_data(data)
+    train, test = (images.train, images.test) if images is not None else (None, None)
+    if isinstance(data, ImageSet):
+        test = data  # images alone are scored as they are
     served = Served(model, prepared)
     give = _giver(model, shape, prepared)
     compared = example(shape, CHECKED) if train is None else give(_spread(train, CHECKED))
@@ -163,16 +166,11 @@ def _spread(images: ImageSet, count: int) -> ImageSet:
 def _giver(model: Brick | Assembled, shape: tuple[int, int, int], prepared: bool) -> Callable[[ImageSet], Tensor]:
     """Return a function that reads images as the file takes them, float32 `[N, *shape]`."""
     first = next(part for part in model.modules() if isinstance(part, Brick))
-    resize = first.info.preprocess.resize if first.info.preprocess is not None else "squash"
+    frame = Frame(shape, first.info.preprocess.resize if first.info.preprocess is not None else "squash")
 
     def give(images: ImageSet) -> Tensor:
-        found = []
-        for index in range(len(images)):
-            image = with_channels(images.images([index]), shape[0])
-            if prepared and isinstance(model, Brick):
-                found.append(model.prepare(image))
-            else:
-                found.append(resized(image, shape[1:], resize))
-        return torch.cat(found)
+        if prepared and isinstance(model, Brick):
+            return Inputs(images, model.frame, model.prepare).tensor()
+        return framed(images, [frame])[frame]
 
     return give

@@ -17,10 +17,12 @@ from modellego.contribution.aggregate import Accumulator, aggregate
 from modellego.contribution.allocate import allocate
 from modellego.contribution.samples import PER_CLASS
 from modellego.contribution.stream import reading_layers
+from modellego.data import DataLike
 from modellego.data.feed import Inputs
-from modellego.decision_routes.samples import Images, class_images
+from modellego.decision_routes.samples import class_images
 from modellego.errors import LegoError
 from modellego.heatmaps.similarity import Similarity, class_similarity
+from modellego.progress import Progress, silent
 
 Floats = NDArray[np.float64]
 
@@ -43,18 +45,20 @@ class HeatMap:
 
 def heatmap(
     model: Brick,
-    data: Images,
+    data: DataLike,
     layer: str | int = -1,
     classes: str | Sequence[str | int] | None = None,
     *,
     mapping: Mapping[str, str | int] | None = None,
     per_class: int = PER_CLASS,
+    progress: Progress = silent,
 ) -> HeatMap:
     """Work out the soft relative contribution of the channels that a layer reads, for classes and single samples.
 
     `layer` is a module path, or the place among the layers that mix channels (0 the first, -1 the last); `classes`,
-    `mapping` and `per_class` are as in `decision_routes.routes`. Raises `LegoError` for a layer that is not there,
-    `DataError` for classes without images. Source: PAPER section 1 (aggregation, allocation), heat maps of section 2.
+    `mapping`, `per_class` and `progress` are as in `decision_routes.routes`. Raises `LegoError` for a layer that is not
+    there, `DataError` for classes without images. Source: "Model LEGO", NeurIPS 2024, contribution aggregation and
+    allocation; its figures of contributions by class and sample.
 
     >>> from modellego import zoo
     >>> from modellego.preprocess import Preprocess
@@ -69,11 +73,13 @@ def heatmap(
     node, module = find_layer(network, layer)
     shown = class_images(model, data, classes, mapping=mapping, per_class=per_class)
     by_class, by_sample, labels = [], [], []
-    for number, images in enumerate(shown.values()):
-        whole, single = contributions(network, node, module, Inputs(images, model.frame, model.prepare, 100))
-        by_class.append(whole)
-        by_sample.append(single)
-        labels += [number] * len(single)
+    with progress("heat map", "classes") as update:
+        for number, images in enumerate(shown.values()):
+            whole, single = contributions(network, node, module, Inputs(images, model.frame, model.prepare, 100))
+            by_class.append(whole)
+            by_sample.append(single)
+            labels += [number] * len(single)
+            update(number + 1, len(shown))
     samples, numbers = np.concatenate(by_sample), np.array(labels, np.int64)
     similarity = class_similarity(samples, numbers)
     return HeatMap(str(node.target), tuple(shown), np.stack(by_class), samples, numbers, similarity)

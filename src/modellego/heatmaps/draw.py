@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modellego.decision_routes.palette import DARK, LIGHT, Palette
+from modellego.drawing.palette import DARK, LIGHT, Palette
 from modellego.errors import LegoError, MissingExtraError
 from modellego.heatmaps.similarity import Similarity, class_similarity
 

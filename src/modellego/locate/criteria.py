@@ -21,6 +21,7 @@ from modellego.locate.curve import Curve, rank_by_scores
 from modellego.locate.eliminate import eliminate, gather_reconstructions
 from modellego.locate.ranks import IMAGES, average_ranks
 from modellego.locate.sensitivity import recorded
+from modellego.registry import Registry
 
 Floats = NDArray[np.float64]
 
@@ -49,8 +50,17 @@ class Request:
 
 
 Scores = Callable[[Request], Floats]
-SCORES: dict[str, Scores] = {}
-PER: dict[str, str] = {}  # what a criterion's scores are divided by where `rank` is not told
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A function that scores channel groups, and what its scores are divided by where `rank` is not told."""
+
+    scores: Scores
+    per: str
+
+
+CRITERIA = Registry[Criterion]("criterion", CutError)
 DYNAMIC = {"reconstruction"}
 ALIASES = {"obs": "reconstruction"}
 
@@ -59,10 +69,18 @@ def criterion(name: str, per: str = "macs") -> Callable[[Scores], Scores]:
     """Register a criterion: a function from a `Request` to float64 `[n_groups]`, higher is better, none below 0.
 
     `per` is what its scores are divided by, as in `rank`, unless that is told otherwise.
+
+    >>> @criterion("equal")
+    ... def equal(request):
+    ...     return np.ones(request.channels.n_groups)
+    >>> "equal" in names(); CRITERIA.remove("equal")
+    True
     """
+    if name in DYNAMIC or name in ALIASES:
+        raise CutError(f"there is a criterion {name!r} already: take another name")
 
     def enter(function: Scores) -> Scores:
-        SCORES[name], PER[name] = function, per
+        CRITERIA.enter(name, Criterion(function, per))
         return function
 
     return enter
@@ -71,10 +89,11 @@ def criterion(name: str, per: str = "macs") -> Callable[[Scores], Scores]:
 def names() -> tuple[str, ...]:
     """Return the names of all criteria, the default first.
 
-    >>> names()
+    >>> names()[:8]
     ('contribution', 'reconstruction', 'taylor', 'activation', 'l1', 'fpgm', 'hrank', 'random')
     """
-    return (next(iter(SCORES)), *sorted(DYNAMIC), *list(SCORES)[1:])
+    first, *others = CRITERIA.names()
+    return (first, *sorted(DYNAMIC), *others)
 
 
 def rank(name: str, request: Request, whole: tuple[int, int], per: str | None = None) -> Curve:
@@ -85,17 +104,37 @@ def rank(name: str, request: Request, whole: tuple[int, int], per: str | None = 
     Raises `CutError` for a name that is not known, or a criterion that needs labels where there are none.
     """
     name = ALIASES.get(name, name)
-    per = per or PER.get(name, "macs")
+    if name not in names():
+        raise CutError(f"there is no criterion {name}; there are {', '.join(names())}")
+    found = None if name in DYNAMIC else CRITERIA.find(name)
+    per = per or ("macs" if found is None else found.per)
     costs = CostModel(request.network, request.channels, list(request.task))
     with evaluating(request.network.graph):
-        if name == "reconstruction":
+        if found is None:
             readers = gather_reconstructions(
                 request.network, request.channels, request.images, request.task, seed=request.seed
             )
             return eliminate(readers, costs, request.channels, whole, per)
-        if name not in SCORES:
-            raise CutError(f"there is no criterion {name}; there are {', '.join(names())}")
-        return rank_by_scores(costs, request.channels, SCORES[name](request), whole, per)
+        scores = checked_scores(name, found.scores(request), request.channels.n_groups)
+        return rank_by_scores(costs, request.channels, scores, whole, per)
+
+
+def checked_scores(name: str, scores: object, count: int) -> Floats:
+    """Return a criterion's scores as float64 `[count]`.
+
+    Raises:
+        CutError: they are not one finite number of at least 0 for each channel group.
+    """
+    needed = f"the criterion {name!r} must return one finite score of at least 0 for each of {count} channel groups"
+    try:
+        found = np.asarray(scores, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise CutError(f"{needed}, not {type(scores).__name__}") from error
+    if found.shape != (count,):
+        raise CutError(f"{needed}, not an array of shape {list(found.shape)}")
+    if not np.isfinite(found).all() or (found < 0).any():
+        raise CutError(f"{needed}: some are not")
+    return found
 
 
 @criterion("contribution", per="sets")

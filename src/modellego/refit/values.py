@@ -50,6 +50,7 @@ class RefitReport:
     stages: tuple[StageError, ...]
     images: int
     skipped: tuple[str, ...] = ()
+    method: str = "least squares"
 
     def table(self) -> str:
         """Return the errors as plain text, a line a stage.

@@ -18,14 +18,18 @@ KEEP = 0.95  # the share of its own images that a model still answers, where non
 STATISTIC: Statistic = "energy"
 
 
-def check_rule(keep: float | None, statistic: str) -> None:
+def check_rule(keep: float | None, statistic: str | None = None) -> None:
     """Refuse a share or a statistic that there is none of, before any work is done.
 
     Raises:
-        DataError: `keep` is not above 0 and at most 1, or there is no such statistic.
+        DataError: `keep` is not above 0 and at most 1, there is no such statistic, or a statistic but no share.
     """
     if keep is not None and not 0 < keep <= 1:
         raise DataError(f"the share of images to answer is {keep:g}: it must be above 0 and at most 1, such as 0.95")
+    if statistic is None:
+        return
+    if keep is None:
+        raise DataError(f"the statistic {statistic!r} serves rejection: say which share of images is still answered")
     if statistic not in get_args(Statistic):
         raise DataError(f"images are rejected by {', '.join(get_args(Statistic))}, not by {statistic!r}")
 
@@ -35,7 +39,7 @@ def add_reject_rule(
     model: Brick | Assembled,
     images: ImageSet,
     keep: float,
-    statistic: Statistic = STATISTIC,
+    statistic: Statistic | None = None,
     *,
     views: int = VIEWS,
     seed: int = 0,
@@ -59,6 +63,7 @@ def add_reject_rule(
     'energy'
     """
     check_rule(keep, statistic)
+    statistic = statistic or STATISTIC
     if not len(images):
         raise DataError("a reject rule needs images of the model's own classes: there are none")
     model.eval()

@@ -7,9 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from modellego.brick import Assembled, Brick, confidence
-from modellego.data import Data, ImageSet, load_data, match_labels
+from modellego.data import Data, DataLike, ImageSet, load_data, match_labels
 from modellego.decision_routes import RouteGraph, routes
-from modellego.decision_routes.samples import Images
 from modellego.errors import DataError
 from modellego.evaluation import (
     auroc,
@@ -23,6 +22,7 @@ from modellego.evaluation import (
     scoring_images,
 )
 from modellego.evaluation.scores import Scores
+from modellego.progress import Progress, silent
 from modellego.reporting.family import facts, groups, lineage, sizes, widths
 from modellego.reporting.html import render_report
 from modellego.reporting.values import OffTask, ReportData, Score, Size
@@ -38,7 +38,7 @@ MOST_ROUTES = 10  # classes that a report's route picture follows
 
 def report(
     model: Brick | Assembled,
-    data: Images | None = None,
+    data: DataLike | None = None,
     *,
     name: str = "brick",
     sources: Sequence[Brick] = (),
@@ -46,6 +46,7 @@ def report(
     route_classes: str | Sequence[str | int] | None = None,
     with_routes: bool = True,
     latency_runs: int = 0,
+    progress: Progress = silent,
 ) -> str:
     """Return the report of a model as one self-contained HTML page; arguments as in `report_data`.
 
@@ -65,13 +66,14 @@ def report(
         route_classes=route_classes,
         with_routes=with_routes,
         latency_runs=latency_runs,
+        progress=progress,
     )
     return render_report(shown)
 
 
 def report_data(
     model: Brick | Assembled,
-    data: Images | None = None,
+    data: DataLike | None = None,
     *,
     name: str = "brick",
     sources: Sequence[Brick] = (),
@@ -79,6 +81,7 @@ def report_data(
     route_classes: str | Sequence[str | int] | None = None,
     with_routes: bool = True,
     latency_runs: int = 0,
+    progress: Progress = silent,
 ) -> ReportData:
     """Gather all that a report shows.
 
@@ -92,18 +95,19 @@ def report_data(
         route_classes: the classes whose routes are drawn; by default the first ten.
         with_routes: whether routes are drawn at all.
         latency_runs: time one image over so many passes, where above 0.
+        progress: follows the images that are scored, and the routes.
 
     Raises:
         DataError: no class of the data is a class of the model, or of a source given.
     """
-    if isinstance(data, str):
-        data = load_data([data])
-    timed = latency_runs if data is not None else 0
+    read = None if data is None else load_data(data)
+    timed = latency_runs if read is not None else 0
     scores, confusion, per_class, off = _saved_scores(model, name), None, None, None
-    if data is not None:
-        images = scoring_images(data)
+    if read is not None:
+        images = scoring_images(read)
         on_task = images.for_model(model.classes, mapping)
-        logits = logits_of(model, on_task)
+        with progress("score", "images") as update:
+            logits = logits_of(model, on_task, update=update)
         found = score(logits, on_task.labels)
         confusion = found.confusion
         base, per_class = _base_scores(model, on_task, sources)
@@ -114,16 +118,16 @@ def report_data(
         summary=_summary(model),
         classes=model.classes,
         lineage=lineage(model, name),
-        sizes=_with_latency(sizes(model, name, sources), model, data, timed),
+        sizes=_with_latency(sizes(model, name, sources), model, read, timed),
         scores=scores,
         confusion=confusion,
         restricted_per_class=per_class,
         groups=groups(model),
         off_task=off,
-        routes=_routes(model, data, mapping, route_classes) if with_routes and data is not None else (),
+        routes=_routes(model, read, mapping, route_classes, progress) if with_routes and read is not None else (),
         widths=widths(model, sources),
         facts=facts(model),
-        notes=_notes(model, data),
+        notes=_notes(model, read),
     )
 
 
@@ -228,28 +232,27 @@ def _off_task(
 
 def _routes(
     model: Brick | Assembled,
-    data: Images,
+    data: Data,
     mapping: Mapping[str, str | int] | None,
     classes: str | Sequence[str | int] | None,
+    progress: Progress,
 ) -> tuple[RouteGraph, ...]:
     chosen = classes if classes is not None else list(range(min(MOST_ROUTES, len(model.classes))))
-    return routes(model, data, chosen, mapping=mapping)
+    return routes(model, data, chosen, mapping=mapping, progress=progress)
 
 
-def _with_latency(
-    found: tuple[Size, ...], model: Brick | Assembled, data: Images | None, runs: int
-) -> tuple[Size, ...]:
-    if not runs or data is None or isinstance(data, str):
+def _with_latency(found: tuple[Size, ...], model: Brick | Assembled, data: Data | None, runs: int) -> tuple[Size, ...]:
+    if not runs or data is None:
         return found
     own = found[-1]
     median = latency(model, scoring_images(data).images([0]), runs).median
     return (*found[:-1], Size(own.name, own.parameters, own.macs, own.bytes, 1000 * median))
 
 
-def _notes(model: Brick | Assembled, data: Images | None) -> tuple[str, ...]:
+def _notes(model: Brick | Assembled, data: Data | None) -> tuple[str, ...]:
     missed = cost(model).not_counted
     notes = [f"MACs do not count: {', '.join(missed)}."] if missed else []
-    if isinstance(data, Data) and data.test is None:
+    if data is not None and data.test is None:
         notes.append("There is no test data: the scores are taken on the images that served to choose.")
     if model.info.notes:
         notes.append(model.info.notes)

@@ -60,7 +60,7 @@ def from_zoo(name: str, wishes: Wishes) -> Found:
         model = zoo.build(name, wishes.num_classes or 10, channels, size)
         return Found(model, channels, size)
     if wishes.weights is None:
-        raise SourceError(f"zoo:{name} needs trained weights: name the file with --weights")
+        raise SourceError(f"zoo:{name} needs trained weights: name their file")
     state = read_weights(wishes.weights)
     file = shapes_of(state)
     odd = 7919  # a count that no inner layer has, so that the head is known by it
@@ -116,7 +116,7 @@ def from_file(file: Path, name: str, wishes: Wishes) -> Found:
     channels = stem.in_channels if stem else (image[0] if image else None)
     size = wishes.size or (image[1:] if image else None)
     if size is None or (channels := wishes.channels or channels) is None:
-        raise SourceError(f"the input of {file}:{name} is not known: give --input-size and --channels")
+        raise SourceError(f"the input of {file}:{name} is not known: give input size and channels")
     return Found(made, channels, size)
 
 
@@ -210,4 +210,4 @@ def _fetched(make: Callable[[], nn.Module], name: str) -> nn.Module:
         return make()
     except Exception as error:  # network errors of every kind
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise SourceError(f"the weights of {name} cannot be fetched ({reason}): name a file with --weights") from error
+        raise SourceError(f"the weights of {name} cannot be fetched ({reason}): name a file that holds them") from error

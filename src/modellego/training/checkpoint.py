@@ -10,7 +10,7 @@ import torch
 
 from modellego.errors import FormatError
 
-VERSION = 1
+VERSION = 2
 
 
 def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.data import Data, ImageSet, load_data
+from modellego.data import DataLike, ImageSet, load_data
 from modellego.preprocess import Framed
 from modellego.progress import Progress, silent
 from modellego.training.augment import augmented_frames
@@ -22,7 +22,6 @@ from modellego.training.loop import Examples, OnEpoch, Run, device_of, run_epoch
 from modellego.training.masks import held_at_zero
 from modellego.training.settings import Epoch, Settings
 
-TrainingData = ImageSet | Data | str | Sequence[str]
 Loss = Callable[[Framed, Tensor, Tensor], Tensor]
 EVALUATION_BATCH = 256
 
@@ -31,7 +30,8 @@ EVALUATION_BATCH = 256
 class Trained:
     """A trained copy of a model and how it came about.
 
-    `curve` has a point an epoch, the first before any step; `kept_epoch` says whose weights `model` holds.
+    `curve` has a point an epoch, the first before any step; `kept_epoch` says whose weights `model` holds: 0 where
+    training did not help.
     """
 
     model: Brick | Assembled
@@ -52,9 +52,22 @@ class Trained:
         }
 
 
+def training_images(
+    model: Brick | Assembled, data: DataLike, mapping: Mapping[str, str | int] | None = None
+) -> ImageSet:
+    """Return the labelled images to train on: the train part, of the model's classes, numbered as the model does.
+
+    `mapping`: data class name -> model class name or index, where names do not meet by themselves.
+
+    Raises:
+        DataError: no class of the data is a class of the model.
+    """
+    return load_data(data).train.for_model(model.classes, mapping)
+
+
 def train_on_images(
     model: Brick | Assembled,
-    data: TrainingData,
+    data: DataLike,
     loss: Loss,
     settings: Settings,
     *,
@@ -97,8 +110,7 @@ def train_on_images(
     >>> train_on_images(brick, "digits", squares, Settings(epochs=1), title="squares").train_images
     1299
     """
-    images = data if isinstance(data, ImageSet | Data) else load_data(data)
-    part = (images.train if isinstance(images, Data) else images).for_model(model.classes, mapping)
+    part = training_images(model, data, mapping)
     chosen, held = split_held_out(part.labels, settings.held_out, settings.seed)
     device = device_of(settings)
     trained = copy.deepcopy(model).to(device)

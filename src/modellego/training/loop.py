@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from modellego.errors import FormatError
 from modellego.progress import Update
 from modellego.training.checkpoint import load_checkpoint, save_checkpoint
+from modellego.training.held_out import Outcome, helps
 from modellego.training.settings import Epoch, Settings
 
 OnEpoch = Callable[[Epoch], None]
@@ -43,6 +45,7 @@ class Run:
     settings: Settings
     checkpoint: Path | None = None
     curve: list[Epoch] = field(default_factory=list)
+    untrained: Outcome | None = None
     best: dict[str, Tensor] | None = None
     best_epoch: int = 0
 
@@ -120,6 +123,10 @@ def _epoch(run: Run, epoch: int, tell: Callable[[int], None]) -> float:
     generator = torch.Generator().manual_seed(s.seed * 1_000_003 + epoch)
     order = examples.train[torch.randperm(len(examples.train), generator=generator)]
     run.model.train()
+    if s.norms == "frozen":
+        for part in run.model.modules():
+            if isinstance(part, _BatchNorm):
+                part.eval()
     total, seen = torch.zeros((), dtype=torch.float64, device=run.device), 0
     with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
         torch.manual_seed(s.seed * 1_000_003 + epoch)  # dropout draws from the global generator
@@ -138,29 +145,42 @@ def _epoch(run: Run, epoch: int, tell: Callable[[int], None]) -> float:
 
 
 @torch.no_grad()
-def _measure(run: Run) -> tuple[float | None, float | None]:
-    """Return the mean loss and the accuracy on the held-out examples, or None for both."""
+def _measure(run: Run) -> Outcome | None:
+    """Return what the held-out examples give; None without any."""
     held = run.examples.held
     if not len(held):
-        return None, None
+        return None
     run.model.eval()
     losses, right = run.examples.measure(held)
-    return float(losses.double().mean()), float(right.double().mean())
+    return losses.double().cpu(), right.cpu()
 
 
 def _finish_epoch(run: Run, epoch: int, loss: float | None, on_epoch: OnEpoch | None) -> None:
-    held_loss, accuracy = _measure(run)
-    point = Epoch(epoch, loss, held_loss, accuracy)
+    found = _measure(run)
+    point = Epoch(epoch, loss, None, None)
+    if found is not None:
+        point = Epoch(epoch, loss, float(found[0].mean()), float(found[1].double().mean()))
     run.curve.append(point)
-    if run.settings.keep == "best" and (accuracy or 0.0) >= max(p.accuracy or 0.0 for p in run.curve):
-        run.best = {k: v.detach().clone() for k, v in run.model.state_dict().items()}
+    if epoch == 0:
+        run.untrained = found
+    if run.settings.keep == "last":
         run.best_epoch = epoch
-    elif run.settings.keep == "last":
+    elif epoch == 0 or (_rank(point) > _rank(run.curve[run.best_epoch]) and _helps(run, found)):
+        run.best = {k: v.detach().clone() for k, v in run.model.state_dict().items()}
         run.best_epoch = epoch
     if run.checkpoint is not None:
         save_checkpoint(run.checkpoint, _state(run))
     if on_epoch:
         on_epoch(point)
+
+
+def _rank(point: Epoch) -> tuple[float, float]:
+    """Order epochs by accuracy, then by loss: loss alone punishes surer answers, the right ones too."""
+    return point.accuracy or 0.0, -(point.held_out_loss or 0.0)
+
+
+def _helps(run: Run, found: Outcome | None) -> bool:
+    return run.untrained is not None and found is not None and helps(run.untrained, found)
 
 
 def _state(run: Run) -> dict[str, Any]:
@@ -169,6 +189,7 @@ def _state(run: Run) -> dict[str, Any]:
         "model": run.model.state_dict(),
         "optimizer": run.optimizer.state_dict(),
         "curve": [asdict(point) for point in run.curve],
+        "untrained": run.untrained,
         "best": run.best,
         "best_epoch": run.best_epoch,
     }
@@ -176,10 +197,15 @@ def _state(run: Run) -> dict[str, Any]:
 
 def _fingerprint(run: Run) -> dict[str, Any]:
     """What must be the same where a run goes on: settings (but for the device), examples, the weights' shapes."""
-    settings = {k: v for k, v in asdict(run.settings).items() if k not in ("device", "precision")}
     shapes = {k: list(v.shape) for k, v in run.model.state_dict().items()}
     counts = [len(run.examples.train), len(run.examples.held)]
-    return {"settings": settings, "examples": counts, **run.examples.identity, "shapes": shapes}
+    return {"settings": run.settings.identity(), "examples": counts, **run.examples.identity, "shapes": shapes}
+
+
+def settings_of(state: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the settings, as `Settings.identity` gives them, of a run that was left in a checkpoint."""
+    run = state.get("run")
+    return run.get("settings") if isinstance(run, dict) else None
 
 
 def _restore(run: Run, state: dict[str, Any]) -> None:
@@ -193,5 +219,6 @@ def _restore(run: Run, state: dict[str, Any]) -> None:
     run.model.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])
     run.curve = [Epoch(**point) for point in state["curve"]]
+    run.untrained = state["untrained"]
     run.best = state["best"] and {k: v.to(run.device) for k, v in state["best"].items()}
     run.best_epoch = int(state["best_epoch"])

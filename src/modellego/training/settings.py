@@ -1,7 +1,7 @@
 """The values of a training run: how to train, what an epoch gave, and what is kept."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from modellego.errors import LegoError
 from modellego.training.augment import Augment
@@ -14,9 +14,11 @@ class Settings:
     """How to train: SGD with Nesterov momentum, or Adam; an epoch goes once through the examples.
 
     By the schedule `cosine` the learning rate falls to zero on half a cosine, step by step. `momentum` is SGD's.
-    `held_out` is the share of the training images that is never trained on and gives the curve; `keep` says whether
-    the last weights are handed back or those of the epoch that did best on it. `precision` `auto` is bfloat16 on a
-    GPU that has it, else float32. Raises `LegoError` for values that make no sense.
+    `norms` says whether batch norms go by each batch's own mean and variance (`train`) or stay with those they have
+    (`frozen`); their weights train either way. `held_out` is the share of the training images that is never trained on
+    and gives the curve. `keep` `best` hands back the weights of the epoch that did best on it, and those from before
+    training where none did surely better (see `training.held_out.helps`); `last` hands back the last epoch's.
+    `precision` `auto` is bfloat16 on a GPU that has it, else float32. Raises `LegoError` for values that make no sense.
 
     >>> Settings(epochs=2).lr
     0.01
@@ -26,12 +28,13 @@ class Settings:
     lr: float = 0.01
     optimizer: Literal["sgd", "adam"] = "sgd"
     schedule: Literal["cosine", "constant"] = "cosine"
+    norms: Literal["train", "frozen"] = "train"
     batch_size: int = 128
     momentum: float = 0.9
     weight_decay: float = 5e-4
     augment: Augment = field(default_factory=Augment)
     held_out: float = 0.1
-    keep: Literal["last", "best"] = "last"
+    keep: Literal["last", "best"] = "best"
     precision: Precision = "auto"
     device: str = "auto"
     seed: int = 0
@@ -45,8 +48,12 @@ class Settings:
             (self.momentum >= 0 and self.weight_decay >= 0, "momentum and weight decay must not be negative"),
             (self.optimizer in ("sgd", "adam"), f"the optimizer is sgd or adam, not {self.optimizer}"),
             (self.schedule in ("cosine", "constant"), f"the schedule is cosine or constant, not {self.schedule}"),
+            (self.norms in ("train", "frozen"), f"norms are train or frozen, not {self.norms}"),
             (self.keep in ("last", "best"), f"keep is last or best, not {self.keep}"),
-            (self.keep == "last" or self.held_out > 0, "keep='best' needs held-out images to tell the best by"),
+            (
+                self.keep == "last" or self.held_out > 0,
+                "nothing tells the best weights: hold images out, or keep the last",
+            ),
             (
                 self.precision in ("auto", "float32", "bfloat16"),
                 f"precision is auto, float32 or bfloat16, not {self.precision}",
@@ -55,6 +62,10 @@ class Settings:
         for fine, reason in checks:
             if not fine:
                 raise LegoError(reason)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the settings as plain values, but for where and in which precision it is computed."""
+        return {k: v for k, v in asdict(self).items() if k not in ("device", "precision")}
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ DOCUMENTS: dict[str, tuple[Callable[[Document], Any], str]] = {
     "class too few": (lambda d: d.update(classes=["a", "b"]), "3 logits for 2 classes"),
     "number as class": (lambda d: d.update(classes=[0, 1, 2]), "classes"),
     "another input shape": (lambda d: d.update(input_shape=[4, 8, 8], preprocess=None), "does not run"),
-    "too large an input": (lambda d: d.update(input_shape=[3, 65536, 65536], preprocess=None), "larger than"),
+    "too large an input": (lambda d: d.update(input_shape=[3, 65536, 65536], preprocess=None), "MiB an image"),
     "zero deviation": (lambda d: d["preprocess"].update(std=[0.0, 1.0, 1.0]), "std"),
     "unknown resize": (lambda d: d["preprocess"].update(resize="eval"), "resize"),
     # names
@@ -153,12 +153,12 @@ DOCUMENTS: dict[str, tuple[Callable[[Document], Any], str]] = {
     "missing argument": (insert(call("aten.mean.dim")), "does not run"),
     "axis that is not there": (insert(call("aten.mean.dim", X, [9])), "does not run"),
     # what would eat memory or time
-    "repeated list": (insert(call("operator.mul", [0], 2**62)), "numbers and tensors only"),
-    "repeated text": (insert(call("operator.mul", "a", 2**62)), "numbers and tensors only"),
-    "huge power": (insert(call("operator.pow", 9, 2**60)), "exponents"),
+    "repeated list": (insert(SIZE, call("operator.mul", [0], {"node": "size"})), "numbers or tensors"),
+    "repeated text": (insert(SIZE, call("operator.mul", "a", {"node": "size"})), "numbers or tensors"),
+    "huge power": (insert(SIZE, call("operator.pow", {"node": "size"}, 2**60)), "exponents"),
     "huge product": (insert(SIZE, call("operator.mul", {"node": "size"}, 2**62)), "64 bits"),
-    "huge constant": (insert(call("aten.zeros.default", [2**20, 2**20])), "larger than"),
-    "huge repetition": (insert(call("aten.repeat.default", X, [2**20, 1, 1, 2**20])), "larger than"),
+    "huge constant": (insert(call("aten.zeros.default", [2**20, 2**20])), "MiB an image"),
+    "huge repetition": (insert(call("aten.repeat.default", X, [2**12, 1, 1, 2**12])), "MiB an image"),
     "a million pieces": (
         insert(call("aten.zeros.default", [2**27], name="z"), call("aten.split.Tensor", {"node": "z"}, 1)), "apart",
     ),

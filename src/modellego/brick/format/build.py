@@ -1,11 +1,13 @@
 """Bricks to and from documents, nested ones included: tensors by full name, and the ties between them."""
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 import torch
 from torch import nn
 
+from modellego.brick.format.budget import Budget
 from modellego.brick.format.document import (
     AssembledDocument,
     JointDocument,
@@ -121,8 +123,12 @@ def _expected_joint(joint: JointDocument) -> dict[str, Expected]:
     return wanted
 
 
-def build_brick(document: LeafDocument | AssembledDocument, tensors: Mapping[str, torch.Tensor]) -> Brick | Assembled:
+def build_brick(
+    document: LeafDocument | AssembledDocument, tensors: Mapping[str, torch.Tensor], budget: Budget
+) -> Brick | Assembled:
     """Build the brick of a document in eval mode around tensors that fit `expected_of`, ties apart.
+
+    All of its networks together must stay within `budget`.
 
     Tied names come to hold the same parameter; every parameter wants gradients.
 
@@ -134,22 +140,25 @@ def build_brick(document: LeafDocument | AssembledDocument, tensors: Mapping[str
         if name not in document.ties:
             held[name] = nn.Parameter(tensors[name]) if expected.parameter else tensors[name]
     held |= {name: held[original] for name, original in document.ties.items()}
-    return _build(document, held, "")
+    return _build(document, held, budget)
 
 
 def _build(
-    document: LeafDocument | AssembledDocument, tensors: Mapping[str, torch.Tensor], at: str
+    document: LeafDocument | AssembledDocument, tensors: Mapping[str, torch.Tensor], budget: Budget
 ) -> Brick | Assembled:
     info = BrickInfo.model_validate({name: getattr(document, name) for name in BrickInfo.model_fields})
-    mine = {k.removeprefix(at): t for k, t in tensors.items() if k.startswith(at)}
     if isinstance(document, LeafDocument):
-        return Brick(build_network(document.network, mine, document.input_shape or ()), info)
+        return Brick(build_network(document.network, tensors, document.input_shape or (), budget), info)
+    parts: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)  # "0", "1", ... and "joint"
+    for name, tensor in tensors.items():
+        part, _, rest = name.removeprefix("bricks.").partition(".")
+        parts[part][rest] = tensor
     bricks = []
     for i, child in enumerate(document.bricks):
         with _inside(f"bricks.{i}"):
-            bricks.append(_build(child, mine, f"bricks.{i}."))
+            bricks.append(_build(child, parts[str(i)], budget))
     with _inside("joint"):
-        return Assembled(bricks, _build_joint(document.joint, mine), info)
+        return Assembled(bricks, _build_joint(document.joint, parts["joint"]), info)
 
 
 @contextlib.contextmanager
@@ -166,7 +175,7 @@ def _build_joint(document: JointDocument, tensors: Mapping[str, torch.Tensor]) -
     if document.linear is not None:
         with torch.device("meta"):
             linear = nn.Linear(document.linear.in_features, document.linear.out_features, bias=document.linear.bias)
-        linear.register_parameter("weight", nn.Parameter(tensors["joint.linear.weight"]))
+        linear.register_parameter("weight", nn.Parameter(tensors["linear.weight"]))
         if document.linear.bias:
-            linear.register_parameter("bias", nn.Parameter(tensors["joint.linear.bias"]))
-    return Joint(linear, tensors.get("joint.scale"), tensors.get("joint.shift"), document.merge)
+            linear.register_parameter("bias", nn.Parameter(tensors["linear.bias"]))
+    return Joint(linear, tensors.get("scale"), tensors.get("shift"), document.merge)

@@ -1,18 +1,22 @@
 """Bricks on disk: saved whole or not at all, loaded without pickle and without running code of the file."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+from modellego.brick.format.budget import Budget
 from modellego.brick.format.build import build_brick, encode_brick, expected_of
 from modellego.brick.format.card import model_card
 from modellego.brick.format.document import MAX_BYTES, dump_document, parse_document, read_json
 from modellego.brick.format.folder import foreign_files, write_folder
-from modellego.brick.format.weights import dump_weights, read_plain_file, read_weights
-from modellego.brick.model import Assembled, Brick, Piece
+from modellego.brick.format.weights import MissingFileError, dump_weights, read_plain_file, read_weights
+from modellego.brick.model import Assembled, Brick
 from modellego.errors import FormatError
 
 DOCUMENT, WEIGHTS, CARD = "brick.json", "model.safetensors", "README.md"
 FILES = (DOCUMENT, WEIGHTS, CARD)
+_TRIES = 5  # to open a directory that is being replaced at that moment
 
 
 def save(brick: Brick | Assembled, path: str | Path, force: bool = False) -> Path:
@@ -28,14 +32,12 @@ def save(brick: Brick | Assembled, path: str | Path, force: bool = False) -> Pat
     target = check_target(path, force)
     document, tensors = encode_brick(brick)
     text = dump_document(document)
-    build_brick(parse_document(text), {k: t.detach().to("cpu") for k, t in tensors.items()})
     weights = dump_weights(tensors)
+    stored = {k: t.detach().to("cpu") for k, t in tensors.items()}
+    build_brick(parse_document(text), stored, Budget.of(len(text.encode()) + len(weights)))
     files = {DOCUMENT: text.encode(), WEIGHTS: weights, CARD: model_card(brick, len(weights)).encode()}
     write_folder(target, files, replace=force)
     return target
-
-
-Piece.save = save  # type: ignore[assignment]  # a function of a class is a method of its objects
 
 
 def load(path: str | Path) -> Brick | Assembled:
@@ -53,12 +55,38 @@ def load(path: str | Path) -> Brick | Assembled:
     if not folder.is_dir():
         raise FormatError(f"{folder} is no directory: a brick is a directory with {', '.join(FILES)}")
     try:
-        document = parse_document(read_plain_file(folder / DOCUMENT, MAX_BYTES))
-        wanted = expected_of(document)
-        stored = {name: expected for name, expected in wanted.items() if name not in document.ties}
-        return build_brick(document, read_weights(folder / WEIGHTS, stored))
+        for _ in range(_TRIES):
+            with contextlib.suppress(MissingFileError), _opened(folder) as handle:
+                return _load(handle)
+        with _opened(folder) as handle:
+            return _load(handle)
     except FormatError as error:
         raise FormatError(f"{folder}: {error}") from error
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int | Path]:
+    """Open a directory once, so that both files are those of one brick even while another takes its name."""
+    if os.open not in os.supports_dir_fd:
+        yield folder
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise FormatError(f"it cannot be read: {error.strerror}") from None
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _load(folder: int | Path) -> Brick | Assembled:
+    text = read_plain_file(DOCUMENT, folder, MAX_BYTES)
+    document = parse_document(text)
+    wanted = expected_of(document)
+    stored = {name: expected for name, expected in wanted.items() if name not in document.ties}
+    tensors = read_weights(WEIGHTS, folder, stored)
+    return build_brick(document, tensors, Budget.of(len(text) + sum(t.nbytes for t in tensors.values())))
 
 
 def is_brick(path: str | Path) -> bool:
@@ -71,7 +99,7 @@ def is_brick(path: str | Path) -> bool:
     if not folder.is_dir() or not (folder / WEIGHTS).is_file():
         return False
     try:
-        raw = read_json(read_plain_file(folder / DOCUMENT, MAX_BYTES), DOCUMENT)
+        raw = read_json(read_plain_file(DOCUMENT, folder, MAX_BYTES), DOCUMENT)
     except FormatError:
         return False
     version = raw.get("format_version") if isinstance(raw, dict) else None
@@ -94,7 +122,7 @@ def check_target(path: str | Path, force: bool = False) -> Path:
     if not os.path.lexists(target):
         return target
     if not force:
-        raise FormatError(f"{path} exists: choose another name, or replace it with force (--force)")
+        raise FormatError(f"{path} exists: choose another name, or replace it by force")
     if target.is_symlink() or not is_brick(target):
         raise FormatError(
             f"{path} exists and is no brick: it is not replaced; choose another name or remove it yourself"

@@ -18,7 +18,8 @@ from modellego.errors import FormatError
 MAX_NODES = 100_000
 MAX_BRICKS = 4096
 MAX_NESTING = 16
-MAX_BYTES = 2**26  # of brick.json
+MAX_BYTES = 2**25  # of brick.json
+MAX_VALUES = 2**19  # in it: each takes memory, however few bytes it was written in
 Size = Annotated[int, Field(ge=0, le=2**40)]
 Columns = Annotated[int, Field(ge=1, le=2**24)]
 
@@ -128,7 +129,13 @@ def parse_document(text: str | bytes) -> LeafDocument | AssembledDocument:
 
 
 def read_json(text: str | bytes, name: str) -> Any:
-    """Parse JSON, refusing what readers disagree on: NaN, infinities, a key given twice."""
+    """Parse JSON, refusing what readers disagree on: NaN, infinities, a key given twice.
+
+    Values are counted before they are made: 60 MB of `[],` would become 4 GB of lists.
+    """
+    commas, brackets, braces = (",", "[", "{") if isinstance(text, str) else (b",", b"[", b"{")
+    if text.count(commas) + text.count(brackets) + text.count(braces) > MAX_VALUES:  # type: ignore[arg-type]
+        raise FormatError(f"{name} holds more than {MAX_VALUES} values")
     try:
         return json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
     except RecursionError:

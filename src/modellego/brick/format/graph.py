@@ -9,11 +9,12 @@ import torch
 from torch import fx, nn
 
 from modellego.brick.format.arguments import NodeRef, decode_value, encode_value
+from modellego.brick.format.budget import Budget
 from modellego.brick.format.document import NetworkDocument, NodeDocument, TensorDocument
-from modellego.brick.format.guard import dry_run
-from modellego.brick.format.layers import encode_layer, first_line, meta_layer
+from modellego.brick.format.guard import dry_run, is_operator
+from modellego.brick.format.layers import encode_layer, meta_layer
+from modellego.brick.format.signature import check_operator
 from modellego.brick.names import check_path
-from modellego.capture.network import annotate
 from modellego.capture.ops import OPS, op_name
 from modellego.errors import FormatError
 
@@ -130,7 +131,7 @@ def expected_tensors(document: NetworkDocument, inputs: int = 1) -> dict[str, Ex
 
 
 def build_network(
-    document: NetworkDocument, tensors: Mapping[str, torch.Tensor], input_shape: tuple[int, ...]
+    document: NetworkDocument, tensors: Mapping[str, torch.Tensor], input_shape: tuple[int, ...], budget: Budget
 ) -> fx.GraphModule:
     """Build the graph of a document around the tensors that `expected_tensors` asks for.
 
@@ -140,28 +141,34 @@ def build_network(
     Raises:
         FormatError: nodes out of order, dangling references, names that clash, or a graph that does not run.
     """
+    network = _without_memory(document)
+    example = next(iter(network.parameters()), torch.empty(0))
+    shape = dry_run(network, input_shape, example.dtype, budget)
+    if len(shape) != 2 or shape[0] != 1:
+        raise FormatError(f"the graph gives {list(shape)} for one image; a brick gives [1, columns]")
+    for path in document.layers:
+        module = network.get_submodule(path)
+        for name, held in _own_tensors(module).items():
+            _set_tensor(module, name, tensors[f"{path}.{name}"], isinstance(held, nn.Parameter))
+    for path, bare in document.tensors.items():
+        owner, _, name = path.rpartition(".")
+        _set_tensor(network.get_submodule(owner), name, tensors[path], bare.kind == "parameter")
+    return network
+
+
+def _without_memory(document: NetworkDocument) -> fx.GraphModule:
+    """Build a network in eval mode whose tensors hold no data: on the meta device, or faked where it reads a graph."""
     root = nn.Module()
     for path, layer in document.layers.items():
-        module = meta_layer(layer)
-        for name, held in _own_tensors(module).items():
-            tensor = tensors[f"{path}.{name}"]
-            _set_tensor(module, name, tensor, isinstance(held, nn.Parameter))
-        _container(root, path).add_module(path.rpartition(".")[2], module)
+        _container(root, path).add_module(path.rpartition(".")[2], meta_layer(layer))
     for path, original in document.aliases.items():
         if original not in document.layers:
             raise FormatError(f"alias {path} means the layer {original}, which is not there")
         _container(root, path).add_module(path.rpartition(".")[2], root.get_submodule(original))
     for path, bare in document.tensors.items():
-        _set_tensor(_container(root, path), path.rpartition(".")[2], tensors[path], bare.kind == "parameter")
-    network = fx.GraphModule(root.eval(), _build_graph(document, root))
-    example = next(iter(network.parameters()), torch.empty(0))
-    shape = dry_run(network, input_shape, example.dtype)
-    if len(shape) != 2 or shape[0] != 1:
-        raise FormatError(f"the graph gives {list(shape)} for one image; a brick gives [1, columns]")
-    try:
-        return annotate(network, input_shape).graph
-    except Exception as error:  # dtypes that do not meet, say
-        raise FormatError(f"the graph does not run: {first_line(error)}") from error
+        tensor = torch.empty(bare.shape, dtype=getattr(torch, bare.dtype), device="meta")
+        _set_tensor(_container(root, path), path.rpartition(".")[2], tensor, bare.kind == "parameter")
+    return fx.GraphModule(root.eval(), _build_graph(document, root))
 
 
 def _set_tensor(module: nn.Module, name: str, tensor: torch.Tensor, parameter: bool) -> None:
@@ -216,6 +223,8 @@ def _build_graph(document: NetworkDocument, root: nn.Module) -> fx.Graph:
             target = _decode_target(description, document, root)
             args = tuple(decode_value(a, nodes) for a in description.args)
             kwargs = {k: decode_value(v, nodes) for k, v in description.kwargs.items()}
+            if description.op == "call_function" and is_operator(target):
+                check_operator(target.__name__, args, kwargs)
         except FormatError as error:
             raise FormatError(f"node {name!r}: {error}") from None
         node = graph.create_node(description.op, target, args, kwargs, name=name)

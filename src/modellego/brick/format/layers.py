@@ -100,6 +100,12 @@ class LayerDocument(Strict):
         return self
 
 
+# the layers without the drawing of first weights, which takes most of the time and is for nothing
+_UNDRAWN: dict[str, type[nn.Module]] = {
+    name: type(name, (cls,), {"reset_parameters": lambda self: None}) for name, (cls, _) in LAYERS.items()
+}
+
+
 def meta_layer(document: LayerDocument) -> nn.Module:
     """Build a layer of the closed list without memory for its parameters (meta device), in eval mode.
 
@@ -113,7 +119,8 @@ def meta_layer(document: LayerDocument) -> nn.Module:
     arguments = {k: tuple(v) if isinstance(v, list) else v for k, v in document.arguments.items()}
     try:
         with torch.device("meta"):
-            layer = cls(**arguments)
+            layer = _UNDRAWN[document.type](**arguments)
+        layer.__class__ = cls
     except Exception as error:  # whatever torch says of arguments that do not fit one another
         raise FormatError(
             f"a {document.type} cannot be built from {document.arguments}: {first_line(error)}"
@@ -121,7 +128,8 @@ def meta_layer(document: LayerDocument) -> nn.Module:
     if any(p.is_floating_point() for p in layer.state_dict().values()):
         if document.dtype is None:
             raise FormatError(f"a {document.type} with parameters needs a dtype")
-        layer = layer.to(FLOATS[document.dtype])
+        if FLOATS[document.dtype] != torch.get_default_dtype():
+            layer = layer.to(FLOATS[document.dtype])
     return layer.eval()
 
 

@@ -1,21 +1,21 @@
 """The weights file: every tensor is compared to what the document asks for before memory is given out."""
 
+import contextlib
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 
 from modellego.brick.format.document import read_json
 from modellego.brick.format.graph import Expected
 from modellego.errors import FormatError
 
-MAX_HEADER = 2**26
+MAX_HEADER = 2**20  # and some bytes a tensor
 _NAMES: dict[str, torch.dtype] = {
     "F16": torch.float16,
     "BF16": torch.bfloat16,
@@ -30,43 +30,77 @@ _NAMES: dict[str, torch.dtype] = {
 }
 
 
-def read_plain_file(path: Path, limit: int) -> bytes:
-    """Read a file that must be a plain one (no link, pipe or device) of at most `limit` bytes.
+@contextlib.contextmanager
+def open_plain(name: str, folder: int | Path) -> Iterator[BinaryIO]:
+    """Open a plain file (no link, pipe or device) of a directory, given by its path or, where the system can, opened.
 
     Raises:
-        FormatError: it is missing, something else than a plain file, unreadable or too large.
+        FormatError: it is missing, something else than a plain file, or unreadable.
     """
-    name = path.name
     try:
-        if path.is_symlink():
-            raise FormatError(f"{name} is a symbolic link: copy the file it points to into the brick's directory")
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
+        where: dict[str, Any] = {"dir_fd": folder} if isinstance(folder, int) else {}
+        path = name if isinstance(folder, int) else folder / name
+        if stat.S_ISLNK(os.stat(path, follow_symlinks=False, **where).st_mode):
+            raise FormatError(f"{name} is a symbolic link: copy the file it points to into the brick's directory")
+        with os.fdopen(os.open(path, flags, **where), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise FormatError(f"{name} is not a plain file")
-            if status.st_size > limit:
-                raise FormatError(f"{name} has {status.st_size} bytes, more than the {limit} it may have")
-            return file.read(status.st_size)
+            yield file
     except FileNotFoundError:
-        raise FormatError(f"there is no {name}: this is no brick, or an incomplete one") from None
+        raise MissingFileError(f"there is no {name}: this is no brick, or an incomplete one") from None
     except OSError as error:
         raise FormatError(f"{name} cannot be read: {error.strerror}") from None
 
 
-def read_weights(path: Path, wanted: Mapping[str, Expected]) -> dict[str, torch.Tensor]:
-    """Read a safetensors file that must hold exactly the `wanted` tensors.
+def read_plain_file(name: str, folder: int | Path, limit: int) -> bytes:
+    """Read a plain file of at most `limit` bytes; `folder` as in `open_plain`.
+
+    Raises:
+        FormatError: as `open_plain`, or the file is too large.
+    """
+    with open_plain(name, folder) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise FormatError(f"{name} has {size} bytes, more than the {limit} it may have")
+        return file.read(size)
+
+
+def read_weights(name: str, folder: int | Path, wanted: Mapping[str, Expected]) -> dict[str, torch.Tensor]:
+    """Read a safetensors file that must hold exactly the `wanted` tensors; `folder` as in `open_plain`.
+
+    The header is read and checked before anything else, so that no more is read than what is wanted.
 
     Raises:
         FormatError: it is broken, or tensors are missing, too many, or of another shape or dtype.
     """
-    size = sum(e.dtype.itemsize * _numel(e.shape) for e in wanted.values())
-    data = read_plain_file(path, size + MAX_HEADER)
-    _check_header(data, path.name, wanted)
-    try:
-        return safetensors.torch.load(data)
-    except (SafetensorError, ValueError, RuntimeError) as error:
-        raise FormatError(f"{path.name} is broken: {error}") from error
+    with open_plain(name, folder) as file:
+        size = os.fstat(file.fileno()).st_size
+        length = int.from_bytes(file.read(8), "little")
+        room = MAX_HEADER + sum(6 * len(key) + 512 for key in wanted)
+        if size < 8 or length > min(room, size - 8):
+            raise FormatError(f"{name} is cut off or no safetensors file: its header does not fit into it")
+        header = read_json(file.read(length), f"the header of {name}")
+        places = _check_header(header, name, wanted, size - 8 - length)
+        tensors = {}
+        for key in places:  # in the order in which they lie in the file
+            tensors[key] = torch.empty(wanted[key].shape, dtype=wanted[key].dtype)
+            _fill(tensors[key], file, name)
+        return {key: tensors[key] for key in wanted}
+
+
+def _fill(tensor: torch.Tensor, file: BinaryIO, name: str) -> None:
+    if tensor.numel() == 0:
+        return
+    data = tensor.reshape(-1).view(torch.uint8).numpy().data
+    if file.readinto(data) != len(data):  # type: ignore[attr-defined]
+        raise FormatError(f"{name} is cut off: it was changed while it was read")
+    if tensor.dtype == torch.bool:  # a byte of a bool is 0 or 1, and nothing else
+        tensor.copy_(tensor.view(torch.uint8) != 0)
+
+
+class MissingFileError(FormatError):
+    """A file of a brick is not there, perhaps because the directory has just been replaced."""
 
 
 def _numel(shape: tuple[int, ...]) -> int:
@@ -76,11 +110,8 @@ def _numel(shape: tuple[int, ...]) -> int:
     return count
 
 
-def _check_header(data: bytes, name: str, wanted: Mapping[str, Expected]) -> None:
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or length > min(MAX_HEADER, len(data) - 8):
-        raise FormatError(f"{name} is cut off or no safetensors file: its header does not fit into it")
-    header = read_json(data[8 : 8 + length], f"the header of {name}")
+def _check_header(header: Any, name: str, wanted: Mapping[str, Expected], room: int) -> list[str]:
+    """Check that a header describes just the wanted tensors, one behind the other, and return them in that order."""
     if not isinstance(header, dict):
         raise FormatError(f"the header of {name} is no object")
     header.pop("__metadata__", None)
@@ -92,7 +123,16 @@ def _check_header(data: bytes, name: str, wanted: Mapping[str, Expected]) -> Non
         more = len(missing) + len(extra) - 1
         raise FormatError(f"{name} {what}" + (f" (and {more} more differ)" if more else ""))
     for key, entry in header.items():
-        _check_entry(name, key, entry, wanted[key], len(data) - 8 - length)
+        _check_entry(name, key, entry, wanted[key], room)
+    order = sorted(header, key=lambda key: header[key]["data_offsets"])
+    end = 0
+    for key in order:
+        if header[key]["data_offsets"][0] != end:
+            raise FormatError(f"{name} is broken: the bytes of tensor {key} do not follow those of the one before")
+        end = header[key]["data_offsets"][1]
+    if end != room:
+        raise FormatError(f"{name} is broken: it holds {room - end} bytes that belong to no tensor")
+    return order
 
 
 def _check_entry(name: str, key: str, entry: Any, wanted: Expected, room: int) -> None:

@@ -1,4 +1,4 @@
-"""A figure to draw curves into (extra `plot`)."""
+"""A figure to draw into (extra `plot`)."""
 
 from typing import Any
 

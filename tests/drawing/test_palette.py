@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from modellego.decision_routes.palette import DARK, LIGHT, Palette
+from modellego.drawing.palette import DARK, LIGHT, Palette
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB
 _DEFICIENCIES = {

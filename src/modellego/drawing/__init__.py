@@ -1,0 +1,1 @@
+"""What pictures and pages share: colours that stay apart, and an empty figure to draw into."""
