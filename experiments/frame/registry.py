@@ -22,6 +22,7 @@ NAMES: tuple[str, ...] = (
     "brick_latency",
     "contribution_speed",
     "analysis_speed",
+    "ranking_cost",
     "coverage",
     "train_source",
     "table_disassembly",

@@ -25,6 +25,9 @@ from modellego.refit.shelf import Shelf
 from modellego.refit.values import RefitOptions, RefitReport, StageError
 from modellego.refit.write import effective, has_bias, write
 
+WORK = 150_000_000_000  # multiplications that a stage's products may take, but for four rows a feature
+PRODUCTS = 9  # of a row's features with the weights, over all rounds
+
 
 @torch.no_grad()
 def refit(
@@ -205,8 +208,11 @@ class _Refit:
 
     def _wanted(self, stage: Stage) -> int:
         """Return how many positions of each image to sample, at most."""
+        groups = getattr(stage.sites[0].layer, "groups", 1)
         features = sum(int(s.layer.weight[0].numel()) for s in stage.sites)
-        return math.ceil(max(self.options.rows, 4 * features) / self.count)
+        outputs = stage.sites[0].layer.weight.shape[0]
+        a_row = features * (groups * features + PRODUCTS * outputs)
+        return math.ceil(max(4 * features, min(self.options.rows, WORK // a_row)) / self.count)
 
     def _rows(
         self, stage: Stage, part: int, values: Values, targets: Shelf
