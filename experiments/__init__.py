@@ -1,1 +1,1 @@
-"""What is measured, the paper's experiments among it: one file an experiment, run by `python -m experiments NAME`."""
+"""What is measured, the paper's experiments among it: one file per experiment, run by `python -m experiments NAME`."""

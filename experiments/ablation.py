@@ -34,7 +34,7 @@ def run(run: Run) -> None:
 
 
 def tables(rows: dict[str, Row]) -> str:
-    """Return a table a pair."""
+    """Return a table per pair."""
     parts = []
     for name in CHOSEN:
         base = rows.get(f"{name} base")
@@ -60,7 +60,7 @@ def tables(rows: dict[str, Row]) -> str:
 
 
 def plot(rows: dict[str, Row], folder: Any) -> list[Any]:
-    """Draw bars: a group a way, the bricks cut alone and refitted side by side, base as lines."""
+    """Draw bars: a group per way, the bricks cut alone and refitted side by side, base as lines."""
     figure, axes = plots.subplots(1, len(CHOSEN), (11, 3.8))
     for place, name in zip(axes[0], CHOSEN, strict=True):
         base = rows.get(f"{name} base")
@@ -81,8 +81,8 @@ def plot(rows: dict[str, Row], folder: Any) -> list[Any]:
 SHOWS = "compares base, padding, and padding with parameter scaling; its figures are not at hand."
 DIFFERS = (
     "the sources are published ResNet-20s unless `--network` names one; equally many test images of every "
-    "class are scored; scaling and calibration see 20 training images a class; scaling *layers* is the poster's, "
-    "*logits* the published software's; calibration (a scale and a shift a class, or a common head, kept only where "
+    "class are scored; scaling and calibration see 20 training images per class; scaling *layers* is the poster's, "
+    "*logits* the published software's; calibration (a scale and a shift per class, or a common head, kept only where "
     "held-out images say that it helps) and refit are ours. *By source*: accuracy on the classes of each brick."
 )
 

@@ -1,6 +1,6 @@
 """Accuracy without training, three calibration seeds: bricks at 0.75 and 0.50 of the MACs, and assembled models.
 
-Calibration images are drawn from the train shards, 200 a class of CIFAR-10 and 50 of CIFAR-100; the test split is
+Calibration images are drawn from the train shards, 200 per class of CIFAR-10 and 50 of CIFAR-100; the test split is
 read for the scores alone.
 """
 
@@ -356,8 +356,8 @@ def section(document: Document) -> str:
     variants = list(dict.fromkeys(k.split(" ", 4)[4] for k in rows if k.startswith("base ")))
     parts = [
         "### Bricks of the published ResNet-20s",
-        "Criterion *reconstruction*, refit, no gradient step; calibration images from the train shard, 200 a class of "
-        "CIFAR-10, 50 of CIFAR-100. Mean of three calibration seeds, least and most in brackets. *Seconds*: reading "
+        "Criterion *reconstruction*, refit, no gradient step; calibration images from the train shard, 200 per class "
+        "of CIFAR-10, 50 of CIFAR-100. Mean of three calibration seeds, least and most in brackets. *Seconds*: reading "
         f"images, choosing, refitting and measuring one brick at 0.50{_threads(rows)}.",
         bricks_table(rows),
         "Ranking again after each part of the cut (in rounds, five times the ranking's seconds) was tried with one "

@@ -18,6 +18,7 @@ from experiments.study.cutting import Cutter, Method
 from experiments.study.subject import accuracy
 from modellego.brick import Brick, load, save
 from modellego.data import ImageSet
+from modellego.data.draw import shuffled_classes, together
 from modellego.finetuning import finetune
 from modellego.training import Settings, Trained
 
@@ -32,11 +33,11 @@ METHODS = (
     *(Method(name, "sets") for name in ("fpgm", "hrank", "l1")),
     *(Method("random", "sets", seed) for seed in SEEDS),
 )
-CALIBRATION = 200  # images a class, for the criteria and the refit
-TUNING = 500  # images a class, the same for all
+CALIBRATION = 200  # images per class, for the criteria and the refit
+TUNING = 500  # images per class, the same for all
 RATES = (0.01, 0.003, 0.001)  # learning rates of the fine-tuning, compared on other training images
 JUDGES = (METHODS[0], METHODS[2])  # the methods whose bricks at the smallest budget compare them
-HELD = 100  # images a class, for that
+HELD = 100  # images per class, for that
 STARTS = ("cut", "refit")
 COLUMNS = {"cut": "cut alone", "refit": "refit", "tuned cut": "cut, tuned", "tuned refit": "refit, tuned"}
 
@@ -138,14 +139,13 @@ class _Network:
     @cached_property
     def images(self) -> tuple[ImageSet, ImageSet]:
         """Return training images for the fine-tuning, and others that judge learning rates."""
-        train, random = self.subject.train, np.random.default_rng(self.subject.seed)
+        train = self.subject.train
         seen, judge = [], []
-        for label in self.task:
-            drawn = random.permutation(train.of_class(label))
+        for drawn in shuffled_classes(train.labels, self.task, self.subject.seed):
             held = min(HELD, len(drawn) // 6)
             judge.append(drawn[:held])
             seen.append(drawn[held : held + TUNING])
-        return tuple(train.subset(np.sort(np.concatenate(part))) for part in (seen, judge))  # type: ignore[return-value]
+        return train.subset(together(seen)), train.subset(together(judge))
 
     def _brick(self, share: float, method: Method, start: str) -> Brick:
         """Return a brick, from disk where an earlier row or run has made it."""
@@ -191,7 +191,7 @@ def best(found: dict[str, Row], column: str) -> list[str]:
 
 
 def tables(rows: dict[str, Row]) -> str:
-    """Return a table a network and budget, and who is best in each column."""
+    """Return a table per network and budget, and who is best in each column."""
     parts = []
     rates: Row = next((row["held_out"] for key, row in rows.items() if key.endswith(" rates")), {})
     if rates:
@@ -229,7 +229,7 @@ def _shown(cell: Row, column: str) -> str:
 
 
 def plot(rows: dict[str, Row], folder: Path) -> list[Path]:
-    """Draw accuracy by what was done after the cut, a line a criterion, a panel a network and budget."""
+    """Draw accuracy by what was done after the cut, one line per criterion, one panel per network and budget."""
     networks = list(dict.fromkeys(key.split()[0] for key in rows))
     figure, axes = plots.subplots(len(networks), len(SHARES), (10, 3.6 * len(networks)))
     for line, network in zip(axes, networks, strict=True):
@@ -249,13 +249,13 @@ SHOWS = "cuts all of CIFAR-10's classes to fewer MACs, against FPGM and HRank; i
 DIFFERS = (
     "published CIFAR-10 ResNets are cut along one ranking of all channel groups, to at most the MACs named (a "
     "stream's channel costs up to 2 %, so some stay below), and scored as they are, after the closed-form refit, and "
-    f"after one epoch of fine-tuning on {TUNING} images a class (SGD, the same images, seed and learning rate for "
-    f"all; the rate is the one of {', '.join(map(str, RATES))} that does best on {HELD} other training images a class, "
-    f"over four bricks). {CALIBRATION} images a class of the train part serve the criteria and the refit. L1, FPGM and "
-    "HRank prune "
-    "each layer by a rate set by hand in their papers; here they compare between layers as pruning libraries do it: "
-    "divided by the layer's mean, and averaged over the layers that a set ties together. Contribution is a share of "
-    "its reader's largest as it is; *per MAC* divides by the MACs that go with a set; reconstruction is the loss after "
+    f"after one epoch of fine-tuning on {TUNING} images per class (SGD, the same images, seed and learning rate for "
+    f"all; the rate is the one of {', '.join(map(str, RATES))} that does best on {HELD} other training images per "
+    f"class, over four bricks). {CALIBRATION} images per class of the train part serve the criteria and the refit. L1, "
+    "FPGM and HRank prune each layer by a rate set by hand in their papers; here they compare between layers as "
+    "pruning libraries do it: divided by the layer's mean, and averaged over the layers that a channel group spans. "
+    "Contribution is a share of its reader's largest as it is; *per MAC* divides by the MACs that go with a channel "
+    "group; reconstruction is the loss after "
     "a refit, per MAC; random draws from 0 to 1 (mean and half the range over the seeds; the first alone is tuned)."
 )
 

@@ -1,4 +1,4 @@
-"""Take every classifier of torchvision and one model of every timm family apart, one row a model (Linux).
+"""Take every classifier of torchvision and one model of every timm family apart, one row per model (Linux).
 
 Each model runs in a process of its own with a time and a memory limit.
 """

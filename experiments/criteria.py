@@ -1,7 +1,7 @@
 """All criteria at equal MACs and with the same refit, on two tasks of published ResNet-20s, as one JSON file.
 
-`--seeds 0 1 2` takes more calibration seeds. Calibration images come from the train shard (200 a class for CIFAR-10,
-50 for CIFAR-100), the test part is read once a row. Every criterion ranks by its score per MAC saved.
+`--seeds 0 1 2` takes more calibration seeds. Calibration images come from the train shard (200 per class for CIFAR-10,
+50 for CIFAR-100), the test part is read once per row. Every criterion ranks by its score per MAC saved.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(run: Run) -> None:
-    """Cut both tasks by every criterion, a row a seed, criterion and budget."""
+    """Cut both tasks by every criterion, a row per seed, criterion and budget."""
     for seed in run.own["seeds"]:
         for dataset, classes, per_class in TASKS:
             subject = partial(run.subject, dataset)

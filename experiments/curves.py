@@ -72,7 +72,7 @@ def _places(subject: Subject, where: Any) -> list[int]:
 
 
 def tables(rows: dict[str, Row]) -> str:
-    """Return a table a task and rule: accuracy and shares of MACs and parameters at some thresholds."""
+    """Return a table per task and rule: accuracy and shares of MACs and parameters at some thresholds."""
     parts = []
     for task in CURVES:
         base = rows.get(f"{task.key} base")
@@ -108,7 +108,7 @@ def _point(row: Row, base: Row) -> ThresholdPoint:
 
 
 def plot(rows: dict[str, Row], folder: Path) -> list[Path]:
-    """Draw a figure a task: rules above each other; accuracy, MACs and parameters side by side."""
+    """Draw a figure per task: rules above each other; accuracy, MACs and parameters side by side."""
     files = []
     for task in CURVES:
         base = rows.get(f"{task.key} base")

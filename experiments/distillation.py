@@ -13,6 +13,7 @@ from experiments.study.cutting import Cutter, Method
 from experiments.study.subject import accuracy
 from modellego.brick import Brick
 from modellego.data import Data, ImageSet
+from modellego.data.draw import shuffled_classes, together
 from modellego.distillation import Distillation, distill, student_from, teachers_preprocess
 from modellego.evaluation import cost
 from modellego.training import Settings
@@ -21,14 +22,14 @@ Row = dict[str, Any]
 TASKS = ("0-2", "3-9")
 TEACHERS = {"alone": "alone", "source": "taught by the source", "brick": "taught by the brick"}
 STUDENT, WIDTH = "resnet20", 0.25
-IMAGES = 500  # a class, of the train part
+IMAGES = 500  # per class, of the train part
 HOW = Distillation(temperature=4.0, share=0.9)
 SETTINGS = Settings(epochs=30, lr=0.05, held_out=0.0, keep="last", precision="float32")
 CALIBRATION, SHARE = 200, 0.75  # of the brick
 
 
 def run(run: Run) -> None:
-    """Train the student three times a task: same first weights, same images in the same order."""
+    """Train the student three times per task: same first weights, same images in the same order."""
     for task in TASKS:
         begin = cache(partial(_Task, run, task))
         for teacher in TEACHERS:
@@ -73,13 +74,12 @@ class _Task:
 
 
 def _few(images: ImageSet, seed: int) -> ImageSet:
-    random = np.random.default_rng(seed)
-    chosen = [random.permutation(images.of_class(k))[:IMAGES] for k in range(len(images.classes))]
-    return images.subset(np.sort(np.concatenate(chosen)))
+    orders = shuffled_classes(images.labels, range(len(images.classes)), seed)
+    return images.subset(together(order[:IMAGES] for order in orders))
 
 
 def tables(rows: dict[str, Row]) -> str:
-    """Return one table, a line a task and teacher, and what teaching gained on each task."""
+    """Return one table, a line per task and teacher, and what teaching gained on each task."""
     lines, said = [], []
     for task in TASKS:
         alone = rows.get(f"{task} alone")
@@ -100,8 +100,8 @@ def tables(rows: dict[str, Row]) -> str:
     if said:
         error = max(np.sqrt(0.25 / r["test_images"]) for r in rows.values())
         parts.append(
-            f"Points gained on the student alone: {'; '.join(said)}. One seed a cell, so differences of a point or so "
-            f"mean little (the standard error of the test set alone is at most {100 * error:.1f})."
+            f"Points gained on the student alone: {'; '.join(said)}. One seed per cell, so differences of a point or "
+            f"so mean little (the standard error of the test set alone is at most {100 * error:.1f})."
         )
     return "\n\n".join(parts)
 
@@ -109,7 +109,7 @@ def tables(rows: dict[str, Row]) -> str:
 SHOWS = "trains a student by a component of the task as its teacher; its figures are not at hand."
 DIFFERS = (
     f"the student is a ResNet-20 of {WIDTH:g} of the width, trained {SETTINGS.epochs} epochs on {IMAGES} "
-    f"images a class by SGD (learning rate {SETTINGS.lr:g}, cosine), from the same first weights on the same images "
+    f"images per class by SGD (learning rate {SETTINGS.lr:g}, cosine), from the same first weights on the same images "
     f"each time; temperature {HOW.temperature:g}, the teacher's share of the loss {HOW.share:g}. The source is a "
     "published ResNet-20 and teaches by its task's logits alone; the brick is its task cut to at most "
     f"{100 * SHARE:g} % of the MACs by reconstruction, with refit."

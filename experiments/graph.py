@@ -91,7 +91,7 @@ def _taken_apart(whole: Brick, data: NodeData, task: str) -> dict[str, Any]:
 
 
 def tables(rows: dict[str, Any]) -> str:
-    """Return one table, a line a network and task."""
+    """Return one table, a line per network and task."""
     lines = []
     for key, row in rows.items():
         name, task = key.split()

@@ -113,7 +113,7 @@ class Ideas:
         return self.scores(self.anchor(["mean"]).logits(test.columns), test.labels)
 
     def affine(self) -> dict[str, float]:
-        """Score one scale and shift a class."""
+        """Score one scale and shift per class."""
         test, anchor = self.rows(self.tested, ["mean"], 0), self.anchor(["mean"])
         found = fit_affine(self.rows(self.calibration, ["mean"], 3), anchor, seed=SEED)
         return self.scores(anchor.logits(test.columns) * found.scale + found.shift, test.labels)

@@ -95,7 +95,7 @@ SHOWS = (
 )
 DIFFERS = (
     "the last convolution and the linear layer behind it, of published ResNet-20s unless `--network` names "
-    "one; 50 samples a class of CIFAR-10, 10 of CIFAR-100; agreement is given as a number."
+    "one; 50 samples per class of CIFAR-10, 10 of CIFAR-100; agreement is given as a number."
 )
 
 EXPERIMENT = Experiment(

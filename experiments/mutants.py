@@ -101,10 +101,14 @@ def _is_none(node: ast.AST) -> bool:
 
 @dataclass(frozen=True)
 class Place:
-    """A node that may be replaced: the way to it from the module, its function, and the statement it is part of."""
+    """A node that may be replaced: the way to it from the module, its function, and the statement it is part of.
+
+    `at_import` says that it runs once, when the module is imported: a constant, a default, a class's field.
+    """
 
     way: tuple[tuple[str, int | None], ...]
     function: str
+    at_import: bool
     statement: ast.stmt
     node: ast.AST
 
@@ -112,7 +116,7 @@ class Place:
 def places(tree: ast.Module) -> Iterator[Place]:
     """Yield all nodes of a module but docstrings, annotations, imports, messages and what is for type checkers."""
 
-    def walk(node: ast.AST, way: Any, function: str, statement: ast.stmt | None) -> Iterator[Place]:
+    def walk(node: ast.AST, way: Any, function: str, statement: ast.stmt | None, inside: bool) -> Iterator[Place]:
         if isinstance(node, ast.Assert | ast.Raise | ast.Import | ast.ImportFrom | ast.JoinedStr):
             return
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
@@ -124,20 +128,21 @@ def places(tree: ast.Module) -> Iterator[Place]:
         if isinstance(node, ast.stmt):
             statement = node
         if statement is not None and not isinstance(node, ast.FunctionDef | ast.ClassDef):
-            yield Place(way, function, statement, node)
+            yield Place(way, function, not inside, statement, node)
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             function = f"{function}.{node.name}".lstrip(".")
         for field, value in ast.iter_fields(node):
             if field in ("annotation", "returns", "decorator_list", "type_params", "ctx"):
                 continue
             if isinstance(value, ast.AST):
-                yield from walk(value, (*way, (field, None)), function, statement)
+                yield from walk(value, (*way, (field, None)), function, statement, inside)
             elif isinstance(value, list):
+                within = inside or (isinstance(node, ast.FunctionDef) and field == "body")
                 for i, item in enumerate(value):
                     if isinstance(item, ast.AST):
-                        yield from walk(item, (*way, (field, i)), function, statement)
+                        yield from walk(item, (*way, (field, i)), function, statement, within)
 
-    yield from walk(tree, (), "", None)
+    yield from walk(tree, (), "", None, False)
 
 
 def _head(statement: ast.stmt) -> str:

@@ -14,6 +14,7 @@ Source of the method: DeMillo, Lipton and Sayward, "Hints on test data selection
 
 import argparse
 import ast
+import gc
 import hashlib
 import json
 import os
@@ -22,17 +23,21 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 from experiments.mutants import Mutant, Place, compiled, mutants_of
-from experiments.trials import forked, module_name, preload, tested, with_probes
+from experiments.trials import Collected, collected, forked, imported_anew, preload, with_probes
+
+Drawn = tuple[Mutant, Place, ast.AST]
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 RECORD = HERE / "results" / "mutation.json"
+KEPT = ROOT / ".mutation"
 EQUIVALENT = HERE / "equivalent_mutants.toml"
 ROOMS = (
     "channels", "contribution", "cut", "refit", "leastsquares", "locate", "assembly", "brick", "data", "evaluation",
@@ -42,21 +47,37 @@ LIMIT = 60  # seconds of processor time a mutant may take; one that takes more h
 ROOM_FOR_TESTS = 15.0  # seconds of processor time of tests tried on a mutant, the quickest first
 
 
-def baseline(room: str, copy_of: Path) -> dict[str, Any]:
-    """Return for each passing test of a room the processor time it takes and the statements it reaches."""
-    files = {module_name(f): copy_of / f for f in sources(room, copy_of)}
+def baseline(tests: Collected, room: str, root: Path) -> dict[str, Any]:
+    """Return for each passing test of a room the processor time it takes and the statements it reaches.
 
-    def make(file: Path) -> CodeType:
-        return with_probes(file.read_text(), str(file), str(file.relative_to(copy_of)))
+    What is known of a test file is kept beside the checkout as long as neither it nor the room's code changes.
+    """
+    code = hashlib.sha256(b"".join((root / f).read_bytes() for f in sources(room, root))).hexdigest()
+    known = _kept(room)
+    digests = {f: code + hashlib.sha256((root / f).read_bytes()).hexdigest() for f in {_file(t) for t in tests.items}}
+    wanted = [t for t in tests.items if known.get(t, {}).get("digest") != digests[_file(t)]]
+    if wanted:
+        codes = [with_probes((root / f).read_text(), str(root / f), f) for f in sources(room, root)]
+        found = forked(lambda: tests.trial(wanted, codes, first=False), 1800)
+        if found is None:
+            raise SystemExit(f"the tests of {room} could not be run: run `pytest tests/{room}` to see why")
+        for name, (seconds, lines) in found["tests"].items():
+            passed = name not in found["failed"]
+            known[name] = {"digest": digests[_file(name)], "seconds": seconds, "lines": lines, "passed": passed}
+            if not passed:
+                print(f"left out, as it fails without any fault: {name}")
+        KEPT.mkdir(exist_ok=True)
+        (KEPT / f"{room}.json").write_text(json.dumps(known))
+    return {t: (known[t]["seconds"], known[t]["lines"]) for t in tests.items if known.get(t, {}).get("passed")}
 
-    tests = [f"tests/{room}", f"src/modellego/{room}"]
-    found = forked(lambda: tested(tests, files, make, first=False), 1800)
-    if found is None or not found["tests"]:
-        raise SystemExit(f"the tests of {room} could not be run: run `pytest tests/{room}` to see why")
-    failed = set(found["failed"])
-    for name in sorted(failed):
-        print(f"left out, as it fails without any fault: {name}")
-    return {name: test for name, test in found["tests"].items() if name not in failed}
+
+def _kept(room: str) -> dict[str, Any]:
+    kept = KEPT / f"{room}.json"
+    return json.loads(kept.read_text()) if kept.exists() else {}
+
+
+def _file(test: str) -> str:
+    return test.split("::", maxsplit=1)[0]
 
 
 def sources(room: str, root: Path) -> list[str]:
@@ -67,15 +88,14 @@ def sources(room: str, root: Path) -> list[str]:
 def covering(mutant: Mutant, place: Place, tests: dict[str, Any]) -> list[str]:
     """Return the tests that reach a mutant's statement, quickest first; for one run at import, those of its file."""
     stem = Path(mutant.file).stem
-    if mutant.function and not isinstance(place.statement, ast.FunctionDef | ast.ClassDef):
+    if not place.at_import:
         at = [mutant.file, place.statement.lineno]
         chosen = [name for name, (_, lines) in tests.items() if at in lines]
     else:
         chosen = [name for name, (_, lines) in tests.items() if any(file == mutant.file for file, _ in lines)]
         chosen = chosen or list(tests)
-    chosen.sort(key=lambda name: (f"test_{stem}.py" not in name and f"/{stem}.py" not in name, tests[name][0]))
-    if place.statement.col_offset and mutant.function:
-        chosen.sort(key=lambda name: tests[name][0])
+    own = {name for name in chosen if _file(name).endswith((f"/test_{stem}.py", f"/{stem}.py"))}
+    chosen.sort(key=lambda name: (place.at_import and name not in own, tests[name][0]))
     fitting: list[str] = []
     spent = 0.0
     for name in chosen:
@@ -86,28 +106,22 @@ def covering(mutant: Mutant, place: Place, tests: dict[str, Any]) -> list[str]:
     return fitting
 
 
-def tried(mutant: Mutant, place: Place, after: ast.AST, tests: dict[str, Any], root: Path) -> dict[str, Any]:
+def tried(drawn: Drawn, tests: dict[str, Any], trial: Callable[[list[str]], Any]) -> dict[str, Any]:
     """Try one mutant and return its row."""
+    mutant, place, _ = drawn
     chosen = covering(mutant, place, tests)
     row = {"key": mutant.key, "room": mutant.room, **asdict(mutant), "tests": len(chosen)}
     if not chosen:
         return row | {"outcome": "survived", "by": "no test reaches it"}
-
-    def make(file: Path) -> CodeType:
-        return compiled(file.read_text(), place, after, str(file))
-
-    files = {module_name(mutant.file): root / mutant.file}
     began = time.monotonic()
-    found = forked(lambda: tested(chosen, files, make, first=True), LIMIT)
+    found = forked(lambda: trial(chosen), LIMIT)
     row["seconds"] = round(time.monotonic() - began, 1)
     if found is None:
         return row | {"outcome": "killed", "by": f"more than {LIMIT} s, or the end of the process"}
-    if found["failed"]:
-        return row | {"outcome": "killed", "by": found["failed"][0]}
-    return row | {"outcome": "survived", "by": ""}
+    return row | {"outcome": "killed" if found["failed"] else "survived", "by": next(iter(found["failed"]), "")}
 
 
-def sample(rooms: tuple[str, ...], count: int, root: Path) -> dict[str, list[tuple[Mutant, Place, ast.AST]]]:
+def sample(rooms: tuple[str, ...], count: int, root: Path) -> dict[str, list[Drawn]]:
     """Draw mutants, as many in each of the rooms as is its share of all that there are; the same ones each time.
 
     Those whose keys have the smallest hashes are drawn, so that a change to one file changes the draw in no other.
@@ -126,7 +140,6 @@ def _drawn(key: str) -> str:
 
 def run(rooms: tuple[str, ...], count: int, again: str | None) -> None:
     """Try the sample's mutants that have no row yet, and anew those whose outcome is `again`; write after each."""
-    rows = recorded()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "copy"
         for part in ("src", "tests", "experiments"):
@@ -138,17 +151,45 @@ def run(rooms: tuple[str, ...], count: int, again: str | None) -> None:
         preload(ROOMS)
         for room, drawn in sample(rooms, count, root).items():
             keys = {m.key for m, *_ in drawn}
-            rows = {k: r for k, r in rows.items() if r["room"] != room or k in keys}
+            rows = {k: r for k, r in recorded().items() if r["room"] != room or k in keys}
+            write(rows)
             waiting = [d for d in drawn if d[0].key not in rows or rows[d[0].key]["outcome"] == again]
-            if not waiting:
-                continue
-            tests = baseline(room, root)
-            print(f"{room}: {len(waiting)} mutants, {len(tests)} tests", flush=True)
-            for mutant, place, after in waiting:
-                rows[mutant.key] = row = tried(mutant, place, after, tests, root)
-                write(rows)
-                where = f"{mutant.file.removeprefix('src/modellego/')}:{mutant.line}"
-                print(f"{row['outcome']:8} {where}  {mutant.before}  ->  {mutant.after}  {row['by']}", flush=True)
+            if waiting:
+                _try_all(waiting, room, root)
+
+
+def _try_all(waiting: list[Drawn], room: str, root: Path) -> None:
+    print(f"{room}: {len(waiting)} mutants", flush=True)
+    forked(lambda: collected([f"tests/{room}", f"src/modellego/{room}"], root, partial(_inside, waiting, room)))
+    tests = {name: (t["seconds"], t["lines"]) for name, t in _kept(room).items() if t["passed"]}
+    for drawn in waiting:
+        if drawn[1].at_import:
+            _note(tried(drawn, tests, partial(_anew, drawn, root)))
+
+
+def _inside(waiting: list[Drawn], room: str, tests: Collected) -> None:
+    """Try the mutants inside functions, in the process in which the room's tests are collected."""
+    known = baseline(tests, room, tests.root)
+    gc.freeze()
+    for drawn in (d for d in waiting if not d[1].at_import):
+        _note(tried(drawn, known, partial(_swapped, drawn, tests)))
+
+
+def _swapped(drawn: Drawn, tests: Collected, chosen: list[str]) -> Any:
+    mutant, place, after = drawn
+    path = tests.root / mutant.file
+    return tests.trial(chosen, [compiled(path.read_text(), place, after, str(path))], first=True)
+
+
+def _anew(drawn: Drawn, root: Path, chosen: list[str]) -> Any:
+    mutant, place, after = drawn
+    return imported_anew(chosen, mutant.file, root, lambda path: compiled(path.read_text(), place, after, str(path)))
+
+
+def _note(row: dict[str, Any]) -> None:
+    write(recorded() | {row["key"]: row})
+    where = f"{row['file'].removeprefix('src/modellego/')}:{row['line']}"
+    print(f"{row['outcome']:8} {where}  {row['before']}  ->  {row['after']}  {row['by']}", flush=True)
 
 
 def recorded() -> dict[str, Any]:

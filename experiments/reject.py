@@ -128,7 +128,7 @@ def section(document: Document) -> str:
     header += ["of those answered", "own answered, no views", "1 view"]
     held, images = document["settings"]["held"], document["settings"]["images"]
     text = (
-        f"The threshold is taken from {held} train images a class that neither refit nor head saw, and three altered "
+        f"The threshold is taken from {held} train images per class that neither refit nor head saw, and three altered "
         f"views of each, so that {percent(keep)} % of them pass; no image of another class is used. Test images score "
         f"it: up to {images:,} of the model's own classes, and as many of others (CIFAR-10's other classes; for an "
         "assembled model CIFAR-100's too). *With*: what is both answered and right. The sources were trained on the "

@@ -70,7 +70,7 @@ def _layers(graph: RouteGraph) -> list[Row]:
 
 
 def tables(rows: dict[str, Row]) -> str:
-    """Return a table a network: channels private to each class, shared and unused, by layer."""
+    """Return a table per network: channels private to each class, shared and unused, by layer."""
     parts = []
     for name, row in rows.items():
         lines = [[v["layer"], v["channels"], *v["private"], v["shared"], v["unused"]] for v in row["layers"]]

@@ -63,7 +63,7 @@ def _row(begin: Callable[[], Subject], task: Task, seed: int) -> Row:
 
 
 def tables(rows: dict[str, Row]) -> str:
-    """Return a table a network, the paper's figures in the same row."""
+    """Return a table per network, the paper's figures in the same row."""
     parts = []
     for name in dict.fromkeys([*CHOSEN, *(key.split()[0] for key in rows)]):
         place = NETWORKS.index(ZOO[name.split("-", maxsplit=1)[0]]) if name.split("-")[0] in ZOO else None

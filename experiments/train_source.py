@@ -3,7 +3,7 @@
     python -m experiments train-source vgg16_bn cifar10 --out ~/.cache/modellego/sources
 
 The folder `--out` gets the checkpoint, the weights and the recipe with its log (see `study/training.py`), and
-train_source.json, a row a finished source. To have a source in docs/results.md, put that file into
+train_source.json, a row per finished source. To have a source in docs/results.md, put that file into
 experiments/results.
 """
 
@@ -47,7 +47,7 @@ def run(run: Run) -> None:
 
 
 def section(document: Document) -> str:
-    """Return a line a source, and how its accuracy rose."""
+    """Return a line per source, and how its accuracy rose."""
     rows: dict[str, Any] = document["rows"]
     lines = []
     for name, row in rows.items():

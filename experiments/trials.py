@@ -1,8 +1,13 @@
-"""Tests run on changed modules, in a process forked from one that has the heavy libraries loaded."""
+"""Tests run on changed code, in processes forked from one in which the heavy libraries are loaded.
+
+A fault inside a function is put in by giving the function other code, in a child of a pytest session that has already
+collected the room's tests. A fault in what runs at import (a constant, a default) needs the package imported anew.
+"""
 
 import ast
 import builtins
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -10,13 +15,16 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
+
+OPTIONS = ["-o", "addopts=--import-mode=importlib", "-q", "-s", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist"]
 
 
 class _Made:
@@ -82,25 +90,21 @@ def _probe(file: str, statement: ast.stmt) -> ast.stmt | None:
 
 
 class _Watch:
-    """A pytest plugin: the order of the tests, what each took, what it reached, and which failed."""
+    """A pytest plugin: what each test took, what it reached, and which failed."""
 
-    def __init__(self, order: list[str]) -> None:
-        self.order = {name: i for i, name in enumerate(order)}
+    def __init__(self) -> None:
         self.tests: dict[str, Any] = {}
         self.failed: list[str] = []
 
-    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        if self.order:
-            items[:] = [i for i in items if i.nodeid in self.order]
-            items.sort(key=lambda item: self.order[item.nodeid])
-
     def pytest_runtest_setup(self, item: Any) -> None:
+        """Start the clock."""
         self.began = time.process_time()
         reached().clear()
 
     def pytest_runtest_logreport(self, report: Any) -> None:
+        """Note what a test took, once it is over, and whether it failed."""
         if report.when == "teardown":
-            self.tests[report.nodeid] = (time.process_time() - self.began, sorted(reached()))
+            self.tests[report.nodeid] = (round(time.process_time() - self.began, 3), sorted(reached()))
         if report.failed:
             self.failed.append(report.nodeid)
 
@@ -111,59 +115,123 @@ def reached() -> set[tuple[str, int]]:
     return found
 
 
-def forked(work: Callable[[], Any], limit: int) -> Any:
-    """Return what `work` returns in a forked process, or None where it dies or takes more processor time than that."""
+def forked(work: Callable[[], Any], limit: int | None = None) -> Any:
+    """Return what `work` returns in a forked process, or None where it dies or takes more processor time than that.
+
+    With a limit the process says nothing; without one its output is to be read.
+    """
     with tempfile.TemporaryFile("w+") as answer:
         child = os.fork()
         if child == 0:
-            with contextlib.suppress(BaseException):
-                os.setpgid(0, 0)
-                resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 2))
-                silent = os.open(os.devnull, os.O_RDWR)
-                for stream in (0, 1, 2):
-                    if not os.environ.get("MUTATION_LOUD"):
+            try:
+                if limit is not None:
+                    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 2))
+                    os.setpgid(0, 0)
+                    silent = os.open(os.devnull, os.O_RDWR)
+                    for stream in (0, 1, 2):
                         os.dup2(silent, stream)
                 json.dump(work(), answer)
                 answer.flush()
+            except BaseException:
+                traceback.print_exc()
             os._exit(0)
-        deadline = time.monotonic() + 20 * limit
+        deadline = time.monotonic() + 20 * (limit or 10**6)
         while os.waitpid(child, os.WNOHANG)[0] == 0:
             if time.monotonic() > deadline:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
                 break
             time.sleep(0.02)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child, signal.SIGKILL)  # what its tests may have left running
+        if limit is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child, signal.SIGKILL)  # what its tests may have left running
         answer.seek(0)
         text = answer.read()
     return json.loads(text) if text else None
 
 
-def tested(tests: list[str], files: dict[str, Path], make: Callable[[Path], CodeType], *, first: bool) -> Any:
-    """Run tests on modules made by `make`, up to the `first` failure or all; only in a forked process."""
-    import hypothesis
+class Collected:
+    """The tests of a room, collected in this process; each trial runs some of them in a child of it."""
+
+    def __init__(self, session: Any, root: Path) -> None:
+        self.session, self.root = session, root
+        self.items = {item.nodeid: item for item in session.items}
+        self.functions: dict[tuple[str, str, int], list[FunctionType]] = {}
+        for found in gc.get_objects():
+            if type(found) is FunctionType and found.__code__.co_filename.startswith(str(root)):
+                self.functions.setdefault(_place_of(found.__code__), []).append(found)
+
+    def trial(self, tests: list[str], codes: list[CodeType], *, first: bool) -> dict[str, Any]:
+        """Run tests with the functions of modules given other code; only in a forked process."""
+        for code in codes:
+            self._give(code)
+        watch = _Watch()
+        self.session.config.pluginmanager.register(watch)
+        items = [self.items[name] for name in tests]
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if first and watch.failed:
+                break
+        return {"failed": watch.failed, "tests": watch.tests}
+
+    def _give(self, code: CodeType) -> None:
+        """Give every function of a module its code of the same place; what lies inside it comes along."""
+        for inner in code.co_consts:
+            if isinstance(inner, CodeType):
+                held = self.functions.get(_place_of(inner))
+                for function in held or ():
+                    function.__code__ = inner
+                if held is None:
+                    self._give(inner)
+
+
+def _place_of(code: CodeType) -> tuple[str, str, int]:
+    return code.co_filename, code.co_qualname, code.co_firstlineno
+
+
+def collected(paths: list[str], root: Path, work: Callable[[Collected], None]) -> None:
+    """Collect the tests below the paths and do the work with them; only in a forked process."""
     import pytest
 
-    hypothesis.settings.register_profile("mutation", derandomize=True, database=None, deadline=None)
-    hypothesis.settings.load_profile("mutation")
-    sys.meta_path.insert(0, _Made(files, make))
+    class Inside:
+        def pytest_runtestloop(self, session: Any) -> bool:
+            work(Collected(session, root))
+            return True
+
+    _quiet_hypothesis()
+    pytest.main([*paths, *OPTIONS, "--doctest-modules"], [Inside()])
+
+
+def imported_anew(tests: list[str], file: str, root: Path, make: Callable[[Path], CodeType]) -> dict[str, Any]:
+    """Run tests, up to the first failure, on a package with one module made by `make`; only in a forked process."""
+    import pytest
+
+    class Ordered:
+        def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+            items[:] = sorted((i for i in items if i.nodeid in tests), key=lambda item: tests.index(item.nodeid))
+
+    _quiet_hypothesis()
+    name = module_name(file)
+    sys.meta_path.insert(0, _Made({name: root / file}, make))
     try:
-        for name in files:
-            import_module(name)
+        import_module(name)
     except Exception as error:
         return {"failed": [f"{type(error).__name__} at import"], "tests": {}}
-    watch = _Watch([t for t in tests if "::" in t])
+    watch = _Watch()
     paths = list(dict.fromkeys(t.split("::")[0] for t in tests))
-    options = ["-o", "addopts=--import-mode=importlib", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    options += ["-x"] if first else []
-    options += ["--doctest-modules"] if any(p.startswith("src/") for p in paths) else []
-    pytest.main([*paths, *options], [watch])
+    pytest.main([*paths, *OPTIONS, "-x", "--doctest-modules"], [watch, Ordered()])
     return {"failed": watch.failed, "tests": watch.tests}
 
 
+def _quiet_hypothesis() -> None:
+    import hypothesis
+
+    hypothesis.settings.register_profile("mutation", derandomize=True, database=None, deadline=None)
+    hypothesis.settings.load_profile("mutation")
+
+
 def preload(rooms: tuple[str, ...]) -> None:
-    """Load what every trial needs but the package itself, which each trial imports anew."""
+    """Load what every trial needs but the package itself, which each room imports anew."""
     for name in ("hypothesis.strategies", "PIL.Image", "pyarrow.parquet", "pytest", "safetensors.torch",
                  "scipy.optimize", "torch.export", *(f"modellego.{room}" for room in rooms)):  # fmt: skip
         import_module(name)

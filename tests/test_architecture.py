@@ -31,7 +31,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
-            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            inner = [f"{node.module}.{alias.name}" for alias in node.names if alias.name != "__version__"]
             names = [name if name in FILES else node.module for name in inner]
         else:
             continue

@@ -10,7 +10,7 @@ from experiments.frame.registry import Document, Experiment, Rows
 from experiments.frame.run import Run
 from modellego.errors import LegoError, MissingExtraError
 
-MEANINGFUL = 1000  # images a split
+MEANINGFUL = 1000  # images per split
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def quicker(settings: dict[str, Any]) -> list[str]:
     said = []
     if limit := settings.get("limit"):
         mean = ": too few for the figures to mean anything" if limit < MEANINGFUL else ""
-        said.append(f"Run on {limit:,} images a split, spread over all classes{mean}.")
+        said.append(f"Run on {limit:,} images per split, spread over all classes{mean}.")
     if scored := settings.get("scored"):
         said.append(f"Scored on {scored:,} test images of each data set, spread over its classes.")
     if candidates := settings.get("candidates"):

@@ -106,7 +106,7 @@ def versions() -> dict[str, str]:
 
 
 def _lines(document: dict[str, Any]) -> str:
-    """Return a document as JSON, a line a value, but a line a list of numbers (rows of heat maps).
+    """Return a document as JSON, one line per value, but one line per list of numbers (rows of heat maps).
 
     >>> print(_lines({"a": [[0.5, 1], [2, 3]]}), end="")
     {

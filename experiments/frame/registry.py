@@ -23,6 +23,7 @@ NAMES: tuple[str, ...] = (
     "contribution_speed",
     "analysis_speed",
     "ranking_cost",
+    "startup",
     "coverage",
     "train_source",
     "table_disassembly",

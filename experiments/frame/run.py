@@ -30,7 +30,7 @@ class Run:
         seed: of everything random.
         network: the source, published or trained; None for the experiment's own.
         finetune: epochs of fine-tuning of what was assembled ("score 2"); 0 for none.
-        limit: images a split, to try it out; None for all.
+        limit: images per split, to try it out; None for all.
         candidates: how many times as many training images samples are chosen from as are taken; None for all.
         scored: test images of each data set that are scored, classes alike; None for all.
         own: what was asked by the options that the experiment declares itself.

@@ -7,11 +7,11 @@ from experiments.study.coverage_models import FORM, families
 Rows = dict[str, dict[str, Any]]
 HEAD = """# Which models can be taken apart
 
-Made by `python -m experiments --write` from `experiments/results/coverage.json`, which
-`python -m experiments coverage` makes, a row a model: random weights (seed {seed}), batch norm's statistics taken from
-random images and its scales halved (so that float64 has room in the deepest networks; {old} rows were made before that,
-with the statistics as they come), capture, channel analysis, contribution of two classes, the half of every tensor's
-cuttable sets that contributes most kept, cut to 33 of the logits, saved, loaded, run, and compared in float64 with the
+Made by `python -m experiments --write` from `experiments/results/coverage.json`, which `python -m experiments
+coverage` makes, one row per model: random weights (seed {seed}), batch norm's statistics taken from random images and
+its scales halved (so that float64 has room in the deepest networks; {old} rows were made before that, with the
+statistics as they come), capture, channel analysis, contribution of two classes, the half of every tensor's cuttable
+groups that contributes most kept, cut to 33 of the logits, saved, loaded, run, and compared in float64 with the
 masked source ([what that means](exactness.md)): a relative difference above {tolerance:g} fails. Models of more than
 60 million parameters are cut in float32 and compared in float64. Seconds are the processor's, one thread; the machine
 did other work. The limit is {seconds:g} s for analysis and cut together and {megabytes:g} MB beyond model and brick.

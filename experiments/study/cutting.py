@@ -50,7 +50,7 @@ class Method:
 class Cutter:
     """A task of a source with its calibration images, drawn from the train part, and its test images.
 
-    `per_class` calibration images a class serve the criteria and the refit; contributions come from the surest images
+    `per_class` calibration images per class serve the criteria and the refit; contributions come from the surest images
     instead, as everywhere; `surest(task, per_class)` names them by class, where they are known already.
     """
 

@@ -19,7 +19,7 @@ from modellego.finetuning import finetune
 from modellego.training import Settings
 
 Row = dict[str, Any]
-PER_CLASS = 20  # images a class that scaling and calibration see, with three altered views of each
+PER_CLASS = 20  # images per class that scaling and calibration see, with three altered views of each
 OPTIONS = WAYS
 
 

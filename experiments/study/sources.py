@@ -31,7 +31,7 @@ HUBS = {
 class Sources:
     """A folder with data sets (`data/cifar10/`, or `cifar10/`) and published models (`models/*.safetensors`).
 
-    With `limit`, a data set is its first images of every class in turn, about that many a split.
+    With `limit`, a data set is its first images of every class in turn, about that many per split.
     """
 
     def __init__(self, folder: Path, limit: int | None = None) -> None:

@@ -30,8 +30,8 @@ from modellego.evaluation import cost, logits_of, restricted, score
 from modellego.progress import Progress, silent
 
 Row = dict[str, Any]
-SAMPLES = {10: 50, 100: 5}  # images a class that contributions come from, by number of classes: the paper's 1 %
-REFIT_IMAGES = 2000  # in all, but no more than 200 a class
+SAMPLES = {10: 50, 100: 5}  # images per class that contributions come from, by number of classes: the paper's 1 %
+REFIT_IMAGES = 2000  # in all, but no more than 200 per class
 BATCH = 100
 
 

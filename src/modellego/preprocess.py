@@ -72,7 +72,7 @@ class Framed:
 class Preprocess:
     """The input a network wants: `channels` x `height` x `width`, normalised by (x - mean) / std.
 
-    `mean` and `std` hold one number a channel; a single number stands for all channels. `resize` says how an
+    `mean` and `std` hold one number per channel; a single number stands for all channels. `resize` says how an
     image of another size is brought to this one: `squash` both sides, or scale evenly until the image covers
     the size and `crop` the centre. Raises `DataError` for values that make no sense.
 

@@ -107,7 +107,7 @@ class Shuffle(_Block):
 
 
 class Gated(_Block):
-    """Squeeze and excite, a depthwise convolution with two outputs a channel, and a spatial gate of one channel."""
+    """Squeeze and excite, a depthwise convolution with two outputs per channel, and a spatial gate of one channel."""
 
     def __init__(self, w: int, classes: int, channels: int = 3) -> None:
         super().__init__(w, classes, channels)

@@ -57,7 +57,7 @@ CLASSES = ("cat", "dog", "fox")
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `pets` (train and test, 4 images a class), variants that are broken, a model file and weights."""
+    """A folder with `pets` (train and test, 4 images per class), variants that are broken, a model file and weights."""
     folder = tmp_path_factory.mktemp("place")
     random = np.random.default_rng(0)
     for data in ("pets", "corrupt", "without_fox", "empty_fox"):

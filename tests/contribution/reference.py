@@ -1,4 +1,4 @@
-"""The literal reference: contributions from hidden feature maps really held, as in PAPER section 1."""
+"""The literal reference: contributions from hidden feature maps really held (Model LEGO, arXiv 2203.13453)."""
 
 import torch
 import torch.nn.functional as F

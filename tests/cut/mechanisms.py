@@ -55,7 +55,7 @@ class StandardConv(nn.Conv2d):
 
 
 class BlurPool(nn.Module):
-    """A fixed depthwise filter, one copy a channel, made on the fly."""
+    """A fixed depthwise filter, one copy per channel, made on the fly."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

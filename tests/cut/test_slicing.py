@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from modellego.capture import capture
 from modellego.channels import analyse
-from modellego.cut import cut
+from modellego.cut import cut, plan_cut
 from modellego.cut.slicing import TensorSlicer, slice_layer
 from modellego.errors import CutError
 
@@ -40,7 +40,7 @@ def test_a_cut_shares_no_memory_with_its_source(share: float) -> None:
     network = capture(mixed(), SHAPE)
     channels = analyse(network)
     keep = np.arange(channels.n_groups) < share * channels.n_groups
-    small = cut(network, channels, keep)
+    small = cut(plan_cut(network, channels, keep))
     held = {t.untyped_storage().data_ptr() for _, t in tensors(network.graph)}
     shared = [name for name, t in tensors(small.graph) if t.untyped_storage().data_ptr() in held]
     assert shared == []
@@ -84,7 +84,7 @@ def test_a_cut_is_in_the_mode_of_its_source(training: bool) -> None:
     network = capture(mixed(), SHAPE)
     network.graph.train(training)
     channels = analyse(network)
-    small = cut(network, channels, channels.keep_all())
+    small = cut(plan_cut(network, channels, channels.keep_all()))
     assert {m.training for m in small.graph.modules()} == {training}
 
 
@@ -133,8 +133,9 @@ def test_a_layer_norm_is_sliced_along_each_of_its_axes() -> None:
 @pytest.mark.parametrize(
     ("outputs", "inputs"),
     [([1, 1, 1, 0], [1, 1, 1, 1]), ([1, 1, 1, 1], [1, 1, 0, 1]), ([1, 1, 0, 0], [1, 1, 1, 1]),
-     ([1, 0, 0, 1], [1, 0, 0, 1])],
-    ids=["outputs uneven", "inputs uneven", "a group without outputs", "other channels of each group"],
+     ([1, 0, 0, 1], [1, 0, 0, 1]), ([1, 1, 1, 1], [1, 1, 0, 0])],
+    ids=["outputs uneven", "inputs uneven", "a group without outputs", "other channels of each group",
+         "outputs of a group without inputs"],
 )  # fmt: skip
 def test_uneven_groups_are_refused_by_name(outputs: list[int], inputs: list[int]) -> None:
     layer = nn.Conv2d(4, 4, 1, groups=2)

@@ -52,7 +52,8 @@ def test_a_brick_that_was_read_is_not_annotated_again(model: torch.nn.Module, di
         opened = load(path)
         assert isinstance(opened, Brick)
         disassemble(opened, digits, "0-2", refit_images=10)
-    assert found == {"annotate": 1, "analyse": 1, "network_macs": 2}
+    assert found["annotate"] <= 1
+    assert (found["analyse"], found["network_macs"]) == (1, 2)
 
 
 @pytest.mark.parametrize("work", WORK)

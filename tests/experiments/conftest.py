@@ -12,7 +12,7 @@ from experiments.study.sources import Sources
 from experiments.study.training import Recipe, train
 
 SETS = {"cifar10": (10, 3, 32), "cifar100": (100, 3, 32), "mnist": (10, 1, 28), "fashion-mnist": (10, 1, 28)}
-TRAIN, TEST = 8, 3  # images a class
+TRAIN, TEST = 8, 3  # images per class
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -1,4 +1,4 @@
-"""Distillation: three students a task on made-up data, and what the table says of them."""
+"""Distillation: three students per task on made-up data, and what the table says of them."""
 
 from collections.abc import Callable
 from dataclasses import replace

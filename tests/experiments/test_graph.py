@@ -1,4 +1,4 @@
-"""Graph networks on Cora, two epochs: one row a task, and a network that is not there is refused by name."""
+"""Graph networks on Cora, two epochs: one row per task, and a network that is not there is refused by name."""
 
 from pathlib import Path
 

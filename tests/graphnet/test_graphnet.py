@@ -207,7 +207,7 @@ def test_what_classifies_no_nodes_is_refused() -> None:
         def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
             return super().forward(x, edge_index).mean(0, keepdim=True)
 
-    with pytest.raises(CaptureError, match="one row of logits a node"):
+    with pytest.raises(CaptureError, match="one row of logits per node"):
         capture_graph(Pooled(), FEATURES)
 
 

@@ -69,7 +69,7 @@ def ablation(
         names: what the bricks are called.
         mapping: data class name -> class name or index, where names do not meet.
         merge_equal_classes: as in `assemble`.
-        per_class: images a class for scaling and calibration; None for all.
+        per_class: images per class for scaling and calibration; None for all.
         seed: of the choice of images.
         progress: follows the long parts.
 

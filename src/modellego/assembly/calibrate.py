@@ -50,7 +50,7 @@ def calibrated(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Calibration:
-    """Make the bricks' logits comparable: a scale and shift a class, a convex head over all features, or shifts alone.
+    """Make the bricks' logits comparable: a scale and a shift per class, a convex head over all features, or shifts.
 
     `images` are labelled by the assembled model's classes. Features are what a brick's last linear layer reads; a brick
     that does not end in one takes part with its logits. Where nothing beats plain concatenation on held-out images,

@@ -35,7 +35,7 @@ def join_classes(own: Sequence[Sequence[str]], names: Sequence[str], merge: bool
     """Join the class names of bricks; a name that two bricks bear gets the brick's name and a slash in front.
 
     With `merge` such a class becomes one, in the place of the first. Raises `AssemblyError` where the brick names
-    are not one a brick and distinct, or leave two classes with one name.
+    are not one per brick and distinct, or leave two classes with one name.
 
     >>> join_classes([["cat", "dog"], ["dog", "fox"]], ["a", "b"]).classes
     ('cat', 'a/dog', 'b/dog', 'fox')

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from modellego.data import DataLike, ImageSet, load_data
+from modellego.data.draw import shuffled_classes, together
 from modellego.errors import AssemblyError
 
 PER_CLASS = 50
@@ -27,9 +26,8 @@ def own_samples(images: ImageSet, classes: Sequence[str], per_class: int | None,
     known.need(range(len(classes)))
     if per_class is None:
         return known
-    random = np.random.default_rng(seed)
-    picked = [random.permutation(known.of_class(label))[:per_class] for label in range(len(classes))]
-    return known.subset(np.sort(np.concatenate(picked)))
+    orders = shuffled_classes(known.labels, range(len(classes)), seed)
+    return known.subset(together(order[:per_class] for order in orders))
 
 
 def other_samples(
@@ -44,7 +42,6 @@ def other_samples(
     """
     known = images.for_model(classes)
     known.need(range(len(classes)))
-    random = np.random.default_rng(seed)
-    orders = [random.permutation(known.of_class(label)) for label in range(len(classes))]
-    picked = [(order if taken is None or taken >= len(order) else order[taken:])[:per_class] for order in orders]
-    return known.subset(np.sort(np.concatenate(picked)))
+    orders = shuffled_classes(known.labels, range(len(classes)), seed)
+    left = (order if taken is None or taken >= len(order) else order[taken:] for order in orders)
+    return known.subset(together(order[:per_class] for order in left))

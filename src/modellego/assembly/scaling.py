@@ -34,12 +34,12 @@ class LayerScaling:
 
 
 def logit_factors(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> Tensor:
-    """Return a factor a class, float64 [C]: 1 / mean largest logit over the class's correctly predicted samples.
+    """Return a factor per class, float64 [C]: 1 / mean largest logit over the class's correctly predicted samples.
 
     `logits` float [n, C] of one brick on images of its own classes, `labels` int64 [n]. A class with no correct sample
     (or whose mean is not positive) takes the mean of the other factors, with a warning.
 
-    Source: the published software of Model LEGO (PAPER section 1): only the last linear layer is scaled.
+    Source: parameter scaling as the published software of Model LEGO does it: only the last linear layer is scaled.
 
     >>> logit_factors(torch.tensor([[2.0, 0.0], [0.0, 8.0], [0.0, 2.0]]), torch.tensor([0, 1, 1]), ["a", "b"])
     tensor([0.5000, 0.2000], dtype=torch.float64)
@@ -81,7 +81,7 @@ def scale_layers(
     Raises:
         AssemblyError: the topologies differ.
 
-    Source: parameter scaling, Model LEGO (arXiv 2203.13453v2), read as PAPER section 4 says.
+    Source: parameter scaling, Model LEGO (arXiv 2203.13453), with e_j taken behind norm and activation.
     """
     steps = match(networks, names)
     scaled = [copied_network(n) for n in networks]

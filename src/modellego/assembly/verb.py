@@ -55,14 +55,14 @@ def assemble(
             network, with the same logits to rounding.
         scale: None; `logits` divides each class's logit by the mean largest logit of that class's correctly predicted
             samples (the published software); `layers` brings the channels of each layer to one magnitude (the poster).
-        calibrate: None; `affine` fits a scale and a shift a class; `head` a convex head over all bricks' features,
+        calibrate: None; `affine` fits a scale and a shift per class; `head` a convex head over all bricks' features,
             anchored at their own heads. Both are kept only where held-out images say that they help. `prior` needs no
-            labels: a shift a class, so that all classes are predicted equally often on images that show them so.
+            labels: a shift per class, so that all classes are predicted equally often on images that show them so.
         data: images of the bricks' classes for scaling and calibration; of `Data` the train part.
         merge_equal_classes: make a class that several bricks know one class (log-sum-exp of its logits); else equal
             names get the brick's name and a slash in front.
         names: what the bricks are called, in prefixes and errors; by default a, b, c, ...
-        per_class: how many images a class scaling and calibration take; None for all.
+        per_class: how many images per class scaling and calibration take; None for all.
         views: how many altered views of each image calibration sees beside it.
         unlabelled: images for `prior` instead of `data`: float `[N, c, h, w]` in [0,1], or a store of any sizes.
         reject: the share of images of its own classes that the model still answers, such as 0.95; of the rest it says

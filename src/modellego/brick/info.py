@@ -120,8 +120,8 @@ class BrickInfo(Strict):
     `input_shape` (channels, height, width, without the batch axis) and `preprocess` belong to a brick of one
     network (`kind="brick"`) and are None in an assembled one, whose bricks have their own. `preprocess` is
     None too where images go into the network as they are. `inputs` "graph" means that the network reads a graph: node
-    features `[N, F]` (`input_shape` is `(F,)`) and `edge_index` int64 `[2, E]`, and gives a row a node. `scores` maps
-    the name of a measure to a number, or to None where there was nothing to measure it on.
+    features `[N, F]` (`input_shape` is `(F,)`) and `edge_index` int64 `[2, E]`, and gives one row per node. `scores`
+    maps the name of a measure to a number, or to None where there was nothing to measure it on.
 
     >>> BrickInfo(classes=("cat", "dog"), input_shape=(3, 32, 32)).kind
     'brick'

@@ -14,7 +14,7 @@ class Joint(nn.Module):
     """Steps applied in order to the bricks' concatenated outputs `[B, D]`; with no step it hands them on.
 
     1. `linear`: an `nn.Linear` over all columns (a common head).
-    2. `scale`, `shift`: one number a column, `x * scale + shift`.
+    2. `scale`, `shift`: one number per column, `x * scale + shift`.
     3. `merge`: groups of columns, each the log-sum-exp of its columns (the logit of "any of these"); a column
        in no group is dropped.
 
@@ -85,7 +85,7 @@ def _vector(name: str, values: torch.Tensor | None) -> nn.Parameter | None:
     if values is None:
         return None
     if values.ndim != 1 or not values.is_floating_point():
-        raise AssemblyError(f"a joint's {name} must be a vector of floats, one a column")
+        raise AssemblyError(f"a joint's {name} must be a vector of floats, one per column")
     return values if isinstance(values, nn.Parameter) else nn.Parameter(values.detach().clone())
 
 

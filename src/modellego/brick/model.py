@@ -49,7 +49,7 @@ class Brick(Piece):
     starts in eval mode.
 
     Raises:
-        FormatError: the network does not give one logit a class.
+        FormatError: the network does not give one logit per class.
     """
 
     def __init__(self, network: fx.GraphModule, info: BrickInfo) -> None:
@@ -113,7 +113,7 @@ class Assembled(Piece):
     """Bricks side by side on the same images, and a joint that makes their outputs one row of logits.
 
     Raises:
-        AssemblyError: the joint does not fit the bricks, or does not give one logit a class.
+        AssemblyError: the joint does not fit the bricks, or does not give one logit per class.
     """
 
     def __init__(self, bricks: "Sequence[Brick | Assembled]", joint: Joint, info: BrickInfo) -> None:

@@ -31,7 +31,7 @@ _STATISTICS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 def confidence(logits: torch.Tensor, statistic: Statistic) -> torch.Tensor:
-    """Return how sure logits `[B, C]` are, one number a row `[B]`; larger is surer.
+    """Return how sure logits `[B, C]` are, one number per row `[B]`; larger is surer.
 
     `max_probability` is the largest softmax probability (Hendrycks and Gimpel 2017), `energy` the log-sum-exp
     of the logits (the negative free energy of Liu et al. 2020), `max_logit` the largest logit, and `margin`

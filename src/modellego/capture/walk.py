@@ -1,4 +1,4 @@
-"""The one way a graph is run node by node: over values that the caller holds, one dict a batch."""
+"""The one way a graph is run node by node: over values that the caller holds, one dict per batch."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any

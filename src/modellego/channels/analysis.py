@@ -1,4 +1,4 @@
-"""RuleContext a network once, give every channel an integer id, and close the ties into channel groups."""
+"""Walk a network once, give every channel an integer id, and close the ties into channel groups."""
 
 import numpy as np
 from torch import fx
@@ -20,7 +20,7 @@ _FIXED_AXIS = ("select.int", "unbind.int", "index.Tensor", "roll.default", "chan
 def analyse(network: Network) -> ChannelMap:
     """Find which channels of a network must live or die together, and which may be cut.
 
-    Source: "channel groups" of DESIGN.md; integer ids pushed through the graph, ties closed by connected components.
+    Integer ids are pushed through the graph and ties closed by connected components (docs/exactness.md).
 
     >>> import torch
     >>> from modellego.capture import capture

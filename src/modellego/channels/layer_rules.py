@@ -29,9 +29,10 @@ def conv_rule(context: RuleContext, node: fx.Node) -> Ids:
     else:
         outputs = _made(context, node, inputs, layer.out_channels)
         if layer.groups > 1:
-            context.groups.append((inputs.reshape(layer.groups, -1), outputs.reshape(layer.groups, -1)))
-            if (inputs < 0).any():
-                context.pin(node, outputs, "a grouped convolution that reads the image")
+            if (inputs < 0).any():  # nothing of it goes, so its groups stay even
+                context.pin(node, np.concatenate([inputs, outputs]), "a grouped convolution that reads the image")
+            else:
+                context.groups.append((inputs.reshape(layer.groups, -1), outputs.reshape(layer.groups, -1)))
         context.readers.append((node, inputs, outputs))
     result_shape = [1] * len(shape)
     result_shape[axis] = layer.out_channels
@@ -91,7 +92,7 @@ def _remember(context: RuleContext, node: fx.Node, inputs: Ids, outputs: Ids) ->
 
 
 def channel_rule(context: RuleContext, node: fx.Node) -> Ids:
-    """Batch norm, instance norm, PReLU: a weight a channel on axis 1; channels pass through."""
+    """Batch norm, instance norm, PReLU: one weight per channel on axis 1; channels pass through."""
     source = node.args[0]
     assert isinstance(source, fx.Node)
     ids, shape = context.ids_of(source), source.meta["shape"]

@@ -12,7 +12,7 @@ from modellego.channels.channel_map import Ids
 
 @dataclass
 class Ties:
-    """Collects fresh ids, ties and pins while the graph is walked; arrays only, never an object a channel."""
+    """Collects fresh ids, ties and pins while the graph is walked; arrays only, never one object per channel."""
 
     n_ids: int = 0
     left: list[Ids] = field(default_factory=list)
@@ -70,7 +70,7 @@ def make_rectangular(ties: Ties, tables: list[Ids], groups: list[tuple[Ids, Ids]
 
     A tensor whose ids vary along several axes (heads x features, groups x channels) stays a full box only where all
     but one axis are cut alike. The axis left free is the one along which sets already differ, else the longest.
-    `groups` holds, for each grouped layer, its input and output ids as [groups, channels a group].
+    `groups` holds, for each grouped layer, its input and output ids as [groups, channels per group].
     """
     while True:
         labels = ties.close()

@@ -1,4 +1,4 @@
-"""The command `modellego`: one subcommand a file, errors in one line, exit code 2."""
+"""The command `modellego`: one subcommand per file, errors in one line, exit code 2."""
 
 from modellego.cli.app import main
 

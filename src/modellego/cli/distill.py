@@ -24,7 +24,7 @@ def distill(
     share: Annotated[float, typer.Option(help="The teacher's share of the loss; the labels have the rest.")] = 0.9,
     epochs: Annotated[int, typer.Option(help="How often to go through the images.")] = 30,
     lr: Annotated[float, typer.Option(help="First learning rate; it falls to zero on half a cosine.")] = 0.05,
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 128,
+    batch_size: Annotated[int, typer.Option(help="Images per step.")] = 128,
     training: o.Training,
     source_options: o.SourceOptions,
     seed: o.Seed = 0,

@@ -28,7 +28,7 @@ def finetune(
         Literal["train", "frozen"] | None,
         typer.Option(help="Batch norms go by each batch, or stay as they are. By default chosen by trial."),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step; by default by their number.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step; by default by their number.")] = None,
     training: o.Training,
     weight_decay: Annotated[float, typer.Option(help="Weight decay.")] = 5e-4,
     held_out: Annotated[
@@ -84,7 +84,9 @@ def finetune(
         return
     print_curve(done.curve, done.kept_epoch)
     s = done.settings
-    out().print(f"first learning rate {s.lr:g}, batch norms {s.norms}, {s.batch_size} images a step, {s.epochs} epochs")
+    out().print(
+        f"first learning rate {s.lr:g}, batch norms {s.norms}, {s.batch_size} images per step, {s.epochs} epochs"
+    )
     if not done.kept_epoch:
         out().print("[yellow]Training did not surely help on the held-out images: the model stays as it was.")
     if after is None:
@@ -112,7 +114,7 @@ def checkpoint_path(output: o.Output, training: o.Training) -> Path:
 
 
 def print_curve(curve: "tuple[Epoch, ...]", kept: int) -> None:
-    """Print the curve, an epoch a row."""
+    """Print the curve, an epoch per row."""
 
     def number(value: float | None) -> str:
         return "–" if value is None else f"{value:.4f}"

@@ -1,4 +1,4 @@
-"""Options that several commands share, declared once: a dataclass a group, spread over a command's own options."""
+"""Options that several commands share, declared once: one dataclass per group, spread over a command's own options."""
 
 import inspect
 from collections.abc import Callable

@@ -103,7 +103,7 @@ class SourceOptions:
     channels: Annotated[int | None, typer.Option(help="Input channels: 1 or 3.")] = None
     mean: Annotated[str | None, typer.Option(help="Mean per channel, of images in [0,1]: 0.49,0.48,0.45.")] = None
     std: Annotated[str | None, typer.Option(help="Standard deviation per channel, of images in [0,1].")] = None
-    class_names: Annotated[str | None, typer.Option(help="Class names: a file (one a line, or JSON) or a,b,c.")] = None
+    class_names: Annotated[str | None, typer.Option(help="Class names: a file (one per line or JSON) or a,b,c.")] = None
     logits: Annotated[
         str | None, typer.Option(help="Key or position of the logits in what the model returns, if not a tensor.")
     ] = None

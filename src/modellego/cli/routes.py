@@ -67,7 +67,9 @@ def heatmap(
     output: o.Output,
     layer: Annotated[str, typer.Option(help="Path of a layer, or its place among those that mix channels.")] = "-1",
     classes: Annotated[str | None, typer.Option(help="Classes to show; all by default.")] = None,
-    by_sample: Annotated[bool, typer.Option("--samples", help="A row a sample instead of a row a class.")] = False,
+    by_sample: Annotated[
+        bool, typer.Option("--samples", help="One row per sample instead of one row per class.")
+    ] = False,
     per_class: o.MostConfident = 50,
     source_options: o.SourceOptions,
     answer: o.Answer,

@@ -138,7 +138,7 @@ def aggregate(layer: WeightedLayer, x: Tensor, maps: int = 1, backend: Backend =
 def table(layer: WeightedLayer, sums: LayerSums, rows: Tensor | None = None) -> Tensor:
     """Return `sum_n max(s_{n,q,p}, 0)`, float64 `[Q, P/groups]`, or only its `rows` (int64 `[R]`).
 
-    Source: PAPER section 1, the rectified contributions of a category before normalisation.
+    Source: the rectified contributions of a category before normalisation, Model LEGO (arXiv 2203.13453).
 
     >>> layer = nn.Linear(2, 1)
     >>> _ = layer.weight.data.copy_(torch.tensor([[2.0, -3.0]]))

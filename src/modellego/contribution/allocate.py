@@ -21,7 +21,8 @@ BLOCK_ENTRIES = 1 << 17  # of float64: about one core's second-level cache
 def minmax(values: Tensor, dim: int = -1, eps: float = EPS) -> Tensor:
     """Scale values to 0..1 along `dim`: `(v - min) / (max - min + eps)`.
 
-    Source: PAPER section 1, contribution aggregation (over p, for each q) and allocation.
+    Source: the normalisation in contribution aggregation (over p, for each q) and in contribution allocation,
+    Model LEGO (arXiv 2203.13453).
 
     >>> minmax(torch.tensor([[0., 1., 2.]], dtype=torch.float64), eps=0.0)
     tensor([[0.0000, 0.5000, 1.0000]], dtype=torch.float64)
@@ -54,8 +55,8 @@ def allocate(
 
     `poster`: from the soft `r_{q,p}` of all output channels. `back_to_front`: from the hard ones, `r_{q,p}`
     against `alpha`, of the `relevant` output channels (bool `[Q]`, required) only. In a grouped layer both
-    scalings are within the group. Source: PAPER section 1, contribution allocation, and its table of the two
-    rules.
+    scalings are within the group. Source: contribution allocation, Model LEGO (arXiv 2203.13453);
+    `back_to_front` as its published software does it.
 
     >>> layer = torch.nn.Linear(3, 2)
     >>> _ = layer.weight.data.copy_(torch.tensor([[0., 1., 2.], [0., 0., 4.]]))

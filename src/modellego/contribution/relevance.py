@@ -70,7 +70,8 @@ def relevance(
     """Walk backwards from one logit with its category's sums, and find what the category needs.
 
     `flow` is `plan_flow(network, channel_map)`, made once for all categories. Raises `IndexError` where the network has
-    no such logit. Source: PAPER sections 1 and 4.
+    no such logit. Source: contribution allocation and parameter linking, Model LEGO (arXiv 2203.13453);
+    docs/paper.md says how they are read on any graph.
 
     >>> from modellego.capture import capture
     >>> from modellego.channels import analyse
@@ -109,7 +110,7 @@ def relevance(
         (source,) = sources_of(node)
         shape = source.meta["shape"]
         axis = channel_axis(layer, len(shape))
-        soft = soft.repeat_interleave(shape[axis] // len(soft))  # one value a map where maps were summed
+        soft = soft.repeat_interleave(shape[axis] // len(soft))  # one value per map where maps were summed
         inputs = passes(soft, beta, thresholds.comparison).numpy()
         found.allocation[node.name], found.inputs[node.name], found.outputs[node.name] = soft.numpy(), inputs, outputs
         backward.mark(source, inputs.reshape(one_axis(len(shape), axis, inputs.size)))
@@ -119,7 +120,7 @@ def relevance(
 def relevant_groups(channel_map: ChannelMap, found: Relevance) -> KeepMask:
     """Return the channel groups that any reader finds relevant, bool `[n_groups]`.
 
-    Union over the readers and, a set being coupled channels, over those (PAPER section 4). No pinned set is added.
+    A group stays where any reader finds any of its channels relevant. Groups that may not be cut are not added.
     """
     keep = np.zeros(channel_map.n_groups, dtype=np.bool_)
     for reading in channel_map.readers:

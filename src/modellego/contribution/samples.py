@@ -43,8 +43,8 @@ def select_samples(
 
     `per_class` images, or the `share` of the class's images (at least 5); all of them where a class has
     fewer. Returns the numbers of the images, the most confident first, equal ones in their order. Raises `DataError`
-    for a class without images and for a number or share out of range. Source: PAPER section 1,
-    hyperparameters, and section 4, samples.
+    for a class without images and for a number or share out of range. Source:
+    implementation details of Model LEGO (arXiv 2203.13453): the top 1 % of the training images of each class.
 
     >>> select_samples(np.array([0.1, 0.9, 0.5, 0.2]), np.array([0, 0, 0, 1]), [0, 1], per_class=2)
     {0: array([1, 2]), 1: array([3])}
@@ -52,7 +52,7 @@ def select_samples(
     if share is not None and not 0 < share <= 1:
         raise DataError(f"the share of samples is {share:g}; it must be above 0 and at most 1")
     if share is None and per_class < 1:
-        raise DataError(f"{per_class} samples a class were asked for; it must be at least 1")
+        raise DataError(f"{per_class} samples per class were asked for; it must be at least 1")
     chosen = {}
     for label in classes:
         (members,) = np.nonzero(labels == label)

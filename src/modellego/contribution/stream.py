@@ -1,4 +1,4 @@
-"""The pass: one walk over the network's graph a batch, class by class, leaving each reading layer's sums.
+"""The pass: one walk over the network's graph per batch, class by class, leaving each reading layer's sums.
 
 No module is hooked: a walk over the graph hands each layer that mixes channels what it is about to read, and
 drops tensors after their last use. Memory is one table a k x k layer, whatever the number of
@@ -69,6 +69,7 @@ def class_sums(
     summed as a convolution would. The network's mode is set to eval for the walk and put back. Raises
     `DataError` for a category without samples.
 
+    >>> from torch import nn
     >>> from modellego.capture.network import annotate
     >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(16, 2))
     >>> network = annotate(fx.symbolic_trace(model), (1, 4, 4))

@@ -1,9 +1,9 @@
 """Window sums: the sum of a layer's input under each kernel offset, which replaces all hidden feature maps.
 
 The spatial sum commutes with the convolution: with `S[n,p,k]` the sum of the padded, strided input `p` of
-sample `n` under kernel offset `k`, the contribution of PAPER section 1 is `s[n,q,p] = sum_k W[q,p,k]
-S[n,p,k]`. Which positions stand under which offset is a matrix of small whole numbers, so one matrix product
-reads the input once.
+sample `n` under kernel offset `k`, the paper's contribution `s_{q,p}` (Model LEGO, arXiv 2203.13453) is
+`s[n,q,p] = sum_k W[q,p,k] S[n,p,k]`. Which positions stand under which offset is a matrix of small whole
+numbers, so one matrix product reads the input once.
 """
 
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ def axis_matrix(axis: Axis, size: int) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=64)
 def _matrices(window: Window, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
-    """The matrices to apply: one over all positions where that is small enough, else one an axis."""
+    """The matrices to apply: one over all positions where that is small enough, else one per axis."""
     parts = [axis_matrix(axis, size) for axis, size in zip(window.axes, shape, strict=True)]
     if np.prod(shape, dtype=np.int64) * window.taps <= DIRECT_LIMIT:
         whole = parts[0]

@@ -65,7 +65,7 @@ def thresholds(
         vary: which of `conv_alpha`, `conv_beta`, `linear_alpha`, `linear_beta` are varied, one at a time.
         values: what each takes, in 0..1.
         around: the other thresholds and the rule; by default the paper's.
-        refit_images: images a class for a closed-form repair of every cut; 0 scores them cut alone, as the paper does.
+        refit_images: images per class for the refit of every cut; 0 scores them cut alone, as the paper does.
         samples: from which images contributions are taken.
         mapping: data class name -> class name or index of the model, where names do not meet by themselves.
         seed: of the choice of refit images.

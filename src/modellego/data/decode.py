@@ -57,13 +57,13 @@ def _pixels(image: Image.Image, name: str) -> NDArray[np.uint8]:
     if image.mode.startswith("I"):  # I;16 and its byte orders; I holds 16-bit values too, by old habit
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
-            raise DataError(f"{name} has pixels beyond 16 bits: save it with 8 or 16 bits a channel")
+            raise DataError(f"{name} has pixels beyond 16 bits: save it with 8 or 16 bits per channel")
         bytes_: NDArray[np.uint8] = ((values + 128) // 257).astype(np.uint8)
         return bytes_[..., None]
     if image.mode == "F":
         reals = np.asarray(image, dtype=np.float32)
         if not (reals.min() >= 0 and reals.max() <= 1):
-            raise DataError(f"{name} has float pixels outside [0,1]: save it with 8 or 16 bits a channel")
+            raise DataError(f"{name} has float pixels outside [0,1]: save it with 8 or 16 bits per channel")
         rounded: NDArray[np.uint8] = np.rint(reals * 255).astype(np.uint8)
         return rounded[..., None]
     grey = image.mode in {"1", "L", "LA", "La"}

@@ -19,7 +19,7 @@ from modellego.errors import DataError
 from modellego.preprocess import Frame, Framed
 
 BATCH = 250  # images
-PIXELS = 2**21  # of a batch at the largest size that a network reads: 41 images of 224x224, 8 MB a channel
+PIXELS = 2**21  # of a batch at the largest size that a network reads: 41 images of 224x224, 8 MB per channel
 AHEAD = 2**18  # pixels that a thread decodes in one go, where an image has fewer
 THREADS = min(8, os.cpu_count() or 1)
 

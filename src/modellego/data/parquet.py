@@ -109,7 +109,7 @@ def _is_image(kind: pa.DataType) -> bool:
 
 
 def class_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
-    """The class names in a schema's metadata: the JSON of `datasets`, else `class_names`, one a line."""
+    """The class names in a schema's metadata: the JSON of `datasets`, else `class_names`, one per line."""
     metadata: dict[bytes, bytes] = schema.metadata or {}
     try:
         info: Any = json.loads(metadata.get(b"huggingface", b"{}"))

@@ -60,7 +60,7 @@ def _cut(images: Tensor, random: Generator) -> Tensor:
 
 
 def _uniform(images: Tensor, random: Generator, reach: float) -> Tensor:
-    """Return one number an image in [-reach, reach], float [n]."""
+    """Return one number per image in [-reach, reach], float [n]."""
     return (torch.rand(len(images), generator=random) * 2 - 1) * reach
 
 

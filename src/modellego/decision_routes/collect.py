@@ -45,8 +45,8 @@ def collect_routes(
     A channel's contribution to a class is the largest `r_p` (poster's rule) among the layers that read its tensor; a
     tensor that no layer reads passes on what the sum behind it has; a class's own logit counts 1. `edges` are kept for
     each class and each layer with weights, those with the largest `r_{q,p}` times the relevance of both ends, the
-    strongest scaled to 1. Raises `LegoError` for a logit that is not there. Source: PAPER section 1, contribution
-    aggregation and allocation; decision routes, section 2.
+    strongest scaled to 1. Raises `LegoError` for a logit that is not there. Source: contribution
+    aggregation and allocation and the decision routes of Model LEGO (arXiv 2203.13453).
 
     >>> from torch import nn
     >>> from modellego.capture import capture

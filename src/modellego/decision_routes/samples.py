@@ -28,6 +28,7 @@ def class_images(
     numbers of the model's classes as in `resolve_classes`, by default all. Raises `DataError` for a class without
     images.
 
+    >>> import torch
     >>> from modellego.preprocess import Preprocess
     >>> from modellego.sources.whole import whole_brick
     >>> ten = [str(digit) for digit in range(10)]
@@ -38,7 +39,7 @@ def class_images(
     train = load_data(data).train.for_model(model.classes, mapping)
     chosen = list(range(len(model.classes))) if classes is None else resolve_classes(classes, model.classes)
     if per_class < 1:
-        raise DataError(f"{per_class} samples a class were asked for; it must be at least 1")
+        raise DataError(f"{per_class} samples per class were asked for; it must be at least 1")
     train.need(chosen)
     looked_at = np.concatenate([_spread(train.of_class(label), CANDIDATES * per_class) for label in chosen])
     part = train.subset(looked_at)

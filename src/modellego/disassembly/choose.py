@@ -20,11 +20,12 @@ from modellego.contribution.stream import ClassSums, class_sums
 from modellego.cut import cut, rescue
 from modellego.data import ImageSet
 from modellego.data.chunks import NetworkInput
+from modellego.data.draw import shuffled_classes, together
 from modellego.data.feed import Inputs, framed_batches
 from modellego.data.store import Store
 from modellego.disassembly.job import Job
 from modellego.errors import DataError
-from modellego.evaluation import latency
+from modellego.evaluation import latency, restricted, score
 from modellego.locate import Budget, Curve, Request, rank
 from modellego.progress import Progress, silent
 from modellego.refit import RefitOptions, refit
@@ -49,7 +50,7 @@ class Samples:
         if self.share is not None and not 0 < self.share <= 1:
             raise DataError(f"the share of sample images is {self.share:g}: it must be above 0 and at most 1")
         if self.per_class < 1:
-            raise DataError(f"{self.per_class} sample images a class were asked for: it must be at least 1")
+            raise DataError(f"{self.per_class} sample images per class were asked for: it must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -131,15 +132,13 @@ def draw_images(
 
     A class with too few images for both gives a fifth of them to measuring.
     """
-    random = np.random.default_rng(seed)
     fit: list[Indices] = []
     measure: list[Indices] = []
-    for label in task:
-        order = random.permutation(train.of_class(label))
+    for order in shuffled_classes(train.labels, task, seed):
         count = min(per_class, len(order) - min(held, len(order) // 5))
         fit.append(order[:count])
         measure.append(order[count : count + held])
-    return train.subset(np.sort(np.concatenate(fit))), train.subset(np.sort(np.concatenate(measure)))
+    return train.subset(together(fit)), train.subset(together(measure))
 
 
 def by_thresholds(
@@ -149,7 +148,7 @@ def by_thresholds(
     thresholds: Thresholds,
     progress: Progress = silent,
 ) -> Choice:
-    """Keep what any class of the task finds relevant (PAPER section 1); no tensor may end empty.
+    """Keep what any class of the task finds relevant (parameter linking, arXiv 2203.13453); no tensor may end empty.
 
     `samples` holds each class's number and its sample images as batches of network input.
     """
@@ -212,19 +211,14 @@ def _slowness(job: Job, batch: Tensor) -> Callable[[KeepMask], float]:
 @torch.no_grad()
 def _drop(job: Job, drawn: DrawnImages, options: RefitOptions | None) -> Callable[[KeepMask], float]:
     """Return a function that cuts, refits, and says how far accuracy on held-out images fell."""
-    wanted = torch.tensor(job.task)
-    target = (drawn.held_labels[:, None] == wanted[None]).int().argmax(1)
-
-    def accuracy(logits: Tensor) -> float:
-        return float((logits.argmax(1) == target).double().mean())
-
-    before = accuracy(job.network.graph(drawn.held_inputs)[:, wanted])
+    labels = drawn.held.select(job.task).labels
+    _, before = restricted(job.network.graph(drawn.held_inputs), job.task, labels)
 
     def fall(keep: KeepMask) -> float:
         plan = job.plan(keep)
         small = cut(plan)
         refit(plan, small, drawn.inputs, options=options)
         with torch.no_grad():
-            return before - accuracy(small.graph(drawn.held_inputs))
+            return before - score(small.graph(drawn.held_inputs), labels).accuracy
 
     return fall

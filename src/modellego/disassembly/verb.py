@@ -1,4 +1,4 @@
-"""The verb `disassemble`: from a trained classifier and some images a class to a brick for a few of its classes."""
+"""The verb `disassemble`: from a trained classifier and some images per class to a brick for a few of its classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -79,7 +79,7 @@ def disassemble(
         name: what the lineage calls the source.
         thresholds: alpha and beta for convolutions and linear layers, and the rule; by default the paper's.
         samples: from which images contributions are taken.
-        refit_images: images a class for the refit; 0 leaves the cut as it is.
+        refit_images: images per class for the refit; 0 leaves the cut as it is.
         refit_data: images to refit on instead, float `[N, c, h, w]` in [0,1] or a store of any sizes; without labels.
         refit_options: see `RefitOptions`.
         refit_by: how the cut is repaired: `least_squares`, or a refit that a plugin registers.

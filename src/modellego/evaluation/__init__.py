@@ -3,7 +3,7 @@
 from modellego.capture.cost import Cost
 from modellego.evaluation.costs import cost
 from modellego.evaluation.prediction import Prediction, logits_of, logits_of_each, predict
-from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
+from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, right_answers, score
 from modellego.evaluation.timing import Latency, latency
 from modellego.evaluation.verb import (
     Evaluation,
@@ -39,6 +39,7 @@ __all__ = [
     "predict",
     "rejection",
     "restricted",
+    "right_answers",
     "saved_score",
     "score",
     "scoring_images",

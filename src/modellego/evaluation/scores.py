@@ -1,5 +1,6 @@
 """Scores from logits: plain and class-balanced accuracy, confusion, and on-task against off-task images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,7 @@ def score(logits: Tensor, labels: NDArray[np.int64]) -> Scores:
     return Scores(len(labels), float(np.mean(predicted == labels)), float(np.nanmean(per_class)), per_class, confusion)
 
 
-def restricted(logits: Tensor, task: list[int], labels: NDArray[np.int64]) -> tuple[float, float]:
+def restricted(logits: Tensor, task: Sequence[int], labels: NDArray[np.int64]) -> tuple[float, float]:
     """Return (base, base restricted): a source's accuracy with all its logits, and with the task's only.
 
     `logits` `[N, all classes]`, `labels` int64 `[N]` numbers within the task; fractions.
@@ -48,9 +49,24 @@ def restricted(logits: Tensor, task: list[int], labels: NDArray[np.int64]) -> tu
     >>> restricted(torch.tensor([[1.0, 0.0, 5.0]]), [0, 1], np.array([0]))
     (0.0, 1.0)
     """
-    whole = np.asarray(task)[labels] == logits.argmax(1).cpu().numpy()
-    inside = logits[:, task].argmax(1).cpu().numpy() == labels
+    whole, inside = right_answers(logits, task, labels)
     return float(whole.mean()), float(inside.mean())
+
+
+def right_answers(
+    logits: Tensor, task: Sequence[int], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which images a source answers right, bool `[N]`: with all its logits, and with the task's only.
+
+    `logits` `[N, all classes]`, `labels` int64 `[N]` numbers within the task.
+
+    >>> import torch
+    >>> right_answers(torch.tensor([[1.0, 0.0, 5.0]]), [0, 1], np.array([0]))
+    (array([False]), array([ True]))
+    """
+    whole = np.asarray(task)[labels] == logits.argmax(1).cpu().numpy()
+    inside = logits[:, list(task)].argmax(1).cpu().numpy() == labels
+    return whole, inside
 
 
 def largest_probability(logits: Tensor) -> NDArray[np.float64]:

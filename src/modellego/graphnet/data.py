@@ -35,7 +35,7 @@ class NodeData:
     def __post_init__(self) -> None:
         nodes = len(self.x)
         if self.x.ndim != 2 or len(self.labels) != nodes:
-            raise DataError(f"node features {list(self.x.shape)} need one label a node, not {len(self.labels)}")
+            raise DataError(f"node features {list(self.x.shape)} need one label per node, not {len(self.labels)}")
         if self.edge_index.ndim != 2 or len(self.edge_index) != 2 or self.edge_index.dtype != torch.int64:
             raise DataError(f"edge_index is int64 [2, E], not {self.edge_index.dtype} {list(self.edge_index.shape)}")
         if self.edge_index.numel() and not 0 <= int(self.edge_index.min()) <= int(self.edge_index.max()) < nodes:
@@ -54,7 +54,7 @@ class NodeData:
 def read_cora(raw: str | Path) -> NodeData:
     """Read Cora with its standard split (Yang et al. 2016) from a folder with the eight `ind.cora.*` files.
 
-    Features are normalised to sum to one a node, as Kipf and Welling 2017 do. Raises `MissingExtraError` without
+    Features are normalised to sum to one per node, as Kipf and Welling 2017 do. Raises `MissingExtraError` without
     PyTorch Geometric, `DataError` where files are missing.
     """
     try:

@@ -27,7 +27,7 @@ from modellego.graphnet.data import NodeData
 
 @dataclass(frozen=True)
 class GraphCost:
-    """Cost of one pass over a graph: multiply-accumulates of linear layers, and of the messages, one a value sent."""
+    """Cost of one pass over a graph: multiply-accumulates of linear layers, and of the messages, one per value sent."""
 
     macs: int
     message_macs: int
@@ -38,7 +38,7 @@ def whole_graph_brick(model: nn.Module, data: NodeData, name: str = "model") -> 
     """Capture a node classifier as a brick with all its classes.
 
     Raises:
-        CaptureError: it cannot be captured, or does not give one logit a class.
+        CaptureError: it cannot be captured, or does not give one logit per class.
     """
     network = capture_graph(model, data.x.shape[1])
     spent = network_cost(network)
@@ -67,7 +67,7 @@ def disassemble_graph(
     """Cut the task-aware component for some classes out of a node classifier.
 
     Args:
-        model: a module that maps `(x, edge_index)` to logits a node, such as PyTorch Geometric's GCN, or a graph brick.
+        model: a module that maps `(x, edge_index)` to logits per node (as PyTorch Geometric's GCN), or a graph brick.
         data: the graph; contributions come from its training nodes, scores from its test nodes.
         classes: `"0-2"`, or names and indices of the data's classes.
         name: what the lineage calls the source.
@@ -151,7 +151,7 @@ def score_nodes(
 
 
 def graph_cost(brick: Brick, data: NodeData) -> GraphCost:
-    """Return what one pass over a graph costs; edges that the model adds, such as loops, count as one a node."""
+    """Return what one pass over a graph costs; edges that the model adds, such as loops, count as one per node."""
     a_node: Cost = cost(brick)
     network = brick.captured()
     width = sum(

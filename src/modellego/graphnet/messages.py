@@ -1,7 +1,7 @@
 """Message passing in the form the channel analysis follows: rows picked by `index_select`, added up by `index_add`.
 
 Graph libraries spell the sum of messages at each node as a scatter into zeros of a written-out size, by an index
-expanded over the channels. The same sum by `index_add` needs no index a channel, so that channels can be cut.
+expanded over the channels. The same sum by `index_add` needs no index per channel, so that channels can be cut.
 """
 
 from typing import Any

@@ -53,7 +53,7 @@ def draw_samples(
     sort: bool = False,
     dark: bool = False,
 ) -> Similarity:
-    """Draw one row a sample, float `[samples, channels]` in 0..1, grouped by class, and return how alike they are.
+    """Draw one row per sample, float `[samples, channels]` in 0..1, grouped by class, and return how alike they are.
 
     `labels` are int `[samples]`, numbers of `classes`; `sort` puts channels beside each other that are strongest for
     the same class. The similarity within and between classes stands above the picture.

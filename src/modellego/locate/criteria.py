@@ -139,7 +139,7 @@ def checked_scores(name: str, scores: object, count: int) -> Floats:
 
 @criterion("contribution", per="sets")
 def contribution(request: Request) -> Floats:
-    """Relative contribution `r_p`, the largest over readers and the task's classes (PAPER section 1).
+    """Relative contribution `r_p`, the largest over readers and the task's classes (arXiv 2203.13453).
 
     A share of the largest in its layer, it hardly differs there: divided by MACs, these alone would decide
     (docs/results.md, compression: 83.57 instead of 53.89).

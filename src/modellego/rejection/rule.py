@@ -13,7 +13,7 @@ from modellego.errors import DataError
 from modellego.progress import Progress, silent
 from modellego.rejection.threshold import choose_threshold
 
-HELD = 50  # images a class that the threshold is taken from
+HELD = 50  # images per class that the threshold is taken from
 KEEP = 0.95  # the share of its own images that a model still answers, where none is asked for
 STATISTIC: Statistic = "energy"
 

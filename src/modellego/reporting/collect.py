@@ -21,7 +21,7 @@ from modellego.evaluation import (
     score,
     scoring_images,
 )
-from modellego.evaluation.scores import Scores
+from modellego.evaluation.scores import Scores, right_answers
 from modellego.progress import Progress, silent
 from modellego.reporting.family import facts, groups, lineage, sizes, widths
 from modellego.reporting.html import render_report
@@ -185,10 +185,8 @@ def _base_scores(
             raise DataError(f"a source has no class of this model ({', '.join(source.classes[:3])}, ...): leave it out")
         known[mine] = True
         (rows,) = np.nonzero(np.isin(on_task.labels, mine))
-        logits = logits_of(source, on_task.subset(rows)).cpu().numpy()
-        true = task[on_task.labels[rows]]
-        right[0, rows] = logits.argmax(1) == true
-        right[1, rows] = task[mine][logits[:, task[mine]].argmax(1)] == true
+        among = np.searchsorted(mine, on_task.labels[rows])
+        right[:, rows] = right_answers(logits_of(source, on_task.subset(rows)), task[mine].tolist(), among)
     plural = "sources, each on its own classes" if len(sources) > 1 else "source"
     counted = np.isin(on_task.labels, np.flatnonzero(known))
     rows_of = []

@@ -77,8 +77,8 @@ class Width:
 class ReportData:
     """All that a report shows; `confusion` is int `[classes, classes]`, rows the true class, columns the answer.
 
-    `groups` names where each class comes from (which brick), one entry a class; `restricted_per_class` is the
-    uncut source's accuracy a class with its logits limited to the task, float `[classes]`.
+    `groups` names where each class comes from (which brick), one entry per class; `restricted_per_class` is the
+    uncut source's accuracy per class with its logits limited to the task, float `[classes]`.
     """
 
     title: str

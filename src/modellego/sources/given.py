@@ -42,11 +42,11 @@ def parse_numbers(values: Numbers | None, what: str) -> tuple[float, ...] | None
     try:
         return tuple(float(p) for p in parts)
     except ValueError:
-        raise SourceError(f"{what} {values!r} is no list of numbers: write one a channel, 0.49,0.48,0.45") from None
+        raise SourceError(f"{what} {values!r} is no list of numbers: write one per channel, 0.49,0.48,0.45") from None
 
 
 def read_class_names(names: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
-    """Class names from a file (one a line, or a JSON list), from a text with commas, or from a list.
+    """Class names from a file (one per line, or a JSON list), from a text with commas, or from a list.
 
     >>> read_class_names("cat, dog")
     ('cat', 'dog')

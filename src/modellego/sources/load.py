@@ -42,7 +42,7 @@ def load_source(
     `weights` is a safetensors file or a torch state dict (never a pickled model); `random` leaves zoo,
     torchvision and timm networks untrained; without it the latter two come with their published weights.
     `input_size` is a side or (height, width) in pixels; `mean` and `std` refer to images in [0,1];
-    `class_names` is a file (one a line, or a JSON list) or a list. Class and channel counts and the zoo's
+    `class_names` is a file (one per line, or a JSON list) or a list. Class and channel counts and the zoo's
     width are read off the weights where not given; what is still open is taken from `image_shape`
     (channels, height, width of the data: `ImageSet.common_shape`). Raises `SourceError`.
 

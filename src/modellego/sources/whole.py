@@ -23,7 +23,7 @@ def whole_brick(
     """Capture a classifier with all its classes as a brick; without names the classes are called 0, 1, ...
 
     Raises:
-        CaptureError: the model cannot be captured, or does not give one logit a class name.
+        CaptureError: the model cannot be captured, or does not give one logit per class name.
 
     >>> brick = whole_brick(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), Preprocess(1, 8, 8), ["a", "b", "c"])
     >>> brick.classes, brick.info.sources[0].macs
@@ -33,7 +33,7 @@ def whole_brick(
     network = capture(model, shape, logits=logits)
     names = tuple(classes) if classes is not None else tuple(str(i) for i in range(network.num_logits))
     if len(names) != network.num_logits:
-        raise CaptureError(f"{name} gives {network.num_logits} logits but {len(names)} class names: give one a logit")
+        raise CaptureError(f"{name} gives {network.num_logits} logits but {len(names)} class names: give one per logit")
     spent = network_cost(network)
     lineage = Lineage(
         name=name,

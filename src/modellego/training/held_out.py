@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modellego.data.draw import shuffled_classes, together
 from modellego.errors import DataError
 
 Outcome = tuple[Tensor, Tensor]
@@ -21,13 +22,8 @@ def split_held_out(labels: NDArray[np.int64], share: float, seed: int) -> tuple[
     >>> len(train), len(held)
     (2, 2)
     """
-    random = np.random.default_rng(seed)
-    held: list[NDArray[np.int64]] = []
-    for label in np.unique(labels):
-        mine = random.permutation(np.flatnonzero(labels == label))
-        count = min(len(mine) - 1, round(share * len(mine)))
-        held.append(mine[:count])
-    out = np.sort(np.concatenate(held)) if held else np.zeros(0, np.int64)
+    orders = shuffled_classes(labels, np.unique(labels), seed)
+    out = together(mine[: min(len(mine) - 1, round(share * len(mine)))] for mine in orders)
     train = np.setdiff1d(np.arange(len(labels)), out)
     if len(train) < 2:
         raise DataError("there are fewer than 2 images to train on: give more, or hold fewer out")

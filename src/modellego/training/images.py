@@ -30,7 +30,7 @@ EVALUATION_BATCH = 256
 class Trained:
     """A trained copy of a model and how it came about.
 
-    `curve` has a point an epoch, the first before any step; `kept_epoch` says whose weights `model` holds: 0 where
+    `curve` has a point per epoch, the first before any step; `kept_epoch` says whose weights `model` holds: 0 where
     training did not help.
     """
 

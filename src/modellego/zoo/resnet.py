@@ -112,13 +112,13 @@ def cifar_resnet(blocks: int, num_classes: int, channels: int, width: float) -> 
 
 @register("resnet20")
 def resnet20(num_classes: int, channels: int, size: Size, width: float) -> nn.Module:
-    """CIFAR ResNet-20: three basic blocks a stage."""
+    """CIFAR ResNet-20: three basic blocks per stage."""
     return cifar_resnet(3, num_classes, channels, width)
 
 
 @register("resnet32")
 def resnet32(num_classes: int, channels: int, size: Size, width: float) -> nn.Module:
-    """CIFAR ResNet-32: five basic blocks a stage."""
+    """CIFAR ResNet-32: five basic blocks per stage."""
     return cifar_resnet(5, num_classes, channels, width)
 
 

@@ -1,4 +1,4 @@
-"""The affine calibration: scales and shifts a class, never worse than the concatenation on held-out images."""
+"""The affine calibration: scales and shifts per class, never worse than the concatenation on held-out images."""
 
 import torch
 

@@ -96,7 +96,7 @@ DOCUMENTS: dict[str, tuple[Callable[[Document], Any], str]] = {
     "class too few": (lambda d: d.update(classes=["a", "b"]), "3 logits for 2 classes"),
     "number as class": (lambda d: d.update(classes=[0, 1, 2]), "classes"),
     "another input shape": (lambda d: d.update(input_shape=[4, 8, 8], preprocess=None), "does not run"),
-    "too large an input": (lambda d: d.update(input_shape=[3, 65536, 65536], preprocess=None), "MiB an image"),
+    "too large an input": (lambda d: d.update(input_shape=[3, 65536, 65536], preprocess=None), "MiB per image"),
     "zero deviation": (lambda d: d["preprocess"].update(std=[0.0, 1.0, 1.0]), "std"),
     "unknown resize": (lambda d: d["preprocess"].update(resize="eval"), "resize"),
     # names
@@ -157,8 +157,8 @@ DOCUMENTS: dict[str, tuple[Callable[[Document], Any], str]] = {
     "repeated text": (insert(SIZE, call("operator.mul", "a", {"node": "size"})), "numbers or tensors"),
     "huge power": (insert(SIZE, call("operator.pow", {"node": "size"}, 2**60)), "exponents"),
     "huge product": (insert(SIZE, call("operator.mul", {"node": "size"}, 2**62)), "64 bits"),
-    "huge constant": (insert(call("aten.zeros.default", [2**20, 2**20])), "MiB an image"),
-    "huge repetition": (insert(call("aten.repeat.default", X, [2**12, 1, 1, 2**12])), "MiB an image"),
+    "huge constant": (insert(call("aten.zeros.default", [2**20, 2**20])), "MiB per image"),
+    "huge repetition": (insert(call("aten.repeat.default", X, [2**12, 1, 1, 2**12])), "MiB per image"),
     "a million pieces": (
         insert(call("aten.zeros.default", [2**27], name="z"), call("aten.split.Tensor", {"node": "z"}, 1)), "apart",
     ),

@@ -165,7 +165,7 @@ def test_only_folders_with_our_files_are_removed(tmp_path: Path, make: str) -> N
 def test_a_brick_is_not_overwritten(make_brick: MakeBrick, tmp_path: Path) -> None:
     save(make_brick(), tmp_path / "a")
     before = contents(tmp_path / "a")
-    with pytest.raises(FormatError, match="exists.*by force"):
+    with pytest.raises(FormatError, match=r"exists.*by force"):
         save(make_brick(seed=1), tmp_path / "a")
     assert contents(tmp_path / "a") == before
 

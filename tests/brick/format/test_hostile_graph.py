@@ -63,7 +63,7 @@ SIZES: dict[str, tuple[list[Node], str]] = {
         [_WIDTH, call("operator.pow", -2, SIZE, name="n"), call("aten.zeros.default", [N])], "not a bare number",
     ),
     "power of the batch": ([*power_of_batch(34), call("aten.zeros.default", [N])], "64 bits"),
-    "square of the batch": ([*power_of_batch(3), call("aten.zeros.default", [N, 2**18])], "MiB an image|overflow"),
+    "square of the batch": ([*power_of_batch(3), call("aten.zeros.default", [N, 2**18])], "MiB per image|overflow"),
     "only at one batch": (
         [
             call("aten.sym_size.int", X, 0, name="batch"), call("operator.eq", BATCH, 2, name="two"),
@@ -90,7 +90,7 @@ SIZES: dict[str, tuple[list[Node], str]] = {
             *(call("aten.ones.default", [2**24], name=f"big{i}") for i in range(100)),
             call("aten.stack.default", [{"node": f"big{i}"} for i in range(100)]),
         ],
-        "MiB an image",
+        "MiB per image",
     ),
     "einsum's inside": (
         [_FLAT, _LONG, call("aten.einsum.default", "bi,bj->bij", [{"node": "long"}, {"node": "long"}])],
@@ -102,7 +102,7 @@ SIZES: dict[str, tuple[list[Node], str]] = {
             *chain(4, call("aten.matmul.default", {"node": "a"}, {"node": "b"}, name="n0"),
                    lambda old, new: call("aten.matmul.default", {"node": old}, {"node": old}, name=new)),
         ],
-        "MiB an image|work",
+        "MiB per image|work",
     ),
     "inner broadcast of matmul": (
         [
@@ -110,14 +110,14 @@ SIZES: dict[str, tuple[list[Node], str]] = {
             call("aten.ones.default", [1, 2**12, 64, 1], name="b"),
             call("aten.matmul.default", {"node": "a"}, {"node": "b"}, name="n"), call("aten.sum.default", N),
         ],
-        "MiB an image",
+        "MiB per image",
     ),
     "distances": (
         [
             call("aten.ones.default", [2**13, 2**9], name="a"),
             *(call("aten.cdist.default", {"node": "a"}, {"node": "a"}, name=f"d{i}") for i in range(4)),
         ],
-        "MiB an image|work",
+        "MiB per image|work",
     ),
     "powers of a size in a chain": (
         [
@@ -138,21 +138,21 @@ SIZES: dict[str, tuple[list[Node], str]] = {
             *chain(6, call("aten.mean.dim", {"node": "flat"}, [0], name="n0"),
                    lambda old, new: call("aten.repeat.default", {"node": old}, [512], name=new)),
         ],
-        "MiB an image|overflow",
+        "MiB per image|overflow",
     ),
     "many rows sorted": (
         [
             call("aten.ones.default", [2**24], name="a"),
             *(call("aten.sort.default", {"node": "a"}, name=f"s{i}") for i in range(30)),
         ],
-        "MiB an image|work",
+        "MiB per image|work",
     ),
     "a window over everything": (
         [
             call("aten.ones.default", [1, 64, 1024, 1024], name="a"),
             call("aten.max_pool2d.default", {"node": "a"}, [513, 513], [1, 1], [256, 256], name="p"),
         ],
-        "MiB an image|work",
+        "MiB per image|work",
     ),
     "thousands of pieces": (
         [call("aten.ones.default", [8000, 2], name="a"), call("aten.unbind.int", {"node": "a"})], "pieces",

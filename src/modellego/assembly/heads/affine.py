@@ -1,4 +1,4 @@
-"""The affine calibration: one scale and one shift a class, fitted to the concatenated logits."""
+"""The affine calibration: one scale and one shift per class, fitted to the concatenated logits."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,13 +27,13 @@ def fit_affine(
     groups: Sequence[Sequence[int]] | None = None,
     seed: int = 0,
 ) -> Affine:
-    """Return a scale and a shift a class that make the bricks' logits comparable, their penalty cross-validated.
+    """Return a scale and a shift per class that make the bricks' logits comparable, their penalty cross-validated.
 
     A class's scale and shift are its brick's plus its own part, and only the latter is held small by the penalty: with
-    a strong one this is temperature scaling, a temperature and a shift a brick. Arguments as for `fit_head`; the
+    a strong one this is temperature scaling, a temperature and a shift per brick. Arguments as for `fit_head`; the
     concatenation is kept where nothing beats it on held-out calibration images.
 
-    Source: vector scaling (Guo et al. 2017), shrunk towards one temperature a brick.
+    Source: vector scaling (Guo et al. 2017), shrunk towards one temperature per brick.
 
     >>> from modellego.assembly.heads.values import concatenated_head, make_rows
     >>> logits = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))

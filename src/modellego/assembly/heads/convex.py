@@ -43,7 +43,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Problem:
-    """Rows made ready to fit: standardised columns [N, F], anchor logits [N, L], weights a row, who owns what."""
+    """Rows made ready to fit: standardised columns [N, F], anchor logits [N, L], weights per row, who owns what."""
 
     columns: Tensor
     logits: Tensor
@@ -63,7 +63,7 @@ class Problem:
 
 
 def class_weights(labels: Tensor, classes: int, balance: bool) -> Tensor:
-    """Return a weight a row, summing to 1: equal for all classes if `balance`, else for all rows.
+    """Return a weight per row, summing to 1: equal for all classes if `balance`, else for all rows.
 
     >>> class_weights(torch.tensor([0, 0, 1]), 2, balance=True)
     tensor([0.2500, 0.2500, 0.5000])

@@ -1,4 +1,4 @@
-"""The calibration without labels: one shift a class, so that all classes are predicted about equally often."""
+"""The calibration without labels: one shift per class, so that all classes are predicted about equally often."""
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ SHRINK = 1e-3  # of the shifts, in units of squared logits: on few images no cla
 def fit_prior(
     logits: Tensor, *, groups: list[list[int]] | None = None, prior: Tensor | None = None, shrink: float = SHRINK
 ) -> Tensor:
-    """Return a shift a class, float [L], that brings the mean predicted probabilities to a prior.
+    """Return a shift per class, float [L], that brings the mean predicted probabilities to a prior.
 
     The one convex problem  min_b  mean_n logsumexp(z_n + b) - prior . b + shrink |b|^2,  whose gradient is the
     difference of mean prediction and prior. It needs no labels, and images that show the classes as often as `prior`

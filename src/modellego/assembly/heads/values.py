@@ -11,7 +11,7 @@ from modellego.errors import AssemblyError
 
 @dataclass(frozen=True)
 class Rows:
-    """What the bricks make of calibration images: one row a view of an image.
+    """What the bricks make of calibration images: one row per view of an image.
 
     `columns` float [N, F]: the bricks' outputs side by side (features, or logits where a brick has no linear end);
     `labels` int64 [N]: the class (or group of logits) each row belongs to; `images` int64 [N]: which image a row
@@ -93,7 +93,7 @@ def concatenated_head(heads: Sequence[tuple[Tensor, Tensor]]) -> Anchor:
     """
     for brick, (weight, bias) in enumerate(heads):
         if weight.ndim != 2 or bias.shape != weight.shape[:1]:
-            sizes = f"{tuple(bias.shape)} does not fit a head of {tuple(weight.shape)}"
+            sizes = f"{tuple(bias.shape)} does not fit per head of {tuple(weight.shape)}"
             raise AssemblyError(f"brick {brick}: a bias of {sizes}")
     numbers = torch.arange(len(heads))
     return Anchor(
@@ -162,7 +162,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Affine:
-    """A scale and a shift a class: logits * scale + shift, both float [L]."""
+    """A scale and a shift per class: logits * scale + shift, both float [L]."""
 
     scale: Tensor
     shift: Tensor

@@ -140,7 +140,7 @@ def _grouped(walk: PadWalk, step: Step, source: Laid, layers: Sequence[Any], axi
 
 
 def _per_channel(walk: PadWalk, step: Step, source: Laid) -> Laid:
-    """Add a batch norm, instance norm or PReLU with one weight a channel: weights concatenated in the input's order."""
+    """Add a norm or PReLU with one weight per channel: weights concatenated in the input's order."""
     layers: list[Any] = [layer_of(n) for n in step]
     source = walk.spread(source, 1)
     layout = source.layout

@@ -79,7 +79,7 @@ def _met(walk: PadWalk, step: Step, node: fx.Node, axis: int, layout: Layout) ->
 
 
 def _constant(walk: PadWalk, step: Step, node: fx.Node, layout: Layout, sizes: list[int]) -> fx.Node:
-    """Return a constant as it meets a padded tensor: shared where it says the same to all, else one entry a channel."""
+    """Return a constant as it meets a padded tensor: shared where all agree, else one entry per channel."""
     tensors = walk.tensors_of(step, node)
     ndim = len(step[0].meta["shape"])
     back = ndim - layout.axis  # the axis, counted from the end

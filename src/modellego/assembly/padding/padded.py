@@ -41,7 +41,7 @@ def pad(members: Sequence[Member]) -> tuple[Network, Preprocess | None]:
 
     Every channel of every brick gets a place in one wider tensor; a layer's weights lie where its inputs' and outputs'
     channels do, zeros elsewhere. Bricks normalised alike share the image's channels; else the network takes images in
-    [0,1] and normalises one copy a brick before anything is padded. The weights are copies.
+    [0,1] and normalises one copy per brick before anything is padded. The weights are copies.
 
     Source: alignment padding, Model LEGO (arXiv 2203.13453v2).
 

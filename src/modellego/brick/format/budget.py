@@ -38,7 +38,7 @@ class Budget:
         """Return the budget of a brick whose files hold so many bytes.
 
         A network that people train needs some 16 times its weights alive at most, and uses a weight some
-        10,000 times an image (VGG-16 on 1024 x 1024); the rest lets tiny networks look at large images.
+        10,000 times per image (VGG-16 on 1024 x 1024); the rest lets tiny networks look at large images.
         """
         return cls(384 * _MiB + 16 * given_bytes, float(2**34 + 2**13 * given_bytes), 25_000 + given_bytes // 64)
 
@@ -97,11 +97,11 @@ class Ledger(TorchDispatchMode):
         self.work += cost.work
         if self.live + cost.inside > self.budget.live_bytes * self.batch:
             raise FormatError(
-                f"it needs {(self.live + cost.inside) / self.batch / _MiB:,.0f} MiB an image, more than the "
+                f"it needs {(self.live + cost.inside) / self.batch / _MiB:,.0f} MiB per image, more than the "
                 f"{self.budget.live_bytes / _MiB:,.0f} MiB that the brick's bytes justify"
             )
         if self.work > self.budget.work * self.batch:
-            raise FormatError("the graph takes more work an image than the brick's bytes justify")
+            raise FormatError("the graph takes more work per image than the brick's bytes justify")
 
     def _keep(self, tensor: torch.Tensor) -> None:
         """Count a tensor's memory while it lives; views share theirs."""

@@ -71,7 +71,7 @@ class LinearDocument(Strict):
 
 
 class VectorDocument(Strict):
-    """A scale or shift of the joint, one number a column."""
+    """A scale or shift of the joint, one number per column."""
 
     length: Columns
     dtype: Literal["float16", "bfloat16", "float32", "float64"]
@@ -166,7 +166,7 @@ def _check_nesting(raw: Any) -> None:
 
 
 def dump_document(document: LeafDocument | AssembledDocument) -> str:
-    """Return the text of a `brick.json`: the same text for the same document, one key a line.
+    """Return the text of a `brick.json`: the same text for the same document, one key per line.
 
     Raises:
         FormatError: the text would be larger than what may be read back.

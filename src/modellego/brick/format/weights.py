@@ -15,7 +15,7 @@ from modellego.brick.format.document import read_json
 from modellego.brick.format.graph import Expected
 from modellego.errors import FormatError
 
-MAX_HEADER = 2**20  # and some bytes a tensor
+MAX_HEADER = 2**20  # and some bytes per tensor
 _NAMES: dict[str, torch.dtype] = {
     "F16": torch.float16,
     "BF16": torch.bfloat16,
