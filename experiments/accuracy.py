@@ -22,9 +22,9 @@ from experiments.frame.registry import ASSEMBLING, Document, Experiment
 from experiments.frame.run import Run
 from experiments.published import TASKS
 from experiments.study.bricks import uncut
+from experiments.study.features import features_of, head_of
 from experiments.study.sources import Sources
 from modellego.assembly import assemble
-from modellego.assembly.calibrate import ends_in_features
 from modellego.brick import Assembled, Brick
 from modellego.data import Data, ImageSet, load_data, resolve_classes
 from modellego.disassembly.verb import disassemble
@@ -140,8 +140,8 @@ class Accuracy:
         return features[torch.from_numpy(rows)], weight, bias
 
     def _features(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
-        reader, (weight, bias) = ends_in_features(self.source(name))
-        return logits_of(cast(Brick, reader), self.test(list(PER_CLASS), ())), weight, bias
+        source = self.source(name)
+        return features_of(source, self.test(list(PER_CLASS), ())), *head_of(source).parameters()
 
     def _piece(self, name: str, classes: str, share: float, seed: int) -> Brick:
         """Return a brick to assemble; an uncut one keeps all channels and the task's logits."""
@@ -205,8 +205,8 @@ class Accuracy:
     def logits(self, model: Assembled, test: ImageSet, key: tuple[Any, ...]) -> Tensor:
         """Return an assembled model's logits on the test images; each brick runs once for all calibrations of a row."""
         columns = [
-            features if cast(Brick, brick).info.outputs == "features" else features @ weight.T + bias
-            for (features, weight, bias), brick in zip(self.columns(*key), model.bricks, strict=True)
+            features if read == "features" else features @ weight.T + bias
+            for (features, weight, bias), (_, read, _) in zip(self.columns(*key), model.parts, strict=True)
         ]
         with torch.no_grad():
             found: Tensor = model.joint(torch.cat(columns, 1))
@@ -222,12 +222,11 @@ class Accuracy:
         test = self.test(list(PER_CLASS), tuple(c for b in bricks for c in b.classes))
         found = []
         for brick, dataset, depth in zip(bricks, PER_CLASS, VARIANTS[variant][:2], strict=True):
-            reader, (weight, bias) = ends_in_features(brick)
             if VARIANTS[variant][2] < 1:
-                features = logits_of(cast(Brick, reader), test)
+                features = features_of(brick, test)
             else:  # an uncut brick's features are its source's
                 features = self.whole(f"{dataset}_resnet{depth}", test)[0]
-            found.append((features, weight, bias))
+            found.append((features, *head_of(brick).parameters()))
         return found
 
     def finetuned(self, pair: tuple[str, str], variant: str, epochs: int, seed: int, folder: Path) -> dict[str, Any]:

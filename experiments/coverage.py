@@ -164,7 +164,7 @@ def note(out: dict[str, Any], network: Any, channels: Any) -> None:
     layers = {type(m).__name__ for m in network.graph.modules() if m is not network.graph and not list(m.children())}
     out["ops"] = sorted(o.removeprefix("aten.") for o in ops if o) + sorted(layers - {"Module"})
     summary = channels.summary()
-    out["sets"], out["cuttable_groups"] = summary["sets"], summary["cuttable_groups"]
+    out["groups"], out["cuttable_groups"] = summary["groups"], summary["cuttable_groups"]
     out["share"] = round(summary["cuttable_channels"] / max(summary["channels"], 1), 4)
     out["exact"] = not channels.approximate
     out["by_definition"] = sorted(set(channels.approximate.values()))
@@ -172,7 +172,7 @@ def note(out: dict[str, Any], network: Any, channels: Any) -> None:
 
 
 def halves(network: Any, channels: Any, row: Row) -> Any:
-    """Keep the half of every tensor's cuttable sets that contributes most to two classes, two images each."""
+    """Keep the half of every tensor's cuttable groups that contributes most to two classes, two images each."""
     from modellego.contribution.relevance import group_scores, plan_flow, relevance
     from modellego.contribution.stream import class_sums
     from modellego.cut import rescue

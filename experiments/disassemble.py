@@ -75,7 +75,7 @@ def tables(rows: dict[str, Row]) -> str:
 
 def _cost(brick: Row, row: Row) -> str:
     shares = [share(brick[k], row[f"{k}_base"]) for k in ("macs", "parameters")]
-    return "; ".join([*shares, share(brick["kept_groups"], brick["sets"])])
+    return "; ".join([*shares, share(brick["kept_groups"], brick["groups"])])
 
 
 SHOWS = (

@@ -84,7 +84,7 @@ def _taken_apart(whole: Brick, data: NodeData, task: str) -> dict[str, Any]:
         "message_macs": graph_cost(brick, data).message_macs,
         "message_macs_base": graph_cost(whole, data).message_macs,
         "kept_groups": brick.info.cut.kept,
-        "sets": brick.info.cut.total,
+        "groups": brick.info.cut.total,
         "bytes": size,
         "loaded_equals_saved": same,
     }

@@ -20,7 +20,7 @@ from experiments.accuracy import PAIRS, PER_CLASS, Accuracy
 from experiments.frame.markdown import table
 from experiments.frame.registry import ASSEMBLING, Document, Experiment
 from experiments.frame.run import Run
-from modellego.assembly.calibrate import ends_in_features
+from experiments.study.features import head_of
 from modellego.assembly.heads import Anchor, Rows, concatenated_head, fit_affine, fit_head, make_rows
 from modellego.assembly.heads.convex import Penalty, as_linear, fit_terms, make_problem
 from modellego.brick import Brick
@@ -92,7 +92,7 @@ class Ideas:
         """Return the bricks' own heads, zero on what they do not read."""
         heads = []
         for brick in self.bricks:
-            weight, bias = ends_in_features(brick)[1]
+            weight, bias = head_of(brick).parameters()
             heads.append((torch.cat([weight, weight.new_zeros(len(weight), 64 * (len(parts) - 1))], 1), bias))
         return concatenated_head(heads)
 

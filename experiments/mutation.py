@@ -43,7 +43,7 @@ ROOMS = (
     "channels", "contribution", "cut", "refit", "leastsquares", "locate", "assembly", "brick", "data", "evaluation",
 )  # fmt: skip
 SEED = 0
-LIMIT = 60  # seconds of processor time a mutant may take; one that takes more hangs, and counts as killed
+LIMIT = 60  # seconds of processor time for a mutant; one that takes more hangs, and counts as killed
 ROOM_FOR_TESTS = 15.0  # seconds of processor time of tests tried on a mutant, the quickest first
 
 
@@ -58,7 +58,7 @@ def baseline(tests: Collected, room: str, root: Path) -> dict[str, Any]:
     wanted = [t for t in tests.items if known.get(t, {}).get("digest") != digests[_file(t)]]
     if wanted:
         codes = [with_probes((root / f).read_text(), str(root / f), f) for f in sources(room, root)]
-        found = forked(lambda: tests.trial(wanted, codes, first=False), 1800)
+        found = forked(lambda: tests.trial(dict.fromkeys(wanted, 600.0), codes, first=False), 1800)
         if found is None:
             raise SystemExit(f"the tests of {room} could not be run: run `pytest tests/{room}` to see why")
         for name, (seconds, lines) in found["tests"].items():
@@ -117,7 +117,7 @@ def tried(drawn: Drawn, tests: dict[str, Any], trial: Callable[[list[str]], Any]
     found = forked(lambda: trial(chosen), LIMIT)
     row["seconds"] = round(time.monotonic() - began, 1)
     if found is None:
-        return row | {"outcome": "killed", "by": f"more than {LIMIT} s, or the end of the process"}
+        return row | {"outcome": "killed", "by": "takes ten times as long, or ends the process"}
     return row | {"outcome": "killed" if found["failed"] else "survived", "by": next(iter(found["failed"]), "")}
 
 
@@ -172,13 +172,14 @@ def _inside(waiting: list[Drawn], room: str, tests: Collected) -> None:
     known = baseline(tests, room, tests.root)
     gc.freeze()
     for drawn in (d for d in waiting if not d[1].at_import):
-        _note(tried(drawn, known, partial(_swapped, drawn, tests)))
+        _note(tried(drawn, known, partial(_swapped, drawn, tests, known)))
 
 
-def _swapped(drawn: Drawn, tests: Collected, chosen: list[str]) -> Any:
+def _swapped(drawn: Drawn, tests: Collected, known: dict[str, Any], chosen: list[str]) -> Any:
     mutant, place, after = drawn
     path = tests.root / mutant.file
-    return tests.trial(chosen, [compiled(path.read_text(), place, after, str(path))], first=True)
+    limits = {name: 5 + 10 * known[name][0] for name in chosen}
+    return tests.trial(limits, [compiled(path.read_text(), place, after, str(path))], first=True)
 
 
 def _anew(drawn: Drawn, root: Path, chosen: list[str]) -> Any:

@@ -53,7 +53,7 @@ class Bench:
             refit_images=REFIT_IMAGES if refit else 0,
         )
         assert brick.info.cut is not None
-        kept = {"kept_groups": brick.info.cut.kept, "sets": brick.info.cut.total, "notes": brick.info.notes}
+        kept = {"kept_groups": brick.info.cut.kept, "groups": brick.info.cut.total, "notes": brick.info.notes}
         return {**brick.info.scores, **kept}
 
     def pair(self) -> tuple[list[Brick], Data, ImageSet]:
@@ -136,7 +136,7 @@ def section(document: Document) -> str:
                 [
                     f"{dataset} {classes}, {rule}, {' '.join(how)}",
                     *(percent(r[k]) for k in ("base_accuracy", "base_restricted_accuracy", "brick_accuracy")),
-                    f"{r['kept_groups']} of {r['sets']}",
+                    f"{r['kept_groups']} of {r['groups']}",
                     f"{millions(r['macs'])} ({100 * r['macs'] / r['macs_base']:.0f} %)",
                     f"{millions(r['parameters'])} ({100 * r['parameters'] / r['parameters_base']:.0f} %)",
                 ]

@@ -161,14 +161,18 @@ class Collected:
             if type(found) is FunctionType and found.__code__.co_filename.startswith(str(root)):
                 self.functions.setdefault(_place_of(found.__code__), []).append(found)
 
-    def trial(self, tests: list[str], codes: list[CodeType], *, first: bool) -> dict[str, Any]:
-        """Run tests with the functions of modules given other code; only in a forked process."""
+    def trial(self, tests: dict[str, float], codes: list[CodeType], *, first: bool) -> dict[str, Any]:
+        """Run tests with the functions of modules given other code; only in a forked process.
+
+        `tests` says how many seconds of processor time each may take; one that takes more ends the process.
+        """
         for code in codes:
             self._give(code)
         watch = _Watch()
         self.session.config.pluginmanager.register(watch)
         items = [self.items[name] for name in tests]
         for item, following in zip(items, [*items[1:], None], strict=True):
+            signal.setitimer(signal.ITIMER_PROF, tests[item.nodeid])
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if first and watch.failed:
                 break

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
+settings.register_profile("any machine", deadline=None)  # how long an example takes is no reason to fail
+settings.load_profile("any machine")
 torch.set_num_threads(int(os.environ.get("MODELLEGO_TEST_THREADS", "1")))  # two workers share two cores
 
 

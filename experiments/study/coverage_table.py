@@ -19,7 +19,7 @@ did other work. The limit is {seconds:g} s for analysis and cut together and {me
 
 """
 COLUMNS = (
-    "| model | input | ops and layers | sets | may be cut | exact | difference | capture s | analysis s "
+    "| model | input | ops and layers | groups | may be cut | exact | difference | capture s | analysis s "
     "| contribution s | cut s | MB | limit |\n"
 )
 GROUPS = {"torchvision": "torchvision's classifiers", "cnn": "timm's CNN families", "": "timm's other families"}
@@ -35,7 +35,7 @@ def line(row: dict[str, Any]) -> str:
         row["model"],
         size,
         len(row["ops"]),
-        row["sets"],
+        row["groups"],
         f"{row['share']:.0%}{whole}",
         "exact" if row["exact"] else "by definition",
         f"{row['error_relative']:.0e}",

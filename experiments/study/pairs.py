@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from experiments.frame.run import Run
+from experiments.study.features import features_of
 from experiments.study.paper_figures import Task
 from experiments.study.training import Recipe
 from modellego.assembly import assemble
@@ -79,14 +80,15 @@ class Pair:
         """Assemble in one way and score: a parallel model's logits are its joint's, over the bricks' outputs."""
         made = self.made(how, refit)
         test = self.test(made)
-        kinds = {b.info.outputs for b in made.bricks if isinstance(b, Brick)}
-        key = refit, "layers" if how == "scaling layers" else "+".join(sorted(kinds))
+        key = refit, "layers" if how == "scaling layers" else "+".join(read for _, read, _ in made.parts)
         if key not in self._columns:
             outputs = []
-            for brick in made.bricks:
+            for brick, read, _ in made.parts:
                 assert isinstance(brick, Brick)
                 with self.run.progress("score", "images") as update:
-                    outputs.append(logits_of(brick, test, update=update))
+                    outputs.append(
+                        features_of(brick, test) if read == "features" else logits_of(brick, test, update=update)
+                    )
             self._columns[key] = torch.cat(outputs, 1)
         with torch.no_grad():
             found = score(made.joint(self._columns[key]), test.labels)

@@ -171,7 +171,7 @@ class Apart:
 def size(brick: Brick) -> Row:
     """Return what a brick costs, and how much of its source was kept."""
     spent = cost(brick)
-    kept = {} if brick.info.cut is None else {"kept_groups": brick.info.cut.kept, "sets": brick.info.cut.total}
+    kept = {} if brick.info.cut is None else {"kept_groups": brick.info.cut.kept, "groups": brick.info.cut.total}
     return {"macs": spent.macs, "parameters": spent.parameters, **kept}
 
 

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modellego.assembly.ablation import Ablation as Ablation
     from modellego.assembly.ablation import ablation as ablation
+    from modellego.assembly.parts import add as add
+    from modellego.assembly.parts import replace as replace
+    from modellego.assembly.parts import take as take
     from modellego.assembly.verb import assemble as assemble
     from modellego.brick import Assembled as Assembled
     from modellego.brick import Brick as Brick
@@ -79,6 +82,7 @@ __version__ = "0.1.0"
 # Where each public name is; the imports above say the same to type checkers and editors.
 _PLACES = {
     "assembly.ablation": ("Ablation", "ablation"),
+    "assembly.parts": ("add", "replace", "take"),
     "assembly.verb": ("assemble",),
     "brick": ("Assembled", "Brick", "BrickInfo", "load", "save"),
     "contribution.relevance": ("Thresholds",),
@@ -122,6 +126,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(_HOME[name]), name)
+    if _HOME[name] == "modellego.brick":
+        import_module("modellego.assembly.parts")  # which gives bricks the methods take, add and replace
     globals()[name] = found
     return found
 

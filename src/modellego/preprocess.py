@@ -159,9 +159,27 @@ def resized(images: Tensor, size: tuple[int, int], resize: str = "squash") -> Te
         return images
     target = tuple(size)
     if resize == "crop":
+        images = _shortened(images, target)
+        height, width = int(images.shape[-2]), int(images.shape[-1])
         scale = max(size[0] / height, size[1] / width)
         target = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
     if (height, width) != target:
         images = F.interpolate(images, target, mode="bilinear", antialias=True, align_corners=False)
     top, left = (target[0] - size[0]) // 2, (target[1] - size[1]) // 2
     return images[..., top : top + size[0], left : left + size[1]]
+
+
+_LONGEST = 16  # times the shape that is cut out; what lies beyond is off the crop, and would be enlarged with it
+
+
+def _shortened(images: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Cut the ends off images far longer than the crop: one of 1 x 20,000 would first become 4 GB.
+
+    >>> _shortened(torch.zeros(1, 3, 1, 20000), (224, 224)).shape
+    torch.Size([1, 3, 1, 16])
+    """
+    height, width = int(images.shape[-2]), int(images.shape[-1])
+    scale = max(size[0] / height, size[1] / width)
+    kept = [min(length, max(1, round(_LONGEST * s / scale))) for length, s in ((height, size[0]), (width, size[1]))]
+    top, left = (height - kept[0]) // 2, (width - kept[1]) // 2
+    return images[..., top : top + kept[0], left : left + kept[1]]

@@ -71,8 +71,8 @@ def test_both_layouts_give_the_same_logits(method: str, tmp_path: object) -> Non
 def test_the_head_reads_the_features_of_all_bricks() -> None:
     both = assemble(bricks(), calibrate="head", data=digits(), per_class=10, views=1)
     assert both.joint.linear.weight.shape == (10, 48)
-    assert [b.info.outputs for b in both.bricks] == ["features", "features"]
-    assert both.info.outputs == "logits"
+    assert both.joint.reads == ("features", "features")
+    assert [b.info.outputs for b in (both, *both.bricks)] == ["logits"] * 3
 
 
 def test_assembled_bricks_take_part_with_their_logits() -> None:

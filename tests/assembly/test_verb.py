@@ -58,7 +58,7 @@ def test_the_bricks_are_copies() -> None:
 @pytest.mark.parametrize("layout", ["parallel", "padded"])
 def test_equal_names_get_a_prefix(layout: str) -> None:
     bricks = [random_brick("plain", 3, 2, 0), random_brick("plain", 3, 3, 1)]
-    assert assemble(bricks, layout=layout).classes == ("a/c0", "a/c1", "b/c0", "b/c1", "c2")
+    assert assemble(bricks, layout=layout).classes == ("plain0/c0", "plain0/c1", "plain1/c0", "plain1/c1", "c2")
     assert assemble(bricks, layout=layout, names=["pets", "zoo"]).classes[0] == "pets/c0"
 
 
@@ -89,7 +89,9 @@ def test_lineage_holds_the_sources_of_all(layout: str) -> None:
 
 def test_labels_find_prefixed_classes() -> None:
     bricks = [random_brick("plain", 3, 2, 0), random_brick("plain", 3, 2, 1)]
-    data = ImageSet.from_tensor(torch.rand(8, 3, 6, 6), [0, 1, 2, 3] * 2, ["a/c0", "a/c1", "b/c0", "b/c1"])
+    data = ImageSet.from_tensor(
+        torch.rand(8, 3, 6, 6), [0, 1, 2, 3] * 2, ["plain0/c0", "plain0/c1", "plain1/c0", "plain1/c1"]
+    )
     assemble(bricks, scale="layers", data=data)
 
 
@@ -100,7 +102,7 @@ def test_one_brick_is_not_enough() -> None:
 
 def test_assembled_bricks_cannot_be_padded() -> None:
     a, b, c = unlike()
-    with pytest.raises(AssemblyError, match="a is assembled of several networks"):
+    with pytest.raises(AssemblyError, match="brick is assembled of several networks"):
         assemble([assemble([a, b]), c], layout="padded")
 
 
@@ -110,5 +112,5 @@ def test_names_must_be_distinct() -> None:
 
 
 def test_unknown_words_are_refused() -> None:
-    with pytest.raises(AssemblyError, match="layout is one of parallel, padded"):
+    with pytest.raises(AssemblyError, match="no layout 'stacked'"):
         assemble(unlike(), layout="stacked")  # type: ignore[arg-type]

@@ -88,3 +88,9 @@ def test_labels_are_one_printable_line(text: str) -> None:
 @pytest.mark.parametrize("text", ["golden retriever", "été", "猫", "a|b", "<b>", "0"])
 def test_labels_may_be_any_words(text: str) -> None:
     assert check_label(text) == text
+
+
+@pytest.mark.parametrize("text", ["a\u202eb", "a\u200bb", "\u2066cat", "cat\ufeff", "a\u00adb", "\x1b[31m", "a\x7f"])
+def test_a_label_holds_nothing_invisible(text: str) -> None:
+    with pytest.raises(ValueError, match=r"invisible|control"):
+        check_label(text)

@@ -23,7 +23,7 @@ MEET = {aten.add.Tensor, aten.mul.Tensor}
 
 
 class Reference:
-    """Ids of all positions (-1 for none), united where they live or die together; layers' ids by their path."""
+    """Ids of all positions (-1 for none), united where they stay or go together; layers' ids by their path."""
 
     def __init__(self, network: Network) -> None:
         self.parent: list[int] = []

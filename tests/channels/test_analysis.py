@@ -1,4 +1,4 @@
-"""Which channels live or die together, what is kept whole, and what is named as cut by definition."""
+"""Which channels stay or go together, what is kept whole, and what is named as cut by definition."""
 
 from collections.abc import Callable
 from typing import Any

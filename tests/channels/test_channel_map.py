@@ -23,9 +23,9 @@ def test_tensors_are_told_once_each_and_only_where_they_may_end_empty() -> None:
 
 
 def test_the_summary_counts_groups_and_output_channels() -> None:
-    assert made().summary() == {"sets": 6, "cuttable_groups": 4, "channels": 7, "cuttable_channels": 3}
+    assert made().summary() == {"groups": 6, "cuttable_groups": 4, "channels": 7, "cuttable_channels": 3}
 
 
 def test_the_summary_of_a_network_without_layers_counts_none() -> None:
     empty = ChannelMap({}, {}, 0, np.zeros(0, dtype=bool), [], {}, {}, None)
-    assert empty.summary() == {"sets": 0, "cuttable_groups": 0, "channels": 0, "cuttable_channels": 0}
+    assert empty.summary() == {"groups": 0, "cuttable_groups": 0, "channels": 0, "cuttable_channels": 0}

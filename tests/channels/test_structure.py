@@ -116,7 +116,7 @@ def test_an_op_on_compressed_ids_is_the_op_on_full_ones(drawn: tuple[list[int], 
 
 @st.composite
 def several(draw: st.DrawFn) -> tuple[Callable[..., Any], list[list[int]], list[Ids], int]:
-    shape = draw(shapes)
+    shape = draw(st.lists(st.integers(1, 3), min_size=1, max_size=4))
     op = draw(st.sampled_from([aten.cat.default, aten.stack.default]))
     axis = draw(st.integers(-len(shape), len(shape) - 1))
     parts = [list(shape) for _ in range(draw(st.integers(1, 3)))]
@@ -195,3 +195,13 @@ def test_a_symbolic_size_has_its_value_at_batch_one() -> None:
     size = graph.call_function(aten.sym_size.int, (x, 1))
     size.meta["value"] = 12
     assert argument(graph.call_function(aten.slice.Tensor, (x, 1, size)), "start") == 12
+
+
+def test_a_symbolic_size_moves_positions_by_its_value() -> None:
+    graph = fx.Graph()
+    x = graph.placeholder("x")
+    x.meta["shape"] = (1, 4)
+    size = graph.call_function(aten.sym_size.int, (x, 1))
+    size.meta["value"] = 3
+    node = graph.call_function(aten.slice.Tensor, (x, 1, 1, size))
+    assert execute(node, {x: np.array([[5, 6, 7, 8]])}).tolist() == [[6, 7]]

@@ -79,6 +79,7 @@ def test_a_name_that_two_classes_bear_is_refused() -> None:
         (["a/cat", "b/cat"], ["b/cat", "a/cat"], [1, 0]),
         (["tench, Tinca tinca"], ["tench"], [0]),
         (["Dog"], ["dog", "Dog"], [1]),
+        (["Crane"], ["crane", "crane, machine"], [0]),
         (["crane", "dog", "crane"], ["crane", "dog", "crane"], [0, 1, 2]),
     ],
 )

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from modellego.data import image_files, load_image
-from modellego.data.decode import decode
+from modellego.data.decode import decode, images_below
 from modellego.errors import DataError
 
 
@@ -101,3 +101,16 @@ def test_image_files_opens_folders(photos: Path) -> None:
 def test_image_files_names_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no image"):
         image_files([tmp_path / "sofa.jpg"])
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        *("png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "dib", "gif", "tif", "tiff"),
+        *("ppm", "pgm", "pbm", "pnm", "tga", "jp2", "avif", "PNG", "Jpg"),
+    ],
+)
+def test_files_of_every_image_format_are_found_by_their_ends(tmp_path: Path, suffix: str) -> None:
+    for name in (f"a.{suffix}", f".hidden.{suffix}", f"b{suffix}", f"c.{suffix}.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    assert images_below(tmp_path) == [tmp_path / f"a.{suffix}"]

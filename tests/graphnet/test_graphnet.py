@@ -126,7 +126,7 @@ def test_a_cut_equals_the_masked_source(model: nn.Module, seed: int) -> None:
 
 def test_every_hidden_channel_may_be_cut() -> None:
     channels = analyse(capture_graph(geometric("GCN"), FEATURES))
-    assert channels.summary() == {"sets": 12, "cuttable_groups": 8, "channels": 12, "cuttable_channels": 8}
+    assert channels.summary() == {"groups": 12, "cuttable_groups": 8, "channels": 12, "cuttable_channels": 8}
 
 
 def test_contributions_are_those_of_the_propagated_features() -> None:

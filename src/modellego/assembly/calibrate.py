@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from modellego.assembly.class_names import JoinedClasses
-from modellego.assembly.ends import as_features, last_linear, without_selection
 from modellego.assembly.heads import (
     Rows,
     concatenated_head,
@@ -20,6 +19,7 @@ from modellego.assembly.heads import (
 )
 from modellego.assembly.heads.registered import CALIBRATIONS, fit_registered
 from modellego.brick import Assembled, Brick, Joint
+from modellego.brick.joint import Read
 from modellego.data import ImageSet
 from modellego.data.feed import framed_batches
 from modellego.data.store import Store
@@ -33,9 +33,8 @@ Calibrate = Literal["affine", "head", "prior"]
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a calibration made: the bricks it reads (features where a common head is to come), the joint, a sentence."""
+    """What a calibration made: the joint, which says what it reads of each brick, and a sentence."""
 
-    bricks: tuple[Piece, ...]
     joint: Joint
     told: str
 
@@ -61,24 +60,28 @@ def calibrated(
     dtype = next((p.dtype for b in bricks for p in b.parameters()), torch.float32)
     if method == "affine":
         anchor = concatenated_head([_identity(b) for b in bricks])
-        affine = fit_affine(_rows(bricks, images, views, seed, progress), anchor, groups=classes.groups, seed=seed)
+        affine = fit_affine(
+            _rows(bricks, None, images, views, seed, progress), anchor, groups=classes.groups, seed=seed
+        )
         if affine.report.kept_concatenation:
-            return Calibration(tuple(bricks), Joint(merge=classes.groups), affine.report.sentence())
+            return Calibration(Joint(merge=classes.groups), affine.report.sentence())
         joint = Joint(scale=affine.scale.to(dtype), shift=affine.shift.to(dtype), merge=classes.groups)
-        return Calibration(tuple(bricks), joint, affine.report.sentence())
+        return Calibration(joint, affine.report.sentence())
     features = method == "head" or CALIBRATIONS.find(method).reads == "features"
-    ends = [ends_in_features(b) if features else (b, _identity(b)) for b in bricks]
-    readers = tuple(brick for brick, _ in ends)
-    anchor = concatenated_head([head for _, head in ends])
-    rows = _rows(readers, images, views, seed, progress)
+    heads = [b.head if features and isinstance(b, Brick) else None for b in bricks]
+    reads: list[Read] = ["output" if h is None else "features" for h in heads]
+    anchor = concatenated_head(
+        [_identity(b) if h is None else h.parameters() for h, b in zip(heads, bricks, strict=True)]
+    )
+    rows = _rows(bricks, reads, images, views, seed, progress)
     if method == "head":
         head = fit_head(rows, anchor, groups=classes.groups, seed=seed)
     else:
         head = fit_registered(method, rows, anchor, groups=classes.groups, seed=seed)
     if head.report.kept_concatenation:
-        return Calibration(tuple(bricks), Joint(merge=classes.groups), head.report.sentence())
+        return Calibration(Joint(merge=classes.groups), head.report.sentence())
     linear = _linear(head.weight.to(dtype), head.bias.to(dtype))
-    return Calibration(readers, Joint(linear=linear, merge=classes.groups), head.report.sentence())
+    return Calibration(Joint(linear=linear, merge=classes.groups, reads=reads), head.report.sentence())
 
 
 @torch.no_grad()
@@ -103,37 +106,30 @@ def calibrated_without_labels(
         f"Calibrated without labels on {len(images):,} images, taken to show all classes equally often: "
         f"logits shifted by {float(shift.min()):+.2f} to {float(shift.max()):+.2f}."
     )
-    return Calibration(tuple(bricks), Joint(shift=shift, merge=classes.groups), told)
+    return Calibration(Joint(shift=shift, merge=classes.groups), told)
 
 
 def _identity(brick: Piece) -> tuple[Tensor, Tensor]:
     return torch.eye(brick.num_outputs), torch.zeros(brick.num_outputs)
 
 
-def ends_in_features(brick: Piece) -> tuple[Piece, tuple[Tensor, Tensor]]:
-    """Return a brick that gives features, and its own head; one without a last linear layer as it is."""
-    if not isinstance(brick, Brick):
-        return brick, _identity(brick)
-    network = without_selection(brick.captured())
-    found = last_linear(network.graph)
-    if found is None or len(found[0].args[0].meta["shape"]) != 2:  # type: ignore[union-attr]
-        return brick, _identity(brick)
-    weight, bias = found[1].weight, cast(Tensor | None, found[1].bias)
-    head = (weight.detach(), weight.new_zeros(len(weight)).detach() if bias is None else bias.detach())
-    return Brick(as_features(network).graph, brick.info.changed(outputs="features")), head
-
-
 @torch.no_grad()
-def _rows(bricks: Sequence[Piece], images: ImageSet, views: int, seed: int, progress: Progress) -> Rows:
-    """Run all bricks over the images and their altered views."""
+def _rows(
+    bricks: Sequence[Piece], reads: Sequence[Read] | None, images: ImageSet, views: int, seed: int, progress: Progress
+) -> Rows:
+    """Run all bricks over the images and their altered views, up to what is read of each."""
     for brick in bricks:
         brick.eval()
+    wanted = [
+        brick.features if isinstance(brick, Brick) and read == "features" else brick
+        for brick, read in zip(bricks, reads or ["output"] * len(bricks), strict=True)
+    ]
     found: list[list[list[Tensor]]] = [[[] for _ in bricks] for _ in range(views + 1)]
     with progress("calibration", "images") as update:
         for number, (rows, seen) in enumerate(framed_batches(images, _frames(bricks))):
             for view, shown in enumerate((seen, *altered_frames(seen, count=views, seed=seed + number))):
-                for brick, columns in zip(bricks, found[view], strict=True):
-                    columns.append(brick(shown))
+                for run, columns in zip(wanted, found[view], strict=True):
+                    columns.append(run(shown))
             update(rows.stop, len(images))
     return make_rows([[torch.cat(c) for c in view] for view in found], torch.from_numpy(images.labels))
 

@@ -1,9 +1,11 @@
-"""The class names of an assembled model: equal ones kept apart by a prefix, or merged to one."""
+"""Names in an assembled model: of its bricks, and of its classes, equal ones kept apart by a prefix or merged."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
+from modellego.brick import Assembled, Brick
 from modellego.errors import AssemblyError
 
 Groups = tuple[tuple[int, ...], ...]
@@ -22,13 +24,31 @@ class JoinedClasses:
     groups: Groups | None
 
 
-def default_names(count: int) -> tuple[str, ...]:
-    """Name bricks a, b, c, ...
+def brick_names(bricks: Sequence[Brick | Assembled]) -> tuple[str, ...]:
+    """Call each brick by its directory, else by its one source, else `brick`; equal names are numbered.
 
-    >>> default_names(3)
-    ('a', 'b', 'c')
+    >>> from modellego.preprocess import Preprocess
+    >>> from modellego.sources.whole import whole_brick
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    >>> brick_names([whole_brick(net, Preprocess(1, 8, 8), name=n) for n in ("vehicles", "signs", "signs")])
+    ('vehicles', 'signs', 'signs2')
     """
-    return tuple("abcdefghijklmnopqrstuvwxyz"[i] if i < 26 else f"brick{i + 1}" for i in range(count))
+    names: list[str] = []
+    for brick in bricks:
+        sources = brick.info.sources
+        names.append(free_name(brick.name or (sources[0].name if len(sources) == 1 else "brick"), names))
+    return tuple(names)
+
+
+def free_name(wanted: str, taken: Sequence[str]) -> str:
+    """Return a name that is not taken: the wanted one, or that with the least number behind it.
+
+    >>> free_name("signs", ["signs", "signs2"])
+    'signs3'
+    """
+    numbered = (f"{wanted}{number}" for number in count(2))
+    return wanted if wanted not in taken else next(name for name in numbered if name not in taken)
 
 
 def join_classes(own: Sequence[Sequence[str]], names: Sequence[str], merge: bool = False) -> JoinedClasses:
@@ -37,9 +57,9 @@ def join_classes(own: Sequence[Sequence[str]], names: Sequence[str], merge: bool
     With `merge` such a class becomes one, in the place of the first. Raises `AssemblyError` where the brick names
     are not one per brick and distinct, or leave two classes with one name.
 
-    >>> join_classes([["cat", "dog"], ["dog", "fox"]], ["a", "b"]).classes
-    ('cat', 'a/dog', 'b/dog', 'fox')
-    >>> join_classes([["cat", "dog"], ["dog", "fox"]], ["a", "b"], merge=True).groups
+    >>> join_classes([["cat", "dog"], ["dog", "fox"]], ["pets", "wild"]).classes
+    ('cat', 'pets/dog', 'wild/dog', 'fox')
+    >>> join_classes([["cat", "dog"], ["dog", "fox"]], ["pets", "wild"], merge=True).groups
     ((0,), (1, 2), (3,))
     """
     if len(names) != len(own) or len(set(names)) != len(names) or not all(names):

@@ -7,6 +7,7 @@ import torch
 from torch import fx, nn
 
 from modellego.brick import Joint
+from modellego.brick.body import linear_at
 from modellego.capture.network import Network, annotated
 from modellego.capture.walk import attribute
 from modellego.errors import AssemblyError
@@ -24,23 +25,16 @@ def copied_network(network: Network) -> Network:
     return Network(copy.deepcopy(network.graph), network.input_shape)
 
 
-def last_linear(graph: fx.GraphModule) -> tuple[fx.Node, nn.Linear] | None:
-    """Return the linear layer whose result is the output and nothing else, called once; None if there is none."""
-    node = _output(graph).args[0]
-    return _linear(graph, node)
-
-
 def _output(graph: fx.GraphModule) -> fx.Node:
     nodes: list[fx.Node] = list(graph.graph.nodes)
     return nodes[-1]
 
 
-def _linear(graph: fx.GraphModule, node: object) -> tuple[fx.Node, nn.Linear] | None:
-    if not isinstance(node, fx.Node) or node.op != "call_module" or len(node.users) != 1:
-        return None
-    layer = graph.get_submodule(str(node.target))
-    calls = [n for n in graph.graph.nodes if n.op == "call_module" and graph.get_submodule(str(n.target)) is layer]
-    return (node, layer) if isinstance(layer, nn.Linear) and len(calls) == 1 else None
+def last_linear(graph: fx.GraphModule) -> tuple[fx.Node, nn.Linear] | None:
+    """Return the linear layer whose result is the output and nothing else, called once; None if there is none."""
+    node = _output(graph).args[0]
+    layer = linear_at(graph, node)
+    return None if layer is None or not isinstance(node, fx.Node) else (node, layer)
 
 
 def without_selection(network: Network) -> Network:
@@ -50,15 +44,15 @@ def without_selection(network: Network) -> Network:
     if not isinstance(chosen, fx.Node) or chosen.target is not _aten.index_select.default or chosen.args[1] != 1:
         return network
     index = chosen.args[2]
-    if not isinstance(index, fx.Node) or index.op != "get_attr" or _linear(graph, chosen.args[0]) is None:
+    if not isinstance(index, fx.Node) or index.op != "get_attr" or linear_at(graph, chosen.args[0]) is None:
         return network
     result = copied_network(network)
     graph = result.graph
     output = _output(graph)
     chosen = output.args[0]
-    found = _linear(graph, chosen.args[0])  # type: ignore[union-attr]
-    assert found is not None
-    node, layer = found
+    node = chosen.args[0]  # type: ignore[union-attr]
+    layer = linear_at(graph, node)
+    assert layer is not None
     rows = attribute(graph, str(chosen.args[2].target))  # type: ignore[union-attr]
     _set_linear(layer, layer.weight.detach()[rows], None if layer.bias is None else layer.bias.detach()[rows])
     output.args = (node,)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import torch
 
-from modellego.assembly.ends import with_joint
+from modellego.assembly.ends import as_features, with_joint
 from modellego.assembly.padding.padded import Member, pad
 from modellego.assembly.side_by_side import parallel
 from modellego.brick import Assembled, Brick, BrickInfo, Joint
+from modellego.brick.joint import Read
 from modellego.errors import AssemblyError
 from modellego.registry import Registry
 
@@ -17,7 +18,10 @@ Piece = Brick | Assembled
 
 @dataclass(frozen=True)
 class LayoutRequest:
-    """Bricks to be laid out, what they are called, the classes of the result, the joint that gives its logits."""
+    """Bricks to be laid out, what they are called, the classes of the result, the joint that gives its logits.
+
+    Where the joint's `reads` says so, it reads a brick's features instead of its logits.
+    """
 
     bricks: Sequence[Piece]
     names: Sequence[str]
@@ -78,7 +82,7 @@ def side_by_side(request: LayoutRequest) -> Piece:
 def padded(request: LayoutRequest) -> Piece:
     """Bricks of one topology as one block-diagonal network."""
     leaves = single_networks(request.bricks)
-    network, preprocess = pad(members(leaves, request.names))
+    network, preprocess = pad(members(leaves, request.names, request.joint.reads))
     info = BrickInfo(
         classes=tuple(request.classes),
         input_shape=network.input_shape,
@@ -92,9 +96,12 @@ def padded(request: LayoutRequest) -> Piece:
 OURS = ("parallel", "padded")
 
 
-def members(bricks: Sequence[Brick], names: Sequence[str]) -> list[Member]:
-    """Return bricks as alignment padding reads them."""
-    return [Member(n, b.captured(), b.info.preprocess) for n, b in zip(names, bricks, strict=True)]
+def members(bricks: Sequence[Brick], names: Sequence[str], reads: Sequence[Read] | None = None) -> list[Member]:
+    """Return bricks as alignment padding reads them, up to what the joint reads of each."""
+    return [
+        Member(n, as_features(b.captured()) if read == "features" else b.captured(), b.info.preprocess)
+        for n, b, read in zip(names, bricks, reads or ["output"] * len(bricks), strict=True)
+    ]
 
 
 def single_networks(bricks: Sequence[Piece]) -> list[Brick]:

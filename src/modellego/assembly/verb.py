@@ -7,15 +7,16 @@ import torch
 from torch import Tensor
 
 from modellego.assembly.calibrate import Calibrate, calibrated, calibrated_without_labels
-from modellego.assembly.class_names import JoinedClasses, default_names, join_classes
+from modellego.assembly.class_names import JoinedClasses, brick_names, join_classes
 from modellego.assembly.ends import without_selection
 from modellego.assembly.heads.registered import CALIBRATIONS
 from modellego.assembly.layouts import LAYOUTS, LayoutRequest, laid_out, members, single_networks
 from modellego.assembly.padding.padded import check_padded
 from modellego.assembly.padding.topology import match
+from modellego.assembly.same import check_distinct
 from modellego.assembly.samples import PER_CLASS, other_samples, own_samples, train_images
 from modellego.assembly.scaling import LayerScaling, logit_factors, scale_layers
-from modellego.brick import Assembled, Brick, Joint
+from modellego.brick import Assembled, Assembly, Brick, Joint
 from modellego.brick.reject_rule import Statistic
 from modellego.data import DataLike, ImageSet
 from modellego.data.feed import Inputs
@@ -39,6 +40,7 @@ def assemble(
     data: DataLike | None = None,
     merge_equal_classes: bool = False,
     names: Sequence[str] | None = None,
+    allow_same: bool = False,
     per_class: int | None = PER_CLASS,
     views: int = VIEWS,
     unlabelled: Tensor | Store | None = None,
@@ -61,7 +63,8 @@ def assemble(
         data: images of the bricks' classes for scaling and calibration; of `Data` the train part.
         merge_equal_classes: make a class that several bricks know one class (log-sum-exp of its logits); else equal
             names get the brick's name and a slash in front.
-        names: what the bricks are called, in prefixes and errors; by default a, b, c, ...
+        names: what the bricks are called, in prefixes, errors and `take`; by default as their directories, or sources.
+        allow_same: join a brick with itself, which is most often a slip, and else refused.
         per_class: how many images per class scaling and calibration take; None for all.
         views: how many altered views of each image calibration sees beside it.
         unlabelled: images for `prior` instead of `data`: float `[N, c, h, w]` in [0,1], or a store of any sizes.
@@ -72,29 +75,32 @@ def assemble(
         progress: follows the long parts.
 
     Raises:
-        AssemblyError: bricks that do not fit the layout or the scaling, naming the first such layers and their shapes.
+        AssemblyError: bricks that do not fit the layout or the scaling, naming the first such layers and their shapes;
+            the same brick twice.
         DataError: a class without images.
 
     Source: "Model LEGO" (arXiv 2203.13453v2), alignment padding and parameter scaling; `heads` for the calibrations.
 
     >>> from modellego.preprocess import Preprocess
     >>> from modellego.sources.whole import whole_brick
-    >>> def brick(*classes):
+    >>> def brick(name, *classes):
     ...     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, len(classes)))
-    ...     return whole_brick(net, Preprocess(1, 8, 8), classes)
-    >>> pets, wild = brick("cat", "dog"), brick("fox", "cat")
+    ...     return whole_brick(net, Preprocess(1, 8, 8), classes, name)
+    >>> pets, wild = brick("pets", "cat", "dog"), brick("wild", "fox", "cat")
     >>> assemble([pets, wild]).classes
-    ('a/cat', 'dog', 'fox', 'b/cat')
+    ('pets/cat', 'dog', 'fox', 'wild/cat')
     >>> assemble([pets, wild], layout="padded", merge_equal_classes=True).classes
     ('cat', 'dog', 'fox')
     """
-    names = tuple(names) if names is not None else default_names(len(bricks))
+    names = tuple(names) if names is not None else brick_names(bricks)
     _check_words(layout, scale, calibrate)
     if unlabelled is not None and calibrate != "prior":
         raise AssemblyError(f"images without labels serve calibrate='prior', not {calibrate!r}")
     check_rule(reject, reject_by)
     known = None if reject is None else train_images(data, f"reject={reject:g}")
     classes = _check_bricks(bricks, names, layout, scale, merge_equal_classes)
+    if not allow_same:
+        check_distinct(bricks, names)
     bricks = _refuse_early(bricks, names, layout, scale)
     how = f"layout {layout}, scaling {scale or 'none'}, calibration {calibrate or 'none'}"
     notes = [f"Assembled from {', '.join(names)}: {how}."]
@@ -113,9 +119,12 @@ def assemble(
         else:
             images = own_samples(train_images(data, f"calibrate={calibrate!r}"), classes.classes, per_class, seed)
             found = calibrated(bricks, classes, images, calibrate, views=views, seed=seed, progress=progress)
-        bricks, joint = found.bricks, found.joint
+        joint = found.joint
         notes.append(found.told)
     made = laid_out(layout, LayoutRequest(bricks, names, classes.classes, joint, " ".join(notes)))
+    if isinstance(made, Brick) or len(made.bricks) == len(names):
+        how_made = {"layout": layout, "scale": scale, "calibrate": calibrate, "merged": merge_equal_classes}
+        made.info = made.info.changed(assembly=Assembly.model_validate({"names": names, **how_made}))
     if reject is not None and known is not None:
         taken = 0 if scale is None and calibrate is None else per_class
         held = other_samples(known, made.classes, HELD, taken, seed)
@@ -143,7 +152,10 @@ def _check_bricks(
     classes = join_classes([b.classes for b in bricks], names, merge)
     for brick, name in zip(bricks, names, strict=True):
         if brick.info.outputs != "logits":
-            raise AssemblyError(f"{name} gives features, not logits: assemble bricks that classify")
+            raise AssemblyError(
+                f"{name} gives features, not logits: assemble bricks that classify (older versions saved the bricks of "
+                f"a model calibrated with a head without their own: use the bricks' own directories)"
+            )
         if brick.info.inputs == "graph":
             raise AssemblyError(f"{name} reads graphs: only bricks that read images are assembled")
         if not isinstance(brick, Brick) and (layout == "padded" or scale == "layers"):

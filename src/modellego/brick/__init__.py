@@ -1,7 +1,7 @@
 """The brick: a small, safe, self-contained classifier, in memory and on disk."""
 
 from modellego.brick.format import check_target, is_brick, load, save
-from modellego.brick.info import FORMAT_VERSION, BrickInfo, Cut, Source, make_info
+from modellego.brick.info import FORMAT_VERSION, Assembly, BrickInfo, Cut, Source, make_info
 from modellego.brick.joint import Joint
 from modellego.brick.model import Assembled, Brick, assembled_info
 from modellego.brick.reject_rule import Reject, confidence, predict_reject
@@ -9,6 +9,7 @@ from modellego.brick.reject_rule import Reject, confidence, predict_reject
 __all__ = [
     "FORMAT_VERSION",
     "Assembled",
+    "Assembly",
     "Brick",
     "BrickInfo",
     "Cut",

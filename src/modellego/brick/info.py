@@ -22,7 +22,7 @@ from modellego.brick.strict import Strict, sentence
 from modellego.errors import FormatError
 from modellego.preprocess import Preprocess
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MAX_CLASSES = 100_000
 Axis = Annotated[int, Field(ge=1, le=65536)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -114,6 +114,25 @@ class Cut(Strict):
     widths: dict[Label, Count] = Field(default_factory=dict)
 
 
+class Assembly(Strict):
+    """How a model was put together: what its bricks are called, and what was done with them (since version 3).
+
+    `scale` and `calibrate` are None where nothing was done; `merged` says that equal classes became one.
+    """
+
+    names: Annotated[tuple[Label, ...], Field(min_length=1)]
+    layout: Label
+    scale: Label | None = None
+    calibrate: Label | None = None
+    merged: bool = False
+
+    @model_validator(mode="after")
+    def _a_name_a_brick(self) -> "Assembly":
+        if len(set(self.names)) != len(self.names):
+            raise ValueError("two of the bricks have one name")
+        return self
+
+
 class BrickInfo(Strict):
     """All a brick says about itself beside its graph and weights; checked on construction, frozen.
 
@@ -139,6 +158,7 @@ class BrickInfo(Strict):
     refit: Options | None = None
     scores: Annotated[dict[Label, float | None], BeforeValidator(_plain)] = Field(default_factory=dict)
     reject: Reject | None = None
+    assembly: Assembly | None = None
     notes: Text = ""
 
     @field_validator("format_version")

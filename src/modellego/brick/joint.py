@@ -1,6 +1,7 @@
 """The joint of an assembled brick: what turns the bricks' outputs, side by side, into one row of logits."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import nn
@@ -8,6 +9,7 @@ from torch import nn
 from modellego.errors import AssemblyError
 
 _MAX_PADDED = 2**22
+Read = Literal["output", "features"]
 
 
 class Joint(nn.Module):
@@ -17,6 +19,9 @@ class Joint(nn.Module):
     2. `scale`, `shift`: one number per column, `x * scale + shift`.
     3. `merge`: groups of columns, each the log-sum-exp of its columns (the logit of "any of these"); a column
        in no group is dropped.
+
+    `reads` says what is taken of each brick: its `output` (all of them, by default), or its `features`, which its own
+    last linear layer reads.
 
     Raises:
         AssemblyError: the steps' sizes do not fit one another.
@@ -31,6 +36,7 @@ class Joint(nn.Module):
         scale: torch.Tensor | None = None,
         shift: torch.Tensor | None = None,
         merge: Sequence[Sequence[int]] | None = None,
+        reads: Sequence[Read] | None = None,
     ) -> None:
         super().__init__()
         if linear is not None and type(linear) is not nn.Linear:
@@ -39,6 +45,7 @@ class Joint(nn.Module):
         self.scale = _vector("scale", scale)
         self.shift = _vector("shift", shift)
         self.merge = None if merge is None else tuple(tuple(int(i) for i in group) for group in merge)
+        self.reads = None if reads is None else tuple(reads)
         self._columns: torch.Tensor | None
         self.register_buffer("_columns", None if self.merge is None else _padded(self.merge), persistent=False)
 

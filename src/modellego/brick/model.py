@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import fx, nn
 
+from modellego.brick.body import Head, body_of, find_head
 from modellego.brick.info import BrickInfo, make_info
-from modellego.brick.joint import Joint
+from modellego.brick.joint import Joint, Read
+from modellego.brick.methods import Adder, Replacer, Taker
 from modellego.brick.reject_rule import predict_reject
 from modellego.capture.network import Network, annotated, reads_graph
 from modellego.errors import AssemblyError, DataError, FormatError
@@ -16,9 +18,16 @@ from modellego.preprocess import Frame, Framed, apply
 
 
 class Piece(nn.Module):
-    """What a brick and an assembled brick have in common."""
+    """What a brick and an assembled brick have in common.
+
+    `take`, `add` and `replace` are functions of `modellego.assembly.parts`, which makes them methods here.
+    """
 
     info: BrickInfo
+    name: str = ""  # what it is called in assemblies: its directory, once it was saved or loaded
+    take: ClassVar[Taker]
+    add: ClassVar[Adder]
+    replace: ClassVar[Replacer]
 
     def save(self, path: str | Path, force: bool = False) -> Path:
         """Write the brick to a directory and return it; see `modellego.brick.save`.
@@ -104,6 +113,32 @@ class Brick(Piece):
         # half precision cannot resize on every device, and loses digits: prepare in 32 bits at least
         return apply(self.info.preprocess, own.to(torch.promote_types(dtype, torch.float32))).to(dtype)
 
+    @property
+    def head(self) -> Head | None:
+        """The linear layer in which the network ends, if it does."""
+        return find_head(self.captured().graph)
+
+    @property
+    def body(self) -> fx.GraphModule | None:
+        """The network without its head: what the head reads, `[B, width]`, of a prepared input; None without a head."""
+        if "_body" not in self.__dict__:  # no submodule: its layers are the network's
+            head = self.head
+            self.__dict__["_body"] = None if head is None else body_of(self.network, head)
+        return cast(fx.GraphModule | None, self.__dict__["_body"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_body"}
+
+    def features(self, images: torch.Tensor | Framed) -> torch.Tensor:
+        """Map images, as `forward` takes them, to what the last linear layer reads: float `[B, width]`.
+
+        Raises:
+            AssemblyError: the network does not end in a linear layer.
+        """
+        if self.body is None:
+            raise AssemblyError("the brick does not end in a linear layer, so it has logits but no features")
+        return cast(torch.Tensor, self.body(self.prepare(images)))
+
     def captured(self) -> Network:
         """Return the bare network with its shapes, to be analysed or cut again; they are kept, not worked out anew."""
         return annotated(self.network, self.info.input_shape or ())
@@ -125,10 +160,26 @@ class Assembled(Piece):
         self.bricks = nn.ModuleList(bricks)
         self.joint = joint
         self.info = info
-        self.num_outputs: int = joint.width(sum(int(b.num_outputs) for b in bricks))
+        if joint.reads is not None and len(joint.reads) != len(bricks):
+            raise AssemblyError(f"the joint reads {len(joint.reads)} bricks, and there are {len(bricks)}")
+        if info.assembly is not None and len(info.assembly.names) != len(bricks):
+            raise AssemblyError(f"{len(info.assembly.names)} names are given for {len(bricks)} bricks")
+        self.num_outputs: int = joint.width(sum(width for _, _, width in self.parts))
         if info.outputs == "logits" and self.num_outputs != len(info.classes):
             raise AssemblyError(f"the joint gives {self.num_outputs} logits for {len(info.classes)} classes")
         self.eval()
+
+    @property
+    def parts(self) -> "tuple[tuple[Brick | Assembled, Read, int], ...]":
+        """The bricks, what the joint reads of each, and how many columns that is."""
+        found = []
+        for brick, read in zip(self.bricks, self.joint.reads or ["output"] * len(self.bricks), strict=True):
+            assert isinstance(brick, Brick | Assembled)
+            head = brick.head if isinstance(brick, Brick) and read == "features" else None
+            if read == "features" and head is None:
+                raise AssemblyError("the joint reads features of a brick that does not end in a linear layer")
+            found.append((brick, cast(Read, read), brick.num_outputs if head is None else head.width))
+        return tuple(found)
 
     @property
     def frames(self) -> tuple[Frame, ...]:
@@ -140,7 +191,12 @@ class Assembled(Piece):
 
         Images that differ in size come as `Framed`, from which each brick takes its own.
         """
-        return cast(torch.Tensor, self.joint(torch.cat([brick(images) for brick in self.bricks], 1)))
+        reads = self.joint.reads or ("output",) * len(self.bricks)
+        columns = [
+            cast(Brick, brick).features(images) if read == "features" else brick(images)
+            for brick, read in zip(self.bricks, reads, strict=True)
+        ]
+        return cast(torch.Tensor, self.joint(torch.cat(columns, 1)))
 
 
 def assembled_info(bricks: Sequence[Brick | Assembled], classes: Sequence[str], **fields: Any) -> BrickInfo:

@@ -63,8 +63,10 @@ def check_label(text: str) -> str:
     >>> check_label("golden retriever")
     'golden retriever'
     """
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
-        raise ValueError(f"{text[:80]!r} holds control characters or line breaks")
+    if not text.isascii() and any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in text):
+        raise ValueError(f"{text[:80]!a} holds control characters, invisible ones or line breaks")
+    if text.isascii() and not text.isprintable():
+        raise ValueError(f"{text[:80]!a} holds control characters or line breaks")
     if text != text.strip():
         raise ValueError(f"{text[:80]!r} begins or ends with a space")
     return text

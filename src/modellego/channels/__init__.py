@@ -1,4 +1,4 @@
-"""Channels: integer ids for every channel of every tensor, and the sets that must live or die together."""
+"""Channels: integer ids for every channel of every tensor, and the groups that must stay or go together."""
 
 from modellego.channels.analysis import analyse
 from modellego.channels.channel_map import ChannelMap, KeepMask, Reading

@@ -18,7 +18,7 @@ _FIXED_AXIS = ("select.int", "unbind.int", "index.Tensor", "roll.default", "chan
 
 
 def analyse(network: Network) -> ChannelMap:
-    """Find which channels of a network must live or die together, and which may be cut.
+    """Find which channels of a network must stay or go together, and which may be cut.
 
     Integer ids are pushed through the graph and ties closed by connected components (docs/exactness.md).
 
@@ -27,7 +27,7 @@ def analyse(network: Network) -> ChannelMap:
     >>> net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.Flatten(), torch.nn.Linear(16, 2))
     >>> found = analyse(capture(net, (3, 2, 2)))
     >>> found.summary()
-    {'sets': 6, 'cuttable_groups': 4, 'channels': 6, 'cuttable_channels': 4}
+    {'groups': 6, 'cuttable_groups': 4, 'channels': 6, 'cuttable_channels': 4}
     """
     context = RuleContext(network.graph)
     output: fx.Node | None = None
@@ -88,7 +88,7 @@ def _close(context: RuleContext, output: fx.Node) -> ChannelMap:
 
 
 def _pin_empty_boxes(cuttable: KeepMask, labels: Ids, context: RuleContext) -> None:
-    """A tensor all of whose channels are one set cannot lose that set: pin it."""
+    """A tensor all of whose channels are one group cannot lose that group: pin it."""
     for node, found in context.ids.items():
         for ids in found if isinstance(found, list) else [found]:
             if ids is None or not (ids >= 0).all():

@@ -13,7 +13,7 @@ NO_CHANNEL = -1
 
 @dataclass(frozen=True)
 class Reading:
-    """One call of a layer that mixes channels (convolution or linear), with the sets it reads and makes.
+    """One call of a layer that mixes channels (convolution or linear), with the channel groups it reads and makes.
 
     `in_groups` int64 [P] and `out_groups` int64 [Q] hold the group of every input and output channel (feature) of a
     layer; -1 stands for a channel that is never cut (the image's own).
@@ -28,13 +28,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class ChannelMap:
-    """Channel groups of a network: channels of one set live or die together.
+    """Channel groups of a network: the channels of one group stay or go together.
 
-    `ids[node]` is an int64 array that broadcasts against the node's shape at batch 1 (size-1 axes where the set does
+    `ids[node]` is an int64 array that broadcasts against the node's shape at batch 1 (size-1 axes where the group does
     not vary); for an op with several outputs, `parts[node]` holds one such array an output. `layer_in` and
-    `layer_out` give, for every layer with weights, the sets along its weight's input and output axes. `logit_groups`
+    `layer_out` give, for every layer with weights, the groups along its weight's input and output axes. `logit_groups`
     holds the set of each logit, or None where the logits' axis is tied to other channels. `approximate` names the
-    nodes at which a cut is by definition, not exact, and why; `pinned` why some sets are kept whole.
+    nodes at which a cut is by definition, not exact, and why; `pinned` why some groups are kept whole.
     """
 
     ids: dict[str, Ids]
@@ -49,7 +49,7 @@ class ChannelMap:
     pinned: dict[str, str] = field(default_factory=dict)
 
     def keep_all(self) -> KeepMask:
-        """Return the mask that keeps every set."""
+        """Return the mask that keeps every group."""
         return np.ones(self.n_groups, dtype=np.bool_)
 
     def left_by(self, keep: KeepMask, logits: Sequence[int] | None = None) -> KeepMask:
@@ -73,12 +73,12 @@ class ChannelMap:
         return list(seen.values())
 
     def summary(self) -> dict[str, int]:
-        """Count sets and channels: `sets`, `cuttable_groups`, `channels`, `cuttable_channels`."""
+        """Count groups and channels: `groups`, `cuttable_groups`, `channels`, `cuttable_channels`."""
         out = list(self.layer_out.values())
         flat = np.concatenate(out) if out else np.zeros(0, dtype=np.int64)
         inner = flat[flat >= 0]
         return {
-            "sets": self.n_groups,
+            "groups": self.n_groups,
             "cuttable_groups": int(self.cuttable.sum()),
             "channels": int(flat.size),
             "cuttable_channels": int(self.cuttable[inner].sum()),

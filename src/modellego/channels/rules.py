@@ -55,11 +55,9 @@ def binary_rule(context: RuleContext, node: fx.Node) -> Ids:
     result = no_channels(ndim)
     for tensor in tensors:
         ids = align(context.ids_of(tensor), ndim)
-        shape = (1,) * (ndim - len(tensor.meta["shape"])) + tuple(tensor.meta["shape"])
-        _pin_unmatched(context, node, ids, shape, result)
         context.ties.tie(result, ids)
         result = np.where(result >= 0, result, ids)
-    for tensor in tensors:  # a second look, now that all operands are known
+    for tensor in tensors:  # now that all operands are known
         shape = (1,) * (ndim - len(tensor.meta["shape"])) + tuple(tensor.meta["shape"])
         _pin_unmatched(context, node, align(context.ids_of(tensor), ndim), shape, result)
     result = compress(result)

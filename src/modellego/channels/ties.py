@@ -1,4 +1,4 @@
-"""Ties between channel ids, closed into sets: what must live or die together."""
+"""Ties between channel ids, closed into groups: what must stay or go together."""
 
 from dataclasses import dataclass, field
 
@@ -66,10 +66,10 @@ def look_up(labels: Ids, ids: Ids) -> Ids:
 
 
 def make_rectangular(ties: Ties, tables: list[Ids], groups: list[tuple[Ids, Ids]]) -> Ids:
-    """Tie until every table of ids can be cut along one axis only, and every grouped layer stays even; return the sets.
+    """Tie until every table of ids can be cut along one axis only, and every grouped layer stays even; return groups.
 
     A tensor whose ids vary along several axes (heads x features, groups x channels) stays a full box only where all
-    but one axis are cut alike. The axis left free is the one along which sets already differ, else the longest.
+    but one axis are cut alike. The axis left free is the one along which groups already differ, else the longest.
     `groups` holds, for each grouped layer, its input and output ids as [groups, channels per group].
     """
     while True:
@@ -92,7 +92,7 @@ def _one_free_axis(ties: Ties, ids: Ids, sets: Ids) -> None:
 
 
 def _even_groups(ties: Ties, inputs: Ids, outputs: Ids, in_groups: Ids, out_groups: Ids) -> None:
-    """Either whole groups go, or the same channels of every group: whichever leaves more sets."""
+    """Either whole convolution groups go, or the same channels of each: whichever leaves more channel groups."""
     rows_in, rows_out = _uniform(in_groups, 1), _uniform(out_groups, 1)
     whole = inputs.shape[0] >= max(inputs.shape[1], outputs.shape[1]) or (rows_in and rows_out and inputs.shape[0] > 1)
     if _uniform(in_groups, 0) and _uniform(out_groups, 0):

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.assemble import brick_names
 from modellego.cli.console import out, percent, print_json, print_table, progress
 
 
@@ -16,18 +15,20 @@ def ablation(
     *,
     images: o.Images,
     merge_equal_classes: Annotated[
-        bool, typer.Option("--merge-equal-classes", help="Make classes of equal name one class.")
+        bool, typer.Option("--merge-equal-classes", help="Join classes of the same name into one.")
     ] = False,
     per_class: Annotated[int | None, typer.Option(min=1, help="Images per class for scaling and calibration.")] = None,
     seed: o.Seed = 0,
     answer: o.Answer,
 ) -> None:
-    """Compare ways of assembling: padding, parameter scaling in both ways, calibration in both."""
+    """Compare ways of assembling the same bricks: padding, both parameter scalings, both calibrations."""
     from modellego.assembly.ablation import ablation as compare
+    from modellego.assembly.class_names import brick_names
     from modellego.brick import load
     from modellego.cli.opening import open_data
 
-    pieces, names = [load(path) for path in bricks], brick_names(bricks)
+    pieces = [load(path) for path in bricks]
+    names = brick_names(pieces)
     given = {} if per_class is None else {"per_class": per_class}
     found = compare(
         pieces,

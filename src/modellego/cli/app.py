@@ -7,12 +7,11 @@ import warnings
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from modellego import __version__
 from modellego.cli.ablation import ablation
 from modellego.cli.assemble import assemble
+from modellego.cli.console import PlainConsole
 from modellego.cli.curve import curve
 from modellego.cli.demo import demo
 from modellego.cli.disassemble import disassemble
@@ -23,6 +22,7 @@ from modellego.cli.failures import TRACEBACK, sentence
 from modellego.cli.finetune import finetune
 from modellego.cli.groups import with_groups
 from modellego.cli.inspect import inspect
+from modellego.cli.parts import add, replace, take
 from modellego.cli.predict import predict
 from modellego.cli.report import report
 from modellego.cli.routes import heatmap, routes
@@ -38,6 +38,9 @@ for _command in (
     demo,
     disassemble,
     assemble,
+    take,
+    add,
+    replace,
     ablation,
     evaluate,
     predict,
@@ -80,7 +83,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(0)
+    except SystemExit as leaving:  # Rich leaves with 1 where the reader of its help has gone; nothing of ours does
+        sys.exit(0 if leaving.code == 1 else leaving.code)
     except Exception as error:
         if type(error).__name__ == "Abort":
             sys.exit(130)
@@ -89,6 +94,8 @@ def main(arguments: list[str] | None = None) -> None:
             sys.exit(2)
         if os.environ.get(TRACEBACK):
             raise
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/]: {escape(sentence(error))}", highlight=False)
+        console = PlainConsole(stderr=True, soft_wrap=True)
+        console.print("error", style="bold red", end="", highlight=False)
+        console.print(f": {sentence(error)}", highlight=False)
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)

@@ -7,6 +7,7 @@ import typer
 
 from modellego.cli import options as o
 from modellego.cli.console import amount, out, percent, print_json, print_table, progress
+from modellego.cli.scoring import scored, spent
 
 
 def assemble(
@@ -18,31 +19,31 @@ def assemble(
     ] = "parallel",
     scale: Annotated[Literal["none", "logits", "layers"], typer.Option(help="Parameter scaling.")] = "none",
     calibrate: Annotated[
-        str, typer.Option(help="Comparable heads: none, affine, head, or prior (no labels).")
+        str, typer.Option(help="How heads are made comparable: none, affine, head, or prior (needs no labels).")
     ] = "none",
     merge_equal_classes: Annotated[
-        bool, typer.Option("--merge-equal-classes", help="Make classes of equal name one class.")
+        bool, typer.Option("--merge-equal-classes", help="Join classes of the same name into one.")
     ] = False,
+    allow_same: Annotated[bool, typer.Option("--allow-same", help="Join a brick with itself.")] = False,
     per_class: Annotated[int | None, typer.Option(min=1, help="Images per class for scaling and calibration.")] = None,
     unlabelled: Annotated[
-        list[Path] | None, typer.Option(help="For --calibrate prior: image files or folders, all classes alike often.")
+        list[Path] | None,
+        typer.Option(help="For --calibrate prior: image files or folders, with about as many images of every class."),
     ] = None,
     reject: o.RejectOptions,
     images: o.MaybeImages,
     seed: o.Seed = 0,
     answer: o.Answer,
 ) -> None:
-    """Put bricks together to one classifier that tells all their classes apart, without training."""
+    """Put bricks together into one classifier of all their classes, without training."""
     from modellego.assembly import assemble as put_together
+    from modellego.assembly.class_names import brick_names
     from modellego.brick import check_target, load
     from modellego.cli.opening import open_maybe, open_unlabelled
-    from modellego.data import match_labels
-    from modellego.errors import DataError
-    from modellego.evaluation import evaluate
 
     check_target(output.path, output.force)
     pieces = [load(path) for path in bricks]
-    names = brick_names(bricks)
+    names = brick_names(pieces)
     data = open_maybe(images)
     given: dict[str, Any] = {} if per_class is None else {"per_class": per_class}
     made = put_together(
@@ -53,6 +54,7 @@ def assemble(
         data=data,
         merge_equal_classes=merge_equal_classes,
         names=names,
+        allow_same=allow_same,
         unlabelled=open_unlabelled(unlabelled) if unlabelled else None,
         reject=reject.share,
         reject_by=reject.reject_by,  # type: ignore[arg-type]
@@ -60,19 +62,8 @@ def assemble(
         progress=progress,
         **given,
     )
-    found = None
-    unscored = ""
-    if data is not None and data.test is not None:
-        try:
-            match_labels(data.test.classes, made.classes, images.mapping)
-        except DataError as error:  # equal names kept apart: the images cannot tell whose class they show
-            unscored = f"Not scored: {error}."
-        else:
-            found = evaluate(made, data.test, mapping=images.mapping, progress=progress)
-            measured = {"accuracy": found.scores.accuracy, "balanced_accuracy": found.scores.balanced_accuracy}
-            made.info = made.info.changed(scores=made.info.scores | measured)
+    found, unscored = scored(made, data, images.mapping)
     made.save(output.path, output.force)
-    spent = _spent(made)
     if answer.json:
         print_json(
             {
@@ -83,17 +74,17 @@ def assemble(
                 "calibrate": calibrate,
                 "accuracy": None if found is None else found.scores.accuracy,
                 "balanced_accuracy": None if found is None else found.scores.balanced_accuracy,
-                **spent,
+                **spent(made),
                 "notes": " ".join(filter(None, (made.info.notes, unscored))),
             }
         )
         return
     rows = [
-        [name, str(len(p.classes)), percent(p.info.scores.get("brick_accuracy")), amount(_spent(p)["macs"])]
+        [name, str(len(p.classes)), percent(p.info.scores.get("brick_accuracy")), amount(spent(p)["macs"])]
         for name, p in zip(names, pieces, strict=True)
     ]
     accuracy = None if found is None else found.scores.accuracy
-    rows.append([output.path.name, str(len(made.classes)), percent(accuracy), amount(spent["macs"])])
+    rows.append([output.path.name, str(len(made.classes)), percent(accuracy), amount(spent(made)["macs"])])
     print_table(f"{len(pieces)} bricks, {layout}", ["model", "classes", "accuracy", "MACs"], rows)
     out().print(made.info.notes)
     if unscored:
@@ -102,19 +93,3 @@ def assemble(
         f"wrote {output.path}.  Next: modellego predict {output.path} IMAGE · "
         f"modellego report {output.path} -o report.html"
     )
-
-
-def _spent(piece: object) -> dict[str, int]:
-    from modellego.evaluation import cost
-
-    found = cost(piece)  # type: ignore[arg-type]
-    return {"macs": found.macs, "parameters": found.parameters}
-
-
-def brick_names(paths: list[Path]) -> list[str]:
-    """Call each brick by its directory; equal ones are numbered."""
-    names: list[str] = []
-    for path in paths:
-        stem = path.resolve().name.removesuffix(".brick") or "brick"
-        names.append(stem if stem not in names else f"{stem}{len(names) + 1}")
-    return names

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,13 +11,43 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
-stderr = Console(stderr=True)
+
+class PlainConsole(Console):
+    """A console that prints names as they are: nothing in them is markup, an emoji code or an order to the terminal."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Turn what is printed or stands in a table into Rich's text, invisible characters spelt out."""
+        return super().render_str(printable(text), **options)
+
+    def on_broken_pipe(self) -> None:
+        """Whoever reads the output may stop: that is no error."""
+        raise BrokenPipeError
+
+
+def printable(text: str) -> str:
+    r"""Spell out control and invisible characters, which could move the cursor or turn the direction of writing.
+
+    >>> print(printable("a\x1b[31m\u202e.png"))
+    a\x1b[31m\u202e.png
+    """
+    hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return "".join(
+        c.encode("unicode_escape").decode() if c not in "\n\t" and unicodedata.category(c) in hidden else c
+        for c in text
+    )
+
+
+stderr = PlainConsole(stderr=True)
 
 
 def out() -> Console:
     """Return a console on today's stdout (tests swap it); where that is no terminal, wide enough for the tables."""
-    return Console() if sys.stdout.isatty() else Console(width=120)
+    return PlainConsole() if sys.stdout.isatty() else PlainConsole(width=120)
 
 
 def note(text: str) -> None:

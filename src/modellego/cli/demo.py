@@ -81,7 +81,7 @@ def demo(
         f"modellego disassemble {output}/resnet.brick --data digits --classes 2-3 -o {output}/two.brick",
         f"modellego assemble {output}/lenet.brick {output}/two.brick -o {output}/seven.brick",
     ):
-        out().print(f"  [bold]{command}[/]", highlight=False)
+        out().print(f"  {command}", style="bold", highlight=False)
 
 
 def _span(digits: tuple[int, ...]) -> str:

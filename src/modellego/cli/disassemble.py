@@ -20,31 +20,43 @@ def disassemble(
     parameters: Annotated[float | None, typer.Option(help="Budget: share of the source's parameters.")] = None,
     latency: Annotated[float | None, typer.Option(help="Budget: share of the source's latency, measured.")] = None,
     max_drop: Annotated[
-        float | None, typer.Option(help="Budget: the smallest brick that loses at most this accuracy (0.01: a point).")
+        float | None,
+        typer.Option(help="Budget: the smallest brick that loses at most this much accuracy (0.01 is one point)."),
     ] = None,
-    round_to: Annotated[int, typer.Option("--round", min=1, help="Channel counts in multiples of this.")] = 1,
+    round_to: Annotated[
+        int, typer.Option("--round", min=1, help="Keep channel counts that are multiples of this.")
+    ] = 1,
     criterion: Annotated[
         str, typer.Option(help="What ranks channels under a budget: contribution, reconstruction, taylor, l1, ...")
     ] = "contribution",
-    conv_alpha: Annotated[float, typer.Option(min=0, max=1, help="Kernel threshold, convolutions.")] = 0.3,
-    conv_beta: Annotated[float, typer.Option(min=0, max=1, help="Channel threshold, convolutions.")] = 0.2,
-    linear_alpha: Annotated[float, typer.Option(min=0, max=1, help="Kernel threshold, linear layers.")] = 0.4,
+    conv_alpha: Annotated[float, typer.Option(min=0, max=1, help="Threshold of kernels (alpha), convolutions.")] = 0.3,
+    conv_beta: Annotated[float, typer.Option(min=0, max=1, help="Threshold of channels (beta), convolutions.")] = 0.2,
+    linear_alpha: Annotated[
+        float, typer.Option(min=0, max=1, help="Threshold of kernels (alpha), linear layers.")
+    ] = 0.4,
     linear_beta: Annotated[float, typer.Option(min=0, max=1, help="Channel threshold, linear layers.")] = 0.3,
-    rule: Annotated[str, typer.Option(help="How r_p is formed: poster or back_to_front.")] = "poster",
+    rule: Annotated[
+        str,
+        typer.Option(help=o.RULE_HELP),
+    ] = "poster",
     samples: o.MostConfident = 50,
-    share: Annotated[float | None, typer.Option(help="Sample images as a share of a class's, at least 5.")] = None,
-    refit: Annotated[bool, typer.Option(help="Repair the cut in closed form.")] = True,
+    share: Annotated[
+        float | None, typer.Option(help="Sample images as a share of each class's images, at least 5.")
+    ] = None,
+    refit: Annotated[bool, typer.Option(help="Repair the cut by least squares, without training.")] = True,
     refit_images: o.RefitImages = 200,
-    refit_by: Annotated[str, typer.Option(help="How: least_squares, or a refit of a plugin.")] = "least_squares",
+    refit_by: Annotated[
+        str, typer.Option(help="How to refit: least_squares, or a method from a plugin.")
+    ] = "least_squares",
     refit_data: Annotated[
-        list[Path] | None, typer.Option(help="Refit on these image files or folders instead; no labels needed.")
+        list[Path] | None, typer.Option(help="Refit on these image files or folders instead; they need no labels.")
     ] = None,
     reject: o.RejectOptions,
     source_options: o.SourceOptions,
     seed: o.Seed = 0,
     answer: o.Answer,
 ) -> None:
-    """Cut a brick for a few classes out of a classifier, and repair the cut without training."""
+    """Cut a brick for some classes out of a classifier, and repair the cut without training."""
     from modellego.brick import check_target
     from modellego.cli.opening import open_data, open_model, open_unlabelled
     from modellego.contribution.relevance import Thresholds
@@ -82,7 +94,7 @@ def disassemble(
     assert brick.info.cut is not None
     if answer.json:
         refitted = None if brick.info.refit is None else {k: v for k, v in brick.info.refit.items() if k != "stages"}
-        kept = {"kept_groups": brick.info.cut.kept, "sets": brick.info.cut.total, "refit": refitted}
+        kept = {"kept_groups": brick.info.cut.kept, "groups": brick.info.cut.total, "refit": refitted}
         plain = {k: v if v is None or not k.startswith(("macs", "parameters")) else int(v) for k, v in scores.items()}
         print_json(
             {"path": str(output.path), "classes": list(brick.classes), **plain, **kept, "notes": brick.info.notes}

@@ -16,21 +16,23 @@ def distill(
     images: o.Images,
     output: o.Output,
     classes: Annotated[str | None, typer.Option(help="Some of the teacher's classes: 0-2,7 or names.")] = None,
-    width: Annotated[float, typer.Option(help="Multiplies the inner channels of a zoo student.")] = 1.0,
+    width: Annotated[float, typer.Option(help="Multiplies the numbers of channels inside a zoo student.")] = 1.0,
     student_weights: Annotated[
         str | None, typer.Option(help="The student's weights; a zoo network needs none.")
     ] = None,
-    temperature: Annotated[float, typer.Option(help="By which both sides' logits are divided.")] = 4.0,
-    share: Annotated[float, typer.Option(help="The teacher's share of the loss; the labels have the rest.")] = 0.9,
-    epochs: Annotated[int, typer.Option(help="How often to go through the images.")] = 30,
-    lr: Annotated[float, typer.Option(help="First learning rate; it falls to zero on half a cosine.")] = 0.05,
+    temperature: Annotated[
+        float, typer.Option(help="Temperature: what the logits of teacher and student are divided by.")
+    ] = 4.0,
+    share: Annotated[float, typer.Option(help="Weight of the teacher's loss; the labels' loss has the rest.")] = 0.9,
+    epochs: Annotated[int, typer.Option(help="Number of epochs.")] = 30,
+    lr: Annotated[float, typer.Option(help="First learning rate; it falls to zero along a cosine.")] = 0.05,
     batch_size: Annotated[int, typer.Option(help="Images per step.")] = 128,
     training: o.Training,
     source_options: o.SourceOptions,
     seed: o.Seed = 0,
     answer: o.Answer,
 ) -> None:
-    """Train a student on the teacher's classes with the teacher's word on each image (Hinton et al. 2015)."""
+    """Train a student on the teacher's logits as well as on the labels (Hinton et al. 2015)."""
     from modellego.brick import check_target, is_brick, load
     from modellego.cli.opening import open_data, open_model
     from modellego.data import resolve_classes

@@ -15,10 +15,12 @@ def evaluate(
     *,
     images: o.Images,
     source: Annotated[
-        str | None, typer.Option(help="The whole source model as a brick's directory: measures base again.")
+        str | None, typer.Option(help="The uncut source model, as a brick's directory: measures base accuracy again.")
     ] = None,
-    latency: Annotated[int, typer.Option(min=0, help="Time batches of this many images; 0 for none.")] = 32,
-    runs: Annotated[int, typer.Option(min=1, help="Over how many forward passes latency is taken.")] = 10,
+    latency: Annotated[
+        int, typer.Option(min=0, help="Measure latency on batches of this many images; 0 for none.")
+    ] = 32,
+    runs: Annotated[int, typer.Option(min=1, help="Number of forward passes to measure latency over.")] = 10,
     source_options: o.SourceOptions,
     answer: o.Answer,
 ) -> None:

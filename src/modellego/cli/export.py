@@ -19,7 +19,10 @@ def export(
         str | None, typer.Option(help="Size of the images it will be given: 480x640; by default the model's own.")
     ] = None,
     prepared: Annotated[
-        bool, typer.Option("--prepared", help="Leave the preprocessing outside: the file takes what the network reads.")
+        bool,
+        typer.Option(
+            "--prepared", help="Leave the preprocessing out of the file: it takes input that is already prepared."
+        ),
     ] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Also write NAME.int8.onnx, quantised by ONNX Runtime.")] = False,
     answer: o.Answer,

@@ -18,37 +18,44 @@ def finetune(
     images: o.Images,
     output: o.Output,
     epochs: Annotated[
-        int | None, typer.Option(help="How often to go through the images; by default by their number.")
+        int | None, typer.Option(help="Number of epochs; by default chosen by the number of images.")
     ] = None,
     lr: Annotated[
         float | None,
-        typer.Option(help="First learning rate; it falls to zero on half a cosine. By default chosen by trial."),
+        typer.Option(help="First learning rate; it falls to zero along a cosine. By default chosen by short trials."),
     ] = None,
     norms: Annotated[
         Literal["train", "frozen"] | None,
-        typer.Option(help="Batch norms go by each batch, or stay as they are. By default chosen by trial."),
+        typer.Option(
+            help="Batch norms use each batch's statistics, or keep their own. By default chosen by short trials."
+        ),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per step; by default by their number.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step; by default chosen by their number.")] = None,
     training: o.Training,
     weight_decay: Annotated[float, typer.Option(help="Weight decay.")] = 5e-4,
     held_out: Annotated[
-        float | None, typer.Option(help="Share of the training images kept apart to choose by; by their number.")
+        float | None,
+        typer.Option(
+            help="Share of the training images held out to choose weights by; by default chosen by their number."
+        ),
     ] = None,
     keep: Annotated[
         Literal["last", "best"],
         typer.Option(
-            help="Whose weights to keep: the best's on held-out images (the brick's as it was, where training "
+            help="Which weights to keep: the best on held-out images (the brick's own, where training "
             "does not help), or the last epoch's."
         ),
     ] = "best",
-    grow_cross: Annotated[bool, typer.Option("--grow-cross", help="Padded: let weights across bricks grow.")] = False,
+    grow_cross: Annotated[
+        bool, typer.Option("--grow-cross", help="In padded models, also train the weights between different bricks.")
+    ] = False,
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 on a GPU.")
     ] = "auto",
     seed: o.Seed = 0,
     answer: o.Answer,
 ) -> None:
-    """Train a brick or an assembled model for some epochs; an interrupted run goes on with --resume."""
+    """Train a brick or an assembled model for some epochs; an interrupted run continues with --resume."""
     from modellego.brick import check_target
     from modellego.cli.opening import open_data, open_model
     from modellego.finetuning import finetune as train

@@ -35,7 +35,7 @@ def _print_network(part: dict[str, Any]) -> None:
     ]
     title = (
         f"{part['name']}: input {'x'.join(map(str, part['input_shape']))}, {amount(part['macs'])} MACs, "
-        f"{amount(part['parameters'])} parameters, {part['channels']:,} channels in {part['sets']:,} sets, "
+        f"{amount(part['parameters'])} parameters, {part['channels']:,} channels in {part['groups']:,} groups, "
         f"{part['cuttable_groups']:,} of which may be cut"
     )
     print_table(title, ["layer", "type", "in", "out", "may be cut", "MACs"], rows)

@@ -7,6 +7,10 @@ from typing import Annotated
 
 import typer
 
+RULE_HELP = (
+    "How relative contribution is computed: poster (from all output channels, as in the paper) or back_to_front "
+    "(only from output channels already found relevant, as in the paper's software)."
+)
 DATA_HELP = "A folder of class folders, parquet shards, 'digits', or a hub's data-set name; repeatable."
 MapOption = Annotated[
     list[str] | None, typer.Option("--map", help="LABEL=CLASS: which class of the model a label of the data means.")
@@ -15,9 +19,11 @@ TestDataOption = Annotated[
     list[str] | None, typer.Option("--test-data", help="Images to score on, where --data has no test part of its own.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists at the output path.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
 Classes = Annotated[str, typer.Option(help="Classes of the task: 0-2,7 or names.")]
-MostConfident = Annotated[int, typer.Option(min=1, help="Sample images per class, the most confident.")]
+MostConfident = Annotated[
+    int, typer.Option(min=1, help="Sample images per class: those the model is most confident of.")
+]
 RefitImages = Annotated[int, typer.Option(min=1, help="Images per class for the refit.")]
 
 
@@ -97,7 +103,8 @@ class SourceOptions:
     """What is said about a source model beside its name; a brick knows it all."""
 
     weights: Annotated[
-        str | None, typer.Option(help="Weights file (safetensors or a torch state dict); 'random' for none.")
+        str | None,
+        typer.Option(help="Weights file (safetensors or a torch state dict); 'random' for untrained weights."),
     ] = None
     input_size: Annotated[str | None, typer.Option(help="Input size in pixels: 32, or HEIGHTxWIDTH.")] = None
     channels: Annotated[int | None, typer.Option(help="Input channels: 1 or 3.")] = None
@@ -113,11 +120,13 @@ class SourceOptions:
 class Training:
     """What runs of training have in common."""
 
-    flip: Annotated[bool, typer.Option(help="Mirror training images by chance.")] = True
-    shift: Annotated[int, typer.Option(help="Move training images by up to this many pixels.")] = 4
+    flip: Annotated[bool, typer.Option(help="Mirror training images at random.")] = True
+    shift: Annotated[int, typer.Option(help="Shift training images by up to this many pixels.")] = 4
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto"
-    checkpoint: Annotated[Path | None, typer.Option(help="Where to keep the checkpoint; beside the output.")] = None
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint of an interrupted run.")] = False
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Where to keep the checkpoint; by default beside the output.")
+    ] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run from its checkpoint.")] = False
 
 
 @dataclass(frozen=True)

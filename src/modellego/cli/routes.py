@@ -18,7 +18,7 @@ def routes(
     classes: Annotated[str | None, typer.Option(help="Classes to follow; all by default.")] = None,
     per_class: o.MostConfident = 50,
     edges: Annotated[int, typer.Option(min=0, help="Edges shown for each class and layer.")] = 24,
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="Where the page's slider stands at first.")] = 0.2,
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Threshold that the page starts with.")] = 0.2,
     dark: Annotated[bool, typer.Option("--dark", help="Draw pictures on a dark ground.")] = False,
     source_options: o.SourceOptions,
     answer: o.Answer,
@@ -65,7 +65,10 @@ def heatmap(
     *,
     images: o.TrainImages,
     output: o.Output,
-    layer: Annotated[str, typer.Option(help="Path of a layer, or its place among those that mix channels.")] = "-1",
+    layer: Annotated[
+        str,
+        typer.Option(help="Name of a layer, or its number among the convolutions and linear layers that mix channels."),
+    ] = "-1",
     classes: Annotated[str | None, typer.Option(help="Classes to show; all by default.")] = None,
     by_sample: Annotated[
         bool, typer.Option("--samples", help="One row per sample instead of one row per class.")

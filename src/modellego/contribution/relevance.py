@@ -124,8 +124,8 @@ def relevant_groups(channel_map: ChannelMap, found: Relevance) -> KeepMask:
     """
     keep = np.zeros(channel_map.n_groups, dtype=np.bool_)
     for reading in channel_map.readers:
-        sets = reading.in_groups[found.inputs[reading.node]]
-        keep[sets[sets >= 0]] = True
+        groups = reading.in_groups[found.inputs[reading.node]]
+        keep[groups[groups >= 0]] = True
     return keep
 
 

@@ -9,7 +9,7 @@ from modellego.channels.channel_map import ChannelMap, KeepMask
 def rescue(channels: ChannelMap, keep: KeepMask, scores: NDArray[np.float64]) -> tuple[KeepMask, list[int]]:
     """Return the mask with the best set of every otherwise empty tensor kept, and the sets so rescued.
 
-    `keep` bool [n_groups] (sets that may not be cut are kept whatever it says); `scores` float [n_groups], higher is
+    `keep` bool [n_groups] (groups that may not be cut are kept whatever it says); `scores` float [n_groups], higher is
     better.
 
     >>> from modellego.channels.channel_map import ChannelMap

@@ -104,7 +104,7 @@ def _resplit(old: fx.Node, new: fx.Node, channels: ChannelMap, keep: KeepMask) -
         shape = list(taken[0])
         shape[dim] = part.shape[dim]
         sizes.append(int(kept_along(part, keep, tuple(shape), dim).sum()) if part.shape[dim] > 1 else -1)
-    if -1 in sizes:  # a part of one set only: count its positions in the whole
+    if -1 in sizes:  # a part of one group only: count its positions in the whole
         sizes = _part_sizes(old, ids, keep, dim)
     new.target = torch.ops.aten.split_with_sizes.default
     new.args = (new.args[0], sizes, dim)

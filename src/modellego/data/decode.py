@@ -2,6 +2,7 @@
 
 import io
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ SUFFIXES = frozenset(
         *("ppm", "pgm", "pbm", "pnm", "tga", "jp2", "avif"),
     )
 )
+MAX_BYTES = 2**30  # of one image file
 # Trying one decoder, not all, makes small images twice as fast
 MAGIC = ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG", "PNG"), (b"BM", "BMP"), (b"GIF8", "GIF"))
 
@@ -77,11 +79,25 @@ def _pixels(image: Image.Image, name: str) -> NDArray[np.uint8]:
 
 def read_file(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """Decode an image file to uint8 `[h, w, c]`; raises `DataError` naming the file."""
+    return decode(read_plain(path), str(path))
+
+
+def read_plain(path: str | os.PathLike[str]) -> bytes:
+    """Read a plain file, or what a link to one leads to: a pipe would wait for ever, and `/dev/zero` never end.
+
+    Raises `DataError` naming the file where it is none, larger than 1 GiB or cannot be read.
+    """
     try:
-        data = Path(path).read_bytes()
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise DataError(f"{path} is no plain file: replace or remove it")
+            if status.st_size > MAX_BYTES:
+                raise DataError(f"{path} has more than {MAX_BYTES >> 20} MiB: replace or remove it")
+            return file.read(status.st_size)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    return decode(data, str(path))
 
 
 def load_image(path: str | os.PathLike[str]) -> Tensor:
@@ -109,9 +125,19 @@ def image_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
 
 def images_below(folder: Path) -> list[Path]:
-    """All image files below a folder, sorted, hidden ones left out."""
+    """All image files below a folder, sorted, hidden ones left out; links to folders are followed.
+
+    Raises `DataError` for a link that leads to a folder that is read anyway, around it or below it: its images would
+    come twice, perhaps as another class.
+    """
     found: list[Path] = []
+    seen: dict[str, str] = {}
     for root, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        around = os.path.islink(root) and os.path.realpath(folder).startswith(real.rstrip(os.sep) + os.sep)
+        if real in seen or around:
+            raise DataError(f"{root} is a link to {seen.get(real, real)}, which is read already: remove one of them")
+        seen[real] = root
         folders[:] = sorted(f for f in folders if not f.startswith((".", "__")))
         found += [Path(root, f) for f in files if not f.startswith(".") and Path(f).suffix.lower() in SUFFIXES]
     return sorted(found)

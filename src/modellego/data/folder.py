@@ -43,10 +43,15 @@ def _class_folders(folder: Path) -> ImageSet:
     paths: list[Path] = []
     labels: list[int] = []
     empty = []
+    owner: dict[Path, Path] = {}
     for label, subfolder in enumerate(subfolders):
         below = images_below(subfolder)
         paths += below
         labels += [label] * len(below)
+        for inside in {path.parent for path in below}:
+            first = owner.setdefault(inside.resolve(), subfolder)
+            if first != subfolder:
+                raise DataError(f"{inside} leads into another class, {first.name!r}: remove that link")
         if not below:
             empty.append(subfolder)
     if len(empty) == len(subfolders):

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from modellego.data.decode import decode
+from modellego.data.decode import decode, read_plain
 from modellego.data.images import ImageSet
 from modellego.data.splits import TEST, TRAIN, Splits
 from modellego.data.store import CacheStore, Pixels
@@ -21,6 +21,8 @@ from modellego.errors import DataError
 
 IMAGE_COLUMNS = ("image", "img", "images", "picture", "photo", "pixels")
 LABEL_COLUMNS = ("label", "fine_label", "labels", "class", "target", "category", "class_label", "y")
+MAX_CLASSES = 1_000_000
+LEAST_BYTES = 8  # of an image in a file; fewer cannot hold one, and claim rows that are not there
 GROUP_BYTES = 512 << 20  # of compressed images held at a time
 
 
@@ -88,6 +90,8 @@ def _image_set(paths: Sequence[Path], test: bool = False) -> ImageSet | None:
         labels = raw.to_numpy().astype(np.int64)
         if test and without_labels(labels):
             return None
+        if names is None and labels.max(initial=0) >= MAX_CLASSES:
+            raise DataError(f"{paths[0]} has the label {labels.max()}: labels count the classes from 0")
         names = names or tuple(str(k) for k in range(int(labels.max(initial=-1)) + 1))
     else:
         raise DataError(f"{paths[0]}: the column {column} holds {kind}, not class numbers or names")
@@ -119,7 +123,7 @@ def class_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
     except (ValueError, AttributeError):
         pass  # metadata of another make: the plain list may still be there
     lines = metadata.get(b"class_names")
-    return tuple(lines.decode().splitlines()) if lines else None
+    return tuple(lines.decode(errors="replace").splitlines()) if lines else None
 
 
 class ParquetStore:
@@ -141,6 +145,8 @@ class ParquetStore:
         self.groups = [(f, g) for f, file in enumerate(self.files) for g in range(file.num_row_groups)]
         sizes = [self.files[f].metadata.row_group(g).num_rows for f, g in self.groups]
         self.starts: NDArray[np.int64] = np.cumsum([0, *sizes])
+        if sum(sizes) * LEAST_BYTES > sum(path.stat().st_size for path in self.paths):
+            raise DataError(f"{self.paths[0]} claims {sum(sizes)} images, more than its bytes can hold")
         self.held: OrderedDict[int, pa.Array] = OrderedDict()
         self.lock = threading.Lock()  # a file is read by one thread at a time; decoding needs no lock
 
@@ -189,7 +195,9 @@ def decode_value(value: object, name: str, folder: Path) -> Pixels:
             file = folder / str(path)
             if not file.is_file():
                 raise DataError(f"{name} names the file {file}, which is not there")
-            data = file.read_bytes()
+            if not file.resolve().is_relative_to(folder.resolve()):
+                raise DataError(f"{name} names the file {file}, which does not lie beside the shard")
+            data = read_plain(file)
     if not isinstance(data, bytes):
         raise DataError(f"{name} holds no image: its image column is {type(value).__name__}, not bytes")
     return decode(data, name)

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from modellego.brick import Assembled, Brick
 from modellego.capture.network import Network, annotate
@@ -90,17 +90,17 @@ def _parts(model: Brick | Assembled) -> list[tuple[Brick, Network, tuple[str, ..
         return [(model, model.captured(), model.classes)]
     found: list[tuple[Brick, Network, tuple[str, ...]]] = []
     column = 0
-    for child in model.bricks:
-        assert isinstance(child, Brick | Assembled)
-        if isinstance(child, Brick) and child.info.outputs == "features":
+    for child, read, width in model.parts:
+        if isinstance(child, Brick) and (read == "features" or child.info.outputs == "features"):
             head = model.joint.linear
-            if head is not None:
-                network = _with_head(child, head, column)
+            body = child.body if read == "features" else child.network
+            if head is not None and body is not None:
+                network = _with_head(child, body, head.weight.data[:, column : column + width])
                 names = tuple(f"#{i}" for i in range(head.out_features))
                 found.append((child, network, _joint_names(model, names)))
         else:
             found += _parts(child)
-        column += child.num_outputs
+        column += width
     return found
 
 
@@ -113,11 +113,11 @@ def _joint_names(model: Assembled, columns: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _with_head(brick: Brick, head: nn.Linear, column: int) -> Network:
-    """Put the joint's columns for one brick behind it, so that its features have a reader."""
-    graph: fx.GraphModule = copy.deepcopy(brick.network)
-    part = nn.Linear(brick.num_outputs, head.out_features, bias=False)
-    part.weight.data.copy_(head.weight.data[:, column : column + brick.num_outputs])
+def _with_head(brick: Brick, body: fx.GraphModule, weight: Tensor) -> Network:
+    """Put the joint's columns for one brick, `[logits, features]`, behind it, so that its features have a reader."""
+    graph: fx.GraphModule = copy.deepcopy(body)
+    part = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    part.weight.data.copy_(weight)
     graph.add_submodule("joint", part)
     output = next(node for node in reversed(graph.graph.nodes) if node.op == "output")
     with graph.graph.inserting_before(output):

@@ -153,7 +153,7 @@ def _sets_of(channels: ChannelMap, node: fx.Node) -> Ids:
 def _place(sets: Ids, marks: tuple[int, ...], stages: list[Stage]) -> Ids:
     """Find the (stage, channel) of each feature that a layer reads, by its channel group among the stages before it.
 
-    A set that several channels share is dealt out to them in order, in equal runs (a flattened map is one run).
+    A group that several channels share is dealt out to them in order, in equal runs (a flattened map is one run).
     """
     holders = [(stage, channel) for stage in marks for channel in range(len(stages[stage].sets))]
     places = np.full((len(sets), 2), -1, np.int64)
@@ -201,7 +201,7 @@ def _merged(stages: list[Stage], hops: list[Hop], readers: dict[str, LayerPlaces
     number = {index: place for place, index in enumerate(kept)}
 
     def channel_in(index: int, channels: Ids) -> Ids:
-        """The channels of a merged stage, as numbered in the sum: by their sets, in order."""
+        """The channels of a merged stage, as numbered in the sum: by their groups, in order."""
         rank = np.argsort(np.argsort(stages[index].sets, kind="stable"), kind="stable")
         order: Ids = np.argsort(stages[into[index]].sets, kind="stable")
         return order[rank[channels]]

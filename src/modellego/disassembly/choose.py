@@ -55,7 +55,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which channel groups are kept, bool [n_groups], and the sets that were rescued so that no tensor ends empty."""
+    """Which channel groups are kept, bool [n_groups], and the groups that were rescued so that no tensor ends empty."""
 
     keep: KeepMask
     rescued: tuple[int, ...] = ()

@@ -10,6 +10,8 @@ from modellego.capture.network import Network
 def cost(model: Brick | Assembled | Network) -> Cost:
     """Return what one image costs in a brick, an assembled model (the sum of its bricks) or a bare network.
 
+    A brick whose features a joint reads runs without its own head, whose parameters are there all the same.
+
     >>> from modellego.capture import capture
     >>> cost(capture(nn.Linear(3, 4), (3,))).parameters
     16
@@ -23,6 +25,9 @@ def _macs(model: nn.Module | Network) -> tuple[int, tuple[str, ...]]:
     if isinstance(model, Brick):
         return network_macs(model.captured())
     assert isinstance(model, Assembled)
-    parts = [_macs(brick) for brick in model.bricks]
+    parts = []
+    for brick, read, _ in model.parts:
+        body = brick.body if isinstance(brick, Brick) and read == "features" else None
+        parts.append(_macs(brick) if body is None else network_macs(Network(body, brick.info.input_shape or ())))
     joint = sum(m.weight.numel() for m in model.joint.modules() if isinstance(m, nn.Linear))
     return sum(m for m, _ in parts) + joint, tuple(dict.fromkeys(k for _, missed in parts for k in missed))

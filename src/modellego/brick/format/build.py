@@ -78,7 +78,9 @@ def _encode_joint(joint: Joint) -> tuple[JointDocument, dict[str, torch.Tensor]]
         sizes = {"in_features": weight.shape[1], "out_features": weight.shape[0]}
         linear = LinearDocument.model_validate({**sizes, "bias": bias, "dtype": _name(weight)})
     merge = None if joint.merge is None else [list(group) for group in joint.merge]
-    document = JointDocument(linear=linear, scale=vector(joint.scale), shift=vector(joint.shift), merge=merge)
+    reads = None if joint.reads is None else list(joint.reads)
+    scale, shift = vector(joint.scale), vector(joint.shift)
+    document = JointDocument(linear=linear, scale=scale, shift=shift, merge=merge, reads=reads)
     return document, dict(joint.named_parameters(remove_duplicate=False))
 
 
@@ -178,4 +180,4 @@ def _build_joint(document: JointDocument, tensors: Mapping[str, torch.Tensor]) -
         linear.register_parameter("weight", nn.Parameter(tensors["linear.weight"]))
         if document.linear.bias:
             linear.register_parameter("bias", nn.Parameter(tensors["linear.bias"]))
-    return Joint(linear, tensors.get("scale"), tensors.get("shift"), document.merge)
+    return Joint(linear, tensors.get("scale"), tensors.get("shift"), document.merge, document.reads)

@@ -37,6 +37,7 @@ def save(brick: Brick | Assembled, path: str | Path, force: bool = False) -> Pat
     build_brick(parse_document(text), stored, Budget.of(len(text.encode()) + len(weights)))
     files = {DOCUMENT: text.encode(), WEIGHTS: weights, CARD: model_card(brick, len(weights)).encode()}
     write_folder(target, files, replace=force)
+    brick.name = _name(target)
     return target
 
 
@@ -57,9 +58,9 @@ def load(path: str | Path) -> Brick | Assembled:
     try:
         for _ in range(_TRIES):
             with contextlib.suppress(MissingFileError), _opened(folder) as handle:
-                return _load(handle)
+                return _load(handle, _name(folder))
         with _opened(folder) as handle:
-            return _load(handle)
+            return _load(handle, _name(folder))
     except FormatError as error:
         raise FormatError(f"{folder}: {error}") from error
 
@@ -80,13 +81,19 @@ def _opened(folder: Path) -> Iterator[int | Path]:
         os.close(handle)
 
 
-def _load(folder: int | Path) -> Brick | Assembled:
+def _load(folder: int | Path, name: str) -> Brick | Assembled:
     text = read_plain_file(DOCUMENT, folder, MAX_BYTES)
     document = parse_document(text)
     wanted = expected_of(document)
     stored = {name: expected for name, expected in wanted.items() if name not in document.ties}
     tensors = read_weights(WEIGHTS, folder, stored)
-    return build_brick(document, tensors, Budget.of(len(text) + sum(t.nbytes for t in tensors.values())))
+    brick = build_brick(document, tensors, Budget.of(len(text) + sum(t.nbytes for t in tensors.values())))
+    brick.name = name
+    return brick
+
+
+def _name(folder: Path) -> str:
+    return Path(os.path.abspath(folder)).name.removesuffix(".brick").strip()
 
 
 def is_brick(path: str | Path) -> bool:

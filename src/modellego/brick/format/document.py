@@ -78,12 +78,16 @@ class VectorDocument(Strict):
 
 
 class JointDocument(Strict):
-    """What is done to the bricks' outputs, side by side, in this order; null leaves a step out."""
+    """What is done to the bricks' outputs, side by side, in this order; null leaves a step out.
+
+    `reads` names what is taken of each brick (since version 3); null takes the outputs of all.
+    """
 
     linear: LinearDocument | None
     scale: VectorDocument | None
     shift: VectorDocument | None
     merge: Annotated[list[list[Annotated[int, Field(ge=0, lt=2**24)]]], Field(max_length=2**24)] | None
+    reads: Annotated[list[Literal["output", "features"]], Field(max_length=MAX_BRICKS)] | None = None
 
 
 Ties = Annotated[dict[ModulePath, ModulePath], Field(max_length=MAX_NODES)]

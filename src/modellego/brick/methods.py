@@ -1,0 +1,73 @@
+"""The methods of bricks that are functions of later rooms, which make them methods when they are imported."""
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypedDict, Unpack
+
+from modellego.brick.reject_rule import Statistic
+from modellego.data import DataLike
+from modellego.progress import Progress
+
+if TYPE_CHECKING:
+    from modellego.brick.model import Assembled, Brick
+
+
+class Again(TypedDict, total=False):
+    """How a model whose bricks changed is calibrated again.
+
+    data: images of its bricks' classes; without them it is not calibrated, and its notes say so.
+    calibrate: how, as in `assemble`; by default as the model was, and by `head` where it was not.
+    per_class: how many images a class calibration takes; None for all.
+    reject: the share of images of its own classes that it still answers; a rule the model had, which is about the
+        classes it had, does not stay.
+    reject_by: by which statistic, as in `assemble`.
+    seed: of the choice of images.
+    progress: follows the long parts.
+    """
+
+    data: DataLike | None
+    calibrate: str | None
+    per_class: int | None
+    reject: float | None
+    reject_by: Statistic | None
+    seed: int
+    progress: Progress
+
+
+class Taken(NamedTuple):
+    """The brick that came off, as it went in, and the model without it: the last brick left is a model by itself."""
+
+    brick: "Brick | Assembled"
+    rest: "Brick | Assembled"
+
+
+class Taker(Protocol):
+    """The method `take` of assembled models."""
+
+    def __call__(self, name: str, **again: Unpack[Again]) -> "Taken":
+        """Take a brick off: it and the rest; see `modellego.assembly.parts.take`."""
+        ...
+
+
+class Adder(Protocol):
+    """The method `add` of assembled models."""
+
+    def __call__(
+        self, brick: "Brick | Assembled", *, name: str | None = None, allow_same: bool = False, **again: Unpack[Again]
+    ) -> "Assembled":
+        """Return the model with one brick more; see `modellego.assembly.parts.add`."""
+        ...
+
+
+class Replacer(Protocol):
+    """The method `replace` of assembled models."""
+
+    def __call__(
+        self,
+        name: str,
+        brick: "Brick | Assembled",
+        *,
+        new_name: str | None = None,
+        allow_same: bool = False,
+        **again: Unpack[Again],
+    ) -> "Assembled":
+        """Return the model with another brick in the place of one; see `modellego.assembly.parts.replace`."""
+        ...
