@@ -80,8 +80,9 @@ def gather_reconstructions(
     axes = {n: -1 if isinstance(modules[r.layer], nn.Linear) else 1 for n, r in readings.items()}
     at_once = max(1, min(batch // 2, MEMORY // (all_numbers(network) * size)))
     metrics = output_metrics(network, axes, shown, task, batch=at_once, seed=seed)
-    tried = max(8, min(4 * count // max(len(statistics), 1), fits))
-    trials = Trials(network, shown[:tried], task, batch=max(1, min(batch, fits // 4)))
+    tried = min(len(shown), max(8, min(4 * count // max(len(statistics), 1), fits)))
+    evenly = torch.linspace(0, len(shown) - 1, tried).long()  # images may come class by class
+    trials = Trials(network, shown[evenly], task, batch=max(1, min(batch, fits // 4)))
     found: list[Reconstruction] = []
     for node in walk.nodes:
         if node.name not in readings or str(node.target) not in statistics:
