@@ -117,8 +117,8 @@ SHOWS = "takes models of MNIST and Fashion-MNIST apart too and shows their heat 
 DIFFERS = (
     f"LeNet-5, trained by the command in {EPOCHS} epochs (SGD, learning rate 0.05, batch 128, shifts of up to "
     "2 pixels) on the training images at hand of each set, 20,000 where no limit is given; samples are the "
-    "surest 50 per class; equally many test images of every class score the assembled model; refit and calibration are "
-    "ours."
+    "50 most confident per class; as many test images of every class score the assembled model; refit and calibration "
+    "are ours."
 )
 
 EXPERIMENT = Experiment(

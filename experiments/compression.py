@@ -92,7 +92,7 @@ class _Network:
             f"0-{len(self.task) - 1}",
             CALIBRATION,
             run.seed,
-            subject.surest,
+            subject.most_confident,
             run.progress,
         )
         self.progress = run.progress

@@ -84,7 +84,7 @@ SHOWS = (
 )
 DIFFERS = (
     "the source is a published ResNet-20 unless `--network` names one that `train-source` has made; "
-    "samples are the surest 50 (CIFAR-10) and 5 (CIFAR-100) per class among the training images at hand, "
+    "samples are the most confident 50 (CIFAR-10) and 5 (CIFAR-100) per class among the training images at hand, "
     "which are half of the published ones; *restricted* is the uncut source with the task's logits alone, which is "
     "what a brick must be held against; *refit* is our repair in closed form, on up to 2,000 training images."
 )

@@ -51,7 +51,7 @@ def _row(begin: Callable[[], Subject], task: Task, seed: int) -> Row:
     apart = subject.apart(task.classes)
     row: Row = {"source": subject.name, **subject.base(apart.task)}
     each = min(200, max(1, REFIT_IMAGES // len(apart.task)))
-    ours = Cutter(subject.whole, subject.data, task.classes, each, seed, subject.surest, subject.progress)
+    ours = Cutter(subject.whole, subject.data, task.classes, each, seed, subject.most_confident, subject.progress)
     for rule in RULES:
         thresholds = Thresholds(rule=rule)  # type: ignore[arg-type]
         for refit in (False, True):

@@ -13,7 +13,7 @@ SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 def test_same_size_and_channels_is_normalisation_alone() -> None:
     images = torch.rand(4, 3, 8, 9)
-    mean, std = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.25, 1.0)
     wanted = torch.stack([(images[:, c] - mean[c]) / std[c] for c in range(3)], 1)
     torch.testing.assert_close(apply(Preprocess(3, 8, 9, mean, std), images), wanted)
 
@@ -86,3 +86,26 @@ def test_two_channels_are_refused() -> None:
 def test_values_without_sense_are_refused(wrong: dict[str, object], says: str) -> None:
     with pytest.raises(DataError, match=says):
         Preprocess(**{"channels": 3, "height": 4, "width": 4, **wrong})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "says"),
+    [
+        (
+            (123.675, 116.28, 103.53),
+            (58.395, 57.12, 57.375),
+            "divide by 255, mean 0.485,0.456,0.406, and std 0.229,0.224,0.225",
+        ),
+        ((103.939, 116.779, 123.68), (1,), "mean 0.408,0.458,0.485, and std 0.00392,0.00392,0.00392"),
+        ((0.485, 0.456, 0.406), (58.4,), "std 58.4,58.4,58.4 .* divide by 255, std 0.229"),
+        ((0.5,), (4.37,), "std is 1 over each, 0.229,0.229,0.229"),
+        ((-0.5,), (0.5,), "is negative, .* so give 0.5,0.5,0.5"),
+        ((float("nan"),), (1,), "give numbers from 0 to 1"),
+        ((0.5,), (0,), "std must be positive"),
+    ],
+)
+def test_numbers_of_no_images_in_0_to_1_are_refused_with_what_was_meant(
+    mean: tuple[float, ...], std: tuple[float, ...], says: str
+) -> None:
+    with pytest.raises(DataError, match=says):
+        Preprocess(3, 8, 8, mean, std)

@@ -19,6 +19,8 @@ NAMES: tuple[str, ...] = (
     "head_ideas",
     "criteria",
     "reject",
+    "tune",
+    "finetune",
     "brick_latency",
     "contribution_speed",
     "analysis_speed",

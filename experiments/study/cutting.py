@@ -21,7 +21,7 @@ from modellego.locate import Curve
 from modellego.progress import Progress, silent
 
 BATCH = 250
-Surest = Callable[[Sequence[int], int], dict[int, NDArray[np.int64]]]
+MostConfident = Callable[[Sequence[int], int], dict[int, NDArray[np.int64]]]
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,9 @@ class Method:
 class Cutter:
     """A task of a source with its calibration images, drawn from the train part, and its test images.
 
-    `per_class` calibration images per class serve the criteria and the refit; contributions come from the surest images
-    instead, as everywhere; `surest(task, per_class)` names them by class, where they are known already.
+    `per_class` calibration images per class serve the criteria and the refit; contributions come from the most
+    confident images instead, as everywhere; `most_confident(task, per_class)` names them by class, where they are
+    known already.
     """
 
     def __init__(
@@ -61,17 +62,17 @@ class Cutter:
         classes: str,
         per_class: int,
         seed: int = 0,
-        surest: Surest | None = None,
+        most_confident: MostConfident | None = None,
         progress: Progress = silent,
     ) -> None:
-        self.whole, self.seed, self.progress, self.choose = whole, seed, progress, surest
+        self.whole, self.seed, self.progress, self.choose = whole, seed, progress, most_confident
         self.job = prepare(whole, data, classes)
         self.drawn = draw_calibration(whole, self.job.data.train, self.job.task, per_class, seed)
         self.spent = cost(whole)
         self._curves: dict[Method, Curve] = {}
 
     @cached_property
-    def surest(self) -> tuple[Tensor, Tensor]:
+    def most_confident(self) -> tuple[Tensor, Tensor]:
         """Return the images that contributions come from, as network input, and their labels."""
         train, task, samples = self.job.data.train, self.job.task, Samples()
         if self.choose is None:
@@ -92,7 +93,9 @@ class Cutter:
     def curve(self, method: Method) -> Curve:
         """Return the method's ranking, worked out once."""
         if method not in self._curves:
-            images = self.surest if method.criterion == "contribution" else (self.drawn.inputs, self.drawn.labels)
+            images = (
+                self.most_confident if method.criterion == "contribution" else (self.drawn.inputs, self.drawn.labels)
+            )
             with self.progress(f"rank by {method.name}", "passes"):
                 self._curves[method] = rank_groups(
                     self.job,

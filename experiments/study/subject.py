@@ -1,4 +1,4 @@
-"""A source model under study, whole, with its data: base scores, surest images, and tasks taken apart.
+"""A source model under study, whole, with its data: base scores, most confident images, and tasks taken apart.
 
 What takes a pass over a whole part of the data (the true classes' probabilities, the logits of the test images) is
 worked out once and kept on disk.
@@ -85,8 +85,8 @@ class Subject:
         found: NDArray[np.float64] = logits.softmax(1).gather(1, true)[:, 0].numpy()
         return found
 
-    def surest(self, task: Sequence[int], per_class: int) -> dict[int, NDArray[np.int64]]:
-        """Return each class's surest training images, as indices."""
+    def most_confident(self, task: Sequence[int], per_class: int) -> dict[int, NDArray[np.int64]]:
+        """Return each class's most confident training images, as indices."""
         chosen = select_samples(self.probabilities, self.train.labels[self.pool], task, per_class=per_class)
         return {label: self.pool[places] for label, places in chosen.items()}
 
@@ -142,7 +142,7 @@ class Apart:
     def sums(self) -> tuple[tuple[int, ClassSums], ...]:
         """Return each class's summed contributions."""
         train = self.subject.train
-        chosen = self.subject.surest(self.task, self.per_class)
+        chosen = self.subject.most_confident(self.task, self.per_class)
         samples = (
             (label, network_input(self.subject.whole, train.subset(places)).split(BATCH))  # type: ignore[no-untyped-call]
             for label, places in chosen.items()

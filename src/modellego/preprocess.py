@@ -1,6 +1,6 @@
 """What an image goes through before the first layer: channels, size, normalisation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -74,7 +74,7 @@ class Preprocess:
 
     `mean` and `std` hold one number per channel; a single number stands for all channels. `resize` says how an
     image of another size is brought to this one: `squash` both sides, or scale evenly until the image covers
-    the size and `crop` the centre. Raises `DataError` for values that make no sense.
+    the size and `crop` the centre. Raises `DataError` for values that make no sense, such as a mean of bytes (123.675).
 
     >>> Preprocess(3, 32, 32, mean=(0.5,), std=(0.25,)).std
     (0.25, 0.25, 0.25)
@@ -100,8 +100,7 @@ class Preprocess:
                     f"give one number, or one for each channel"
                 )
             object.__setattr__(self, name, values)
-        if not all(s > 0 for s in self.std):
-            raise DataError(f"std must be positive, not {self.std}")
+        _check_normalisation(self.mean, self.std)
         if self.resize not in RESIZES:
             raise DataError(f"resize is one of {', '.join(RESIZES)}, not {self.resize!r}")
 
@@ -109,6 +108,33 @@ class Preprocess:
     def frame(self) -> Frame:
         """What is done before normalising."""
         return Frame((self.channels, self.height, self.width), self.resize)
+
+
+def _check_normalisation(mean: Sequence[float], std: Sequence[float]) -> None:
+    """Refuse what cannot be the mean and standard deviation of images in [0,1], and say what was likely meant."""
+    if not all(s > 0 for s in std):
+        raise DataError(f"std must be positive, not {_listed(std)}")
+    if min(mean) < 0:
+        turned = f": it is subtracted, so give {_listed([abs(m) for m in mean])}" if min(mean) >= -1 else ""
+        raise DataError(f"mean {_listed(mean)} is negative, as no mean of images in [0,1] is{turned}")
+    if not all(m <= 1 for m in mean):
+        meant = f"divide by 255, mean {_of_bytes(mean)}" if all(m <= 255 for m in mean) else "give numbers from 0 to 1"
+        if all(1 <= s <= 255 for s in std):  # beside a mean of bytes a std of 1 means that they are not scaled
+            meant += f", and std {_of_bytes(std)}"
+        raise DataError(f"mean {_listed(mean)} cannot belong to images in [0,1]: {meant}")
+    if not all(s <= 1 for s in std):
+        meant = f"divide by 255, std {_of_bytes(std)}" if all(s <= 255 for s in std) else "give numbers from 0 to 1"
+        if all(1 <= s <= 20 for s in std):  # 255 times the std of no usual set of images; 1/0.229 is 4.37
+            meant = f"if these are factors, std is 1 over each, {_listed([1 / s for s in std])}"
+        raise DataError(f"std {_listed(std)} cannot belong to images in [0,1]: {meant}")
+
+
+def _of_bytes(values: Sequence[float]) -> str:
+    return _listed([v / 255 for v in values])
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ",".join(f"{v:.3g}" if v < 1 else f"{v:g}" for v in values)
 
 
 def apply(preprocess: Preprocess, images: Tensor) -> Tensor:

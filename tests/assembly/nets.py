@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from modellego.brick import Brick, BrickInfo, Source
+from modellego.brick import Brick, BrickInfo, Origin
 from modellego.capture import Network, annotate, capture
 from modellego.channels import analyse
 from modellego.cut import cut, plan_cut, rescue
@@ -185,7 +185,7 @@ def random_brick(
         network = cut(plan_cut(network, found, keep, order))
     names = tuple(f"{prefix}{i}" for i in order)
     preprocess = Preprocess(channels, size, size, mean=(mean,), std=(0.2 + mean / 4,))
-    source = Source(name=f"{kind}{seed}", classes=names, of=tuple(order), total=classes)
+    source = Origin(name=f"{kind}{seed}", classes=names, of=tuple(order), total=classes)
     info = BrickInfo(classes=names, input_shape=(channels, size, size), preprocess=preprocess, sources=(source,))
     return Brick(network.graph, info)
 

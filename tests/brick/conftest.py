@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import fx, nn
 
-from modellego.brick import Assembled, Brick, BrickInfo, Cut, Joint, Source, assembled_info, load, save
+from modellego.brick import Assembled, Brick, BrickInfo, Cut, Joint, Origin, assembled_info, load, save
 from modellego.errors import FormatError
 from modellego.preprocess import Preprocess
 
@@ -68,7 +68,7 @@ def make_brick() -> MakeBrick:
 def full_brick(make_brick: MakeBrick) -> Brick:
     """A brick with every field of its info filled in."""
     return make_brick(
-        sources=(Source(name="resnet", classes=("cat", "dog", "fox"), of=(3, 5, 6), parameters=9, macs=99, total=10),),
+        sources=(Origin(name="resnet", classes=("cat", "dog", "fox"), of=(3, 5, 6), parameters=9, macs=99, total=10),),
         cut=Cut(criterion="thresholds", options={"alpha": 0.3, "layers": (1, 2)}, kept=8, total=12),
         refit={"images": 600, "ridge": 1e-3},
         scores={"brick_accuracy": 0.9375, "base_accuracy": None},

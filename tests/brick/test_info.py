@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from modellego.brick import BrickInfo, Source, make_info
+from modellego.brick import BrickInfo, Origin, make_info
 from modellego.errors import FormatError
 from modellego.preprocess import Preprocess
 
@@ -80,4 +80,4 @@ def test_nonsense_is_refused(change: dict[str, Any], complaint: str) -> None:
 
 def test_lineage_names_one_index_a_class() -> None:
     with pytest.raises(ValidationError, match="indices"):
-        Source(name="net", classes=("a", "b"), of=(1,))
+        Origin(name="net", classes=("a", "b"), of=(1,))

@@ -1,4 +1,4 @@
-"""Samples are the surest of their class, as many as asked for."""
+"""Samples are the most confident of their class, as many as asked for."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ PROBABILITIES = np.linspace(1, 0, 1000)
 LABELS = np.arange(1000) % 2
 
 
-def test_takes_the_surest_of_each_class_in_order() -> None:
+def test_takes_the_most_confident_of_each_class_in_order() -> None:
     chosen = select_samples(np.array([0.2, 0.9, 0.7, 0.8]), np.array([0, 0, 0, 1]), [0, 1], per_class=2)
     assert {label: list(found) for label, found in chosen.items()} == {0: [1, 2], 1: [3]}
 

@@ -34,8 +34,39 @@ def test_any_list_of_indices_is_kept_in_order_once(indices: list[int]) -> None:
     assert resolve_classes(",".join(map(str, indices)), names) == list(dict.fromkeys(indices))
 
 
-def test_an_index_wins_over_a_name_that_looks_like_one() -> None:
-    assert resolve_classes("1", ["5", "6", "1"]) == [1]
+DIGITS = ("5", "6", "7", "8", "9")
+
+
+@pytest.mark.parametrize(
+    ("spec", "indices"),
+    [
+        ("7-9", [2, 3, 4]),
+        ("index:2-4", [2, 3, 4]),
+        ("name:5,index:1", [0, 1]),
+        (2, [2]),
+    ],
+)
+def test_classes_named_by_numbers(spec: str | int, indices: list[int]) -> None:
+    assert resolve_classes(spec, DIGITS) == indices
+
+
+def test_numbers_that_are_name_and_index_of_the_same_class_are_no_riddle() -> None:
+    assert resolve_classes("2-4", [str(k) for k in range(10)]) == [2, 3, 4]
+
+
+def test_an_index_is_not_taken_for_a_name() -> None:
+    with pytest.raises(DataError, match=r"no class named '2': .*: write index:2-4 for the classes 7, 8, 9"):
+        resolve_classes("2-4", DIGITS)
+
+
+def test_a_number_that_is_the_name_of_one_class_and_the_index_of_another_is_refused() -> None:
+    with pytest.raises(DataError, match="write name:1, or index:1 for the classes 6"):
+        resolve_classes("1", ["5", "6", "1"])
+
+
+def test_a_range_longer_than_memory_is_refused() -> None:
+    with pytest.raises(DataError, match="no class named '10'"):
+        resolve_classes("5-99999999999999", DIGITS)
 
 
 def test_a_name_may_hold_commas() -> None:
@@ -62,7 +93,7 @@ def test_what_cannot_be_meant_is_refused(spec: str, says: str) -> None:
 
 def test_an_index_out_of_range_that_is_a_name_is_explained() -> None:
     with pytest.raises(DataError, match="the class named '7' has index 1"):
-        resolve_classes("7", ["6", "7"])
+        resolve_classes(7, ["6", "7"])
 
 
 def test_a_name_that_two_classes_bear_is_refused() -> None:

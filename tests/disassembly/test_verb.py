@@ -125,6 +125,36 @@ def test_a_model_without_inner_channels_is_refused(digits: Data) -> None:
         disassemble(flat, digits, "0", preprocess=Preprocess(1, 8, 8), class_names=digits.classes)
 
 
+def test_tuning_goes_on_from_the_refit_and_is_recorded(net: Brick, digits: Data) -> None:
+    refitted = disassemble(net, digits, "0-2", thresholds=Thresholds(0.6, 0.6), refit_images=6)
+    brick = disassemble(net, digits, "0-2", thresholds=Thresholds(0.6, 0.6), refit_images=6, tune=16)
+    assert brick.info.refit is not None
+    record = brick.info.refit["tuning"]
+    assert isinstance(record, dict)
+    assert record["steps"] == 24  # three runs of four rounds of two steps
+    assert {"lr", "norms", "kept_steps", "before", "after"} <= record.keys()
+    tuned = any(not torch.equal(v, refitted.state_dict()[k]) for k, v in brick.state_dict().items())
+    assert tuned == bool(record["kept_steps"])
+
+
+def test_tuning_takes_images_without_labels(net: Brick, digits: Data) -> None:
+    unlabelled = torch.rand(40, 1, 8, 8)
+    brick = disassemble(net, digits, "0-2", thresholds=Thresholds(0.6, 0.6), refit_data=unlabelled, tune=8)
+    assert brick.info.refit is not None
+    assert brick.info.refit["tuning"]["images"] == 40  # type: ignore[call-overload, index]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"tune": 0}, "1 step or more"), ({"tune": 5, "refit_images": 0}, "leave the refit on")],
+)
+def test_tuning_that_cannot_be_is_refused_before_the_work(
+    net: Brick, digits: Data, wrong: dict[str, int], message: str
+) -> None:
+    with pytest.raises(CutError, match=message):
+        disassemble(net, digits, "0-2", **wrong)  # type: ignore[arg-type]
+
+
 def few(images: ImageSet, classes: range, each: int) -> ImageSet:
     return images.subset(np.concatenate([images.of_class(k)[:each] for k in classes]))
 

@@ -14,7 +14,7 @@ from modellego.locate import Curve
 @pytest.fixture
 def cutter(run_of: Callable[[str], Run]) -> Cutter:
     subject = run_of("cutting").subject("cifar10")
-    return Cutter(subject.whole, subject.data, "2,0", 6, surest=subject.surest)
+    return Cutter(subject.whole, subject.data, "2,0", 6, most_confident=subject.most_confident)
 
 
 @pytest.mark.parametrize("method", [Method("contribution"), Method("contribution", "sets"), Method("l1", "sets")])

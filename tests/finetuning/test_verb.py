@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from modellego.brick import Assembled, Brick, BrickInfo, Joint, Source, assembled_info
+from modellego.brick import Assembled, Brick, BrickInfo, Joint, Origin, assembled_info
 from modellego.brick.reject_rule import Reject
 from modellego.capture import capture
 from modellego.data import Data, ImageSet, load_data
@@ -67,7 +67,7 @@ def padded() -> Brick:
         classes=("0", "1", "2", "3"),
         input_shape=(1, 8, 8),
         preprocess=Preprocess(1, 8, 8),
-        sources=(Source(name="a", classes=("0", "1"), of=(0, 1)), Source(name="b", classes=("2", "3"), of=(0, 1))),
+        sources=(Origin(name="a", classes=("0", "1"), of=(0, 1)), Origin(name="b", classes=("2", "3"), of=(0, 1))),
     )
     return Brick(capture(model, (1, 8, 8)).graph, info)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from modellego.decision_routes import RouteGraph, RouteLayer, RouteLink
-from modellego.reporting import Lineage, OffTask, ReportData, Score, Size, Width
+from modellego.reporting import Lineage, ModelSize, OffTaskConfidence, ReportData, Score, Width
 
 _CONFTEST = Path(__file__).parents[1] / "decision_routes" / "conftest.py"
 _spec = importlib.util.spec_from_file_location("routes_conftest", _CONFTEST)
@@ -48,15 +48,17 @@ def whole_data() -> ReportData:
         classes=classes,
         lineage=Lineage("four things", "assembled", 4, 150_000, 20_000_000, made_from=bricks),
         sizes=(
-            Size("ten", 272_474, 41_000_000),
-            Size("hundred", 278_324, 41_200_000),
-            Size("four things", 150_000, 20_000_000),
+            ModelSize("ten", 272_474, 41_000_000),
+            ModelSize("hundred", 278_324, 41_200_000),
+            ModelSize("four things", 150_000, 20_000_000),
         ),
         scores=(Score("base", 0.7, 0.7), Score("base restricted", 0.86, 0.86), Score("four things", 0.831, 0.829)),
         confusion=_confusion(4),
         restricted_per_class=np.array([0.8, 0.9, 0.7, 0.6]),
         groups=("air", "air", "small", "small"),
-        off_task=OffTask(rng.uniform(0.5, 1, 200), rng.uniform(0, 1, 300), 0.875, threshold=0.6, description="Others."),
+        off_task=OffTaskConfidence(
+            rng.uniform(0.5, 1, 200), rng.uniform(0, 1, 300), 0.875, threshold=0.6, description="Others."
+        ),
         routes=(_graph(classes[:2]),),
         widths=(Width("conv1", 16, 9), Width("layer1.0.conv1", 32, 20)),
         facts=(("Criterion", "relative contribution"),),

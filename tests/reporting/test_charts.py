@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from modellego.reporting import OffTask
+from modellego.reporting import OffTaskConfidence
 from modellego.reporting.charts import histogram
 
 RNG = np.random.default_rng(0)
@@ -20,7 +20,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_all_stands_on_the_axis(case: str) -> None:
     inside, outside, threshold, tick = CASES[case]
-    drawn = histogram(OffTask(inside, outside, 0.5, threshold=threshold))
+    drawn = histogram(OffTaskConfidence(inside, outside, 0.5, threshold=threshold))
     assert f">{tick}</span>" in drawn
     (limit,) = re.findall(r'class="limit" x1="([-\d.]+)"', drawn)
     places = [float(v) for v in re.findall(r"left:([-\d.e]+)%", drawn)]

@@ -222,7 +222,7 @@ def test_a_missing_file_is_named() -> None:
         load_source("nowhere/net.py:build")
 
 
-@pytest.mark.parametrize("spec", ["resnet20", "net.py", "keras:resnet", ""])
+@pytest.mark.parametrize("spec", ["resnet20", "keras:resnet", ""])
 def test_what_names_no_model_is_told_how(spec: str) -> None:
     with pytest.raises(SourceError, match=r"names no model: write path/to/file\.py:callable"):
         load_source(spec)
@@ -233,6 +233,30 @@ def test_libraries_are_extras(monkeypatch: pytest.MonkeyPatch, package: str) -> 
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=f"modellego.{package}"):
         load_source(f"{package}:resnet50", weights="random")
+
+
+def test_a_broken_library_says_what_broke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").write_text('raise RuntimeError("operator torchvision::nms gone")')
+    for name in [m for m in sys.modules if m.split(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SourceError, match=r"torchvision is installed but .*RuntimeError: operator torchvision::nms"):
+        load_source("torchvision:resnet18", weights="random")
+
+
+def test_weights_of_a_wrapped_model_fit(tmp_path: Path) -> None:
+    net = nn.DataParallel(torch.compile(zoo.build("resnet20", 4)))  # type: ignore[arg-type]
+    torch.save(net.state_dict(), tmp_path / "w.pt")
+    assert "module._orig_mod.fc.weight" in net.state_dict()
+    assert load_source("zoo:resnet20", weights=tmp_path / "w.pt").model(torch.zeros(1, 3, 32, 32)).shape == (1, 4)
+
+
+def test_a_wrapped_model_of_a_file_is_filled(code: Callable[[str], Path], tmp_path: Path) -> None:
+    torch.save({"weight": torch.full((2, 1, 3, 3), 7.0), "bias": torch.zeros(2)}, tmp_path / "w.pt")
+    file = code("model = nn.DataParallel(nn.Conv2d(1, 2, 3))")
+    source = load_source(f"{file}:model", weights=tmp_path / "w.pt", input_size=8)
+    assert source.model.get_parameter("weight").unique().item() == 7
 
 
 @pytest.mark.usefixtures("torchvision")

@@ -1,7 +1,7 @@
 """The brick: a small, safe, self-contained classifier, in memory and on disk."""
 
 from modellego.brick.format import check_target, is_brick, load, save
-from modellego.brick.info import FORMAT_VERSION, Assembly, BrickInfo, Cut, Source, make_info
+from modellego.brick.info import FORMAT_VERSION, Assembly, BrickInfo, Cut, Origin, make_info
 from modellego.brick.joint import Joint
 from modellego.brick.model import Assembled, Brick, assembled_info
 from modellego.brick.reject_rule import Reject, confidence, predict_reject
@@ -14,8 +14,8 @@ __all__ = [
     "BrickInfo",
     "Cut",
     "Joint",
+    "Origin",
     "Reject",
-    "Source",
     "assembled_info",
     "check_target",
     "confidence",

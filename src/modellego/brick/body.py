@@ -24,7 +24,7 @@ class Head:
         return self.layer.in_features
 
     def parameters(self) -> tuple[Tensor, Tensor]:
-        """Return weight `[C, width]` and bias `[C]` (zeros where it has none), a row a logit."""
+        """Return weight `[C, width]` and bias `[C]` (zeros where it has none), one row per logit."""
         weight = self.layer.weight.detach()
         bias = weight.new_zeros(len(weight)) if self.layer.bias is None else self.layer.bias.detach()
         return (weight, bias) if self.rows is None else (weight[self.rows], bias[self.rows])

@@ -34,8 +34,8 @@ class PreprocessDocument(Strict):
     channels: Annotated[int, Field(ge=1, le=4096)]
     height: Axis
     width: Axis
-    mean: tuple[float, ...]
-    std: tuple[Annotated[float, Field(gt=0)], ...]
+    mean: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+    std: tuple[Annotated[float, Field(gt=0, le=1)], ...]
     resize: Literal["squash", "crop"]
 
     @model_validator(mode="after")
@@ -82,7 +82,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
 Options = Annotated[dict[Label, JsonValue], BeforeValidator(_plain)]
 
 
-class Source(Strict):
+class Origin(Strict):
     """One model a brick was cut from: the classes taken, and their numbers among the source's own."""
 
     name: Label
@@ -93,7 +93,7 @@ class Source(Strict):
     total: Count | None = None  # how many classes the source has
 
     @model_validator(mode="after")
-    def _parallel(self) -> "Source":
+    def _parallel(self) -> "Origin":
         if len(self.classes) != len(self.of):
             raise ValueError(
                 f"{len(self.classes)} classes were taken but {len(self.of)} of the source's indices are given"
@@ -153,7 +153,7 @@ class BrickInfo(Strict):
     preprocess: Annotated[Preprocess, _AsDocument] | None = None
     inputs: Literal["image", "graph"] = "image"
     outputs: Literal["logits", "features"] = "logits"
-    sources: tuple[Source, ...] = ()
+    sources: tuple[Origin, ...] = ()
     cut: Cut | None = None
     refit: Options | None = None
     scores: Annotated[dict[Label, float | None], BeforeValidator(_plain)] = Field(default_factory=dict)

@@ -15,7 +15,7 @@ class Again(TypedDict, total=False):
 
     data: images of its bricks' classes; without them it is not calibrated, and its notes say so.
     calibrate: how, as in `assemble`; by default as the model was, and by `head` where it was not.
-    per_class: how many images a class calibration takes; None for all.
+    per_class: how many images per class calibration takes; None for all.
     reject: the share of images of its own classes that it still answers; a rule the model had, which is about the
         classes it had, does not stay.
     reject_by: by which statistic, as in `assemble`.

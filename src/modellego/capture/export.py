@@ -20,6 +20,7 @@ from modellego.capture.modes import evaluating
 from modellego.capture.network import Network, annotate
 from modellego.capture.ops import op_name
 from modellego.capture.raise_layers import raise_layers
+from modellego.capture.unwrap import unwrapped
 from modellego.errors import CaptureError
 
 LogitsSelector = str | int | Callable[[Any], torch.Tensor]
@@ -54,7 +55,8 @@ def capture(
     """Capture a classifier as a graph of ATen ops and `nn` layers that keep the source's parameter names.
 
     Args:
-        model: maps one float tensor `[B, *input_shape]` to logits `[B, C]`; it is left as it is (mode included).
+        model: maps one float tensor `[B, *input_shape]` to logits `[B, C]`; it is left as it is (mode included). What
+            `DataParallel` or `torch.compile` wraps is taken out.
         input_shape: channels, height and width of the preprocessed input, without the batch axis.
         logits: where a model returns a dict, tuple or object: the key, position or attribute of the logits, or a
             function of what is returned.
@@ -69,6 +71,7 @@ def capture(
     >>> network.num_logits, [n.op for n in network.graph.graph.nodes]
     (5, ['placeholder', 'call_function', 'call_module', 'output'])
     """
+    model = unwrapped(model)
     with evaluating(model):
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")

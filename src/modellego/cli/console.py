@@ -56,6 +56,11 @@ def note(text: str) -> None:
         stderr.print(text)
 
 
+def warn(text: str) -> None:
+    """Say on stderr, in one line, what may make the result other than what is wanted."""
+    typer.echo(f"note: {text}", err=True)
+
+
 @contextmanager
 def progress(title: str, unit: str = "images") -> Iterator[Callable[[int, int], None]]:
     """Show a bar on stderr while the block runs, where that is a terminal; yields `update(done, total)`."""

@@ -1,7 +1,7 @@
 """`modellego disassemble`: cut a brick for a few classes out of a classifier."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,6 +51,14 @@ def disassemble(
     refit_data: Annotated[
         list[Path] | None, typer.Option(help="Refit on these image files or folders instead; they need no labels.")
     ] = None,
+    tune: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="STEPS",
+            help="After the refit, match the source's logits by gradient steps, such as 600: minutes, but no labels.",
+        ),
+    ] = None,
     reject: o.RejectOptions,
     source_options: o.SourceOptions,
     seed: o.Seed = 0,
@@ -83,6 +91,7 @@ def disassemble(
         refit_images=refit_images if refit else 0,
         refit_by=refit_by,
         refit_data=open_unlabelled(refit_data) if refit_data and refit else None,
+        tune=tune,
         reject=reject.share,
         reject_by=reject.reject_by,  # type: ignore[arg-type]
         mapping=images.mapping,
@@ -106,6 +115,8 @@ def disassemble(
         row.append(f"{amount(before)} → {amount(after)} ({percent(after / before)})")
     header = ["task", "base", "restricted", "brick", "MACs", "parameters"]
     print_table(f"{len(brick.classes)} classes", header, [[classes, *row]])
+    if tune and brick.info.refit is not None:
+        out().print(_tuning(brick.info.refit))
     if data.test is None:
         out().print("[yellow]There is no test data, so nothing was scored: name some with --test-data.")
     if brick.info.notes:
@@ -115,3 +126,13 @@ def disassemble(
         f"wrote {output.path} ({amount(size)}B).  Next: modellego predict {output.path} IMAGE · "
         f"modellego assemble {output.path} OTHER.brick -o NEW.brick"
     )
+
+
+def _tuning(refit: dict[str, Any]) -> str:
+    """Say what tuning did, from a brick's refit."""
+    report = refit["tuning"]
+    if not report["kept_steps"]:
+        return "[yellow]Tuning did not surely bring the brick closer to its source: it stays as refitted."
+    same = [percent(report[when]["same"]) for when in ("before", "after")]
+    how = f"{report['kept_steps']} steps without labels, rate {report['lr']:g}, batch norms {report['norms']}"
+    return f"tuned: {how}; held-out images answered as the source does: {same[0]} before, {same[1]} after"

@@ -9,17 +9,22 @@ from numpy.typing import NDArray
 
 from modellego.errors import DataError
 
+_NUMBER = r"\d{1,18}"
+
 
 def resolve_classes(spec: str | int | Sequence[str | int], class_names: Sequence[str]) -> list[int]:
     """Turn `"0-2,7"`, `"cat,dog"`, or a list of numbers and names into class indices, in the order given.
 
-    Indices count from 0 and a range includes both ends. What looks like an index is one, also where a class
-    bears that name. A class asked for twice is kept once. Names may hold commas; case, spaces, hyphens and
-    underscores do not matter where that leaves one class. Raises `DataError` for unknown names (with near
-    ones) and for numbers out of range.
+    Indices count from 0 and a range includes both ends. Where classes are named by numbers, a number in text that
+    would be one class by its name and another by its index is refused: `index:2-4` and `name:2-4` say which; an `int`
+    is an index. A class asked for twice is kept once. Names may hold commas; case, spaces, hyphens and underscores do
+    not matter where that leaves one class. Raises `DataError` for unknown names (with near ones) and for numbers out
+    of range.
 
     >>> resolve_classes("0-1,Fox,1", ["cat", "dog", "fox"])
     [0, 1, 2]
+    >>> resolve_classes("name:7-8", ["5", "6", "7", "8"]), resolve_classes("index:1", ["5", "6", "7", "8"])
+    ([2, 3], [1])
     """
     parts: list[str | int] = []
     for part in [spec] if isinstance(spec, str | int) else spec:
@@ -43,28 +48,51 @@ def _tokens(text: str, class_names: Sequence[str]) -> list[str]:
     return [token for token in tokens if token]
 
 
-def _resolve(part: str | int, class_names: Sequence[str]) -> range | list[int]:
-    count = len(class_names)
-    span = re.fullmatch(r"(-?\d+)(?:\s*-\s*(\d+))?", str(part).strip())
+def _resolve(part: str | int, class_names: Sequence[str]) -> Sequence[int]:
+    text = str(part).strip()
+    span = re.fullmatch(rf"(?:(index|name):\s*)?(-?{_NUMBER})(?:\s*-\s*({_NUMBER}))?", text)
     if span:
-        first = int(span[1])
-        last = int(span[2]) if span[2] else first
+        first = int(span[2])
+        last = int(span[3]) if span[3] else first
         if first > last:
             raise DataError(f"the range {part} runs backwards: write {last}-{first}")
-        outside = first if not 0 <= first < count else last
-        if not 0 <= outside < count:
-            named = [k for k, name in enumerate(class_names) if name == str(outside)]
-            hint = f"; the class named {str(outside)!r} has index {named[0]}" if named else ""
-            raise DataError(f"class index {outside} is out of range: there are {count}, 0 to {count - 1}{hint}")
-        return range(first, last + 1)
-    text = str(part)
-    fits = [k for k, name in enumerate(class_names) if name == text]
+        wanted = range(first, last + 1)
+        reading = "index" if isinstance(part, int) else span[1]
+        return _numbered(wanted, text, reading, class_names)
+    fits = [k for k, name in enumerate(class_names) if name == str(part)]
     fits = fits or [k for k, name in enumerate(class_names) if _plain(name) == _plain(text)]
     if len(fits) > 1:
         raise DataError(f"{text!r} names the classes {_listed(fits)}: give the index")
     if not fits:
         raise DataError(f"there is no class {text!r}{near(text, class_names)}")
     return fits
+
+
+def _numbered(wanted: range, text: str, reading: str | None, class_names: Sequence[str]) -> Sequence[int]:
+    """Read numbers as indices or as names; where classes are named by numbers, an index has to be called one."""
+    count = len(class_names)
+    place = {int(name): k for k, name in reversed(list(enumerate(class_names))) if re.fullmatch(_NUMBER, name)}
+    outside = wanted[0] if not 0 <= wanted[0] < count else wanted[-1]
+    inside = 0 <= outside < count
+    if reading == "index" or (reading is None and not place):
+        if inside:
+            return wanted
+        hint = f"; the class named {str(outside)!r} has index {place[outside]}" if outside in place else ""
+        raise DataError(f"class index {outside} is out of range: there are {count}, 0 to {count - 1}{hint}")
+    missing = next((n for n in wanted if n not in place), None)
+    named = [place[n] for n in wanted] if missing is None else []
+    if named and (reading == "name" or not inside or named == list(wanted)):
+        return named
+    bare = text.removeprefix("name:").strip()
+    by_index = f"index:{bare} for the classes {_few([class_names[n] for n in wanted])}" if inside else ""
+    if named:
+        raise DataError(f"classes here are named by numbers: write name:{bare}, or {by_index}")
+    also = f"; their numbers are names: write {by_index}" if by_index else ""
+    raise DataError(f"there is no class named '{missing}'{near(str(missing), class_names)}{also}")
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) < 7 else f"{', '.join(names[:3])}, ..., {names[-1]}"
 
 
 def near(text: str, names: Sequence[str]) -> str:

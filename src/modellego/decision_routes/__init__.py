@@ -3,8 +3,8 @@
 from modellego.decision_routes.collect import collect_routes
 from modellego.decision_routes.html import render_fragment, render_html, routes_css, routes_script
 from modellego.decision_routes.model import routes
+from modellego.decision_routes.route_graph import RouteEdges, RouteGraph, RouteLayer, RouteLink, roles
 from modellego.decision_routes.static import save_picture
-from modellego.decision_routes.values import RouteEdges, RouteGraph, RouteLayer, RouteLink, roles
 
 __all__ = [
     "RouteEdges",

@@ -14,8 +14,8 @@ from modellego.channels import ChannelMap, analyse
 from modellego.contribution.aggregate import LayerSums, group_count, table
 from modellego.contribution.allocate import allocate, minmax
 from modellego.contribution.stream import ClassSums, class_sums, reading_layers
+from modellego.decision_routes.route_graph import RouteEdges, RouteGraph, RouteLayer, RouteLink
 from modellego.decision_routes.skeleton import LayerPlaces, Skeleton, skeleton
-from modellego.decision_routes.values import RouteEdges, RouteGraph, RouteLayer, RouteLink
 from modellego.errors import LegoError
 
 Floats = NDArray[np.float64]

@@ -1,8 +1,8 @@
 """The interactive route picture: a route graph becomes one self-contained HTML page, or a piece of one."""
 
 from modellego.decision_routes.page import embed_json, fill, pack_unit, read_asset, text
+from modellego.decision_routes.route_graph import RouteGraph
 from modellego.decision_routes.theme import POLICY, theme_css
-from modellego.decision_routes.values import RouteGraph
 from modellego.drawing.palette import LIGHT, SHAPES
 
 _PACKAGE = "modellego.decision_routes"

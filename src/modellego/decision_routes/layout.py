@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modellego.decision_routes.values import RouteGraph
+from modellego.decision_routes.route_graph import RouteGraph
 
 _TOP, _HEIGHT, _MARGIN, _LANE_GAP = 1.05, 4.4, 0.5, 0.4
 _BLOCK_GAP = 0.55  # rows between blocks of unlike role

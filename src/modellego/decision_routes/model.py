@@ -12,8 +12,8 @@ from modellego.contribution.samples import PER_CLASS
 from modellego.data import DataLike, ImageSet, match_labels
 from modellego.data.feed import Inputs
 from modellego.decision_routes.collect import collect_routes
+from modellego.decision_routes.route_graph import RouteGraph
 from modellego.decision_routes.samples import class_images
-from modellego.decision_routes.values import RouteGraph
 from modellego.errors import LegoError
 from modellego.progress import Progress, silent
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modellego.decision_routes.layout import Plan, lay_out
-from modellego.decision_routes.values import RouteGraph, roles
+from modellego.decision_routes.route_graph import RouteGraph, roles
 from modellego.drawing.palette import DARK, LIGHT, Palette, class_style
 from modellego.errors import LegoError, MissingExtraError
 

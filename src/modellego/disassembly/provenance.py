@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from modellego.brick import Brick, BrickInfo, Cut
-from modellego.brick import Source as Lineage
+from modellego.brick import Brick, BrickInfo, Cut, Origin
 from modellego.capture.cost import Cost, network_cost
 from modellego.capture.network import Network
 from modellego.cut import CutPlan
@@ -42,7 +41,7 @@ def describe(
         cut=Cut(criterion=criterion, options=options, kept=kept, total=total, widths=layer_widths(whole)),
         refit=refit_record(report) if report is not None else None,
         scores=costs(before, network_cost(small)),
-        notes=_rescue_note(len(rescued)),
+        notes=" ".join(filter(None, [whole.info.notes if whole.info.cut is None else "", _rescue_note(len(rescued))])),
     )
     return Brick(small.graph, info)
 
@@ -73,12 +72,12 @@ def _rescue_note(count: int) -> str:
     return f"{count} tensors would have ended without channels: the best channel of each was kept." if count else ""
 
 
-def lineage(sources: Sequence[Lineage], classes: Sequence[str], task: Sequence[int]) -> tuple[Lineage, ...]:
+def lineage(sources: Sequence[Origin], classes: Sequence[str], task: Sequence[int]) -> tuple[Origin, ...]:
     """Return the sources that the task's classes come from, with the classes taken from each."""
     places = [(i, k) for i, source in enumerate(sources) for k in range(len(source.classes))]
     if len(places) != len(classes):
         return tuple(sources)
-    taken: list[Lineage] = []
+    taken: list[Origin] = []
     for i, source in enumerate(sources):
         mine = [places[t][1] for t in task if places[t][0] == i]
         if mine:

@@ -29,6 +29,7 @@ from modellego.disassembly.choose import (
 )
 from modellego.disassembly.job import Job, as_brick, prepare
 from modellego.disassembly.provenance import describe, with_accuracy
+from modellego.disassembly.tuned import check_tuning, tuned
 from modellego.errors import CutError
 from modellego.locate import Budget, Curve, names
 from modellego.preprocess import Preprocess
@@ -59,6 +60,7 @@ def disassemble(
     refit_data: Tensor | Store | None = None,
     refit_options: RefitOptions | None = None,
     refit_by: str = LEAST_SQUARES,
+    tune: int | None = None,
     reject: float | None = None,
     reject_by: Statistic | None = None,
     mapping: Mapping[str, str | int] | None = None,
@@ -83,6 +85,9 @@ def disassemble(
         refit_data: images to refit on instead, float `[N, c, h, w]` in [0,1] or a store of any sizes; without labels.
         refit_options: see `RefitOptions`.
         refit_by: how the cut is repaired: `least_squares`, or a refit that a plugin registers.
+        tune: gradient steps, such as 600, that bring the refitted brick's logits to the source's on the images of the
+            refit, without labels; kept only if images held out agree better with the source (see `tuning.tune`). It
+            takes some minutes; `progress` is told how many.
         reject: the share of images of the task that the brick still answers, such as 0.95; of the rest it says "none of
             these". The threshold is taken from images of the train part that the refit does not see.
         reject_by: the statistic: `energy` (the default), `max_logit`, `max_probability` or `margin`.
@@ -114,6 +119,7 @@ def disassemble(
     budgeted = budget is not None and budget.given
     own_inputs = None if refit_data is None else network_input(job.whole, as_store(refit_data))
     drawn = draw_calibration(job.whole, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
+    check_tuning(tune, refit_images > 0 or own_inputs is not None, drawn)
     if budgeted and budget is not None:
         curve = make_curve(job, drawn, criterion, thresholds, samples, seed, progress)
         with progress("budget", "steps"):
@@ -126,6 +132,9 @@ def disassemble(
         options = {"budget": asdict(budget), "samples": asdict(samples)}
     ranked_by = criterion if budgeted else "contribution"
     brick = cut_out(job, choice, ranked_by, options | {"seed": seed}, inputs, refit_options, progress, refit_by)
+    if tune is not None:
+        images_used = drawn.fitted if refit_data is None else as_store(refit_data)
+        brick = tuned(brick, job, images_used, drawn, tune, seed, progress)
     if reject is not None:
         own = (drawn.held if len(drawn.held) else drawn.fitted).select(job.task)
         add_reject_rule(brick, own, reject, reject_by, seed=seed, progress=progress)

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from modellego.brick import Brick, BrickInfo
-from modellego.brick import Source as Lineage
+from modellego.brick import Brick, BrickInfo, Origin
 from modellego.capture.cost import network_cost
 from modellego.capture.network import Network
 from modellego.channels import ChannelMap, analyse
@@ -43,7 +42,7 @@ def whole_graph_brick(model: nn.Module, data: NodeData, name: str = "model") -> 
     network = capture_graph(model, data.x.shape[1])
     spent = network_cost(network)
     everything = tuple(range(len(data.classes)))
-    lineage = Lineage(
+    lineage = Origin(
         name=name,
         classes=data.classes,
         of=everything,

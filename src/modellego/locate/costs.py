@@ -84,7 +84,7 @@ class CostModel:
         return _Product(inputs, outputs, layer.groups, math.prod(shape[2:]) * math.prod(layer.kernel_size))
 
     def _mixes_positions(self, node: str, layer: nn.Module, shape: tuple[int, ...], again: bool) -> None:
-        """Count a layer that works on positions, once a channel (token mixing, ECA): its own weights are never cut."""
+        """Count a layer that works on positions, once per channel (token mixing): its own weights are never cut."""
         assert isinstance(layer, WeightedLayer)
         ids = self.channels.ids[node].reshape(-1)
         weight = layer.weight
@@ -112,7 +112,7 @@ class CostModel:
     def along(self, order: Sequence[int]) -> tuple[list[int], list[int]]:
         """Return MACs and parameters of the whole network and after each removal of an order, `len(order) + 1` each.
 
-        Only the layers that a removed set is part of are counted anew.
+        Only the layers that a removed group is part of are counted anew.
         """
         keep = self.channels.keep_all()
         alive = self.alive(keep)
@@ -137,7 +137,7 @@ class CostModel:
         return macs, parameters
 
     def saving(self, keep: KeepMask, what: str = "macs") -> Floats:
-        """Return what each set, removed alone, would save, float64 `[n_groups]`, given what is kept now.
+        """Return what each group, removed alone, would save, float64 `[n_groups]`, given what is kept now.
 
         `what` is "macs", "parameters", or "sets": each counts as one.
         """

@@ -188,7 +188,7 @@ def taylor(request: Request) -> Floats:
 
 
 def _per_group(values: Tensor, ids: Ids, n_groups: int) -> Floats:
-    """Sum `[B, ...]` over all positions of a set: float64 `[B, n_groups]`."""
+    """Sum `[B, ...]` over all positions of a channel group: float64 `[B, n_groups]`."""
     flat = np.broadcast_to(ids, (1, *values.shape[1:])).reshape(-1)
     inner = torch.from_numpy(np.flatnonzero(flat >= 0))
     result = torch.zeros(len(values), n_groups, dtype=torch.float64)
@@ -238,7 +238,7 @@ def hrank(request: Request) -> Floats:
 
 @criterion("random")
 def random(request: Request) -> Floats:
-    """A number drawn for every set."""
+    """A number drawn for every channel group."""
     return np.random.default_rng(request.seed).random(request.channels.n_groups)
 
 
@@ -257,7 +257,7 @@ def _of_filters(request: Request, measure: Callable[[Tensor], Tensor]) -> Floats
 
 
 def _mean_of_relative(totals: list[Floats], places: list[Ids]) -> Floats:
-    """Divide each tensor's values by their mean, so that layers compare, and average over the tensors a set is in."""
+    """Divide each tensor's values by their mean, so that layers compare, and average over the tensors a group is in."""
     result = np.zeros_like(totals[0])
     count = np.zeros_like(totals[0])
     for total, ids in zip(totals, places, strict=True):

@@ -15,7 +15,7 @@ EXACT = 96  # removals between two looks at the savings: one in as many as there
 
 
 class RemovableGroups:
-    """Knows which sets may still go: no tensor may lose its last one.
+    """Knows which channel groups may still go: no tensor may lose its last one.
 
     >>> from modellego.channels.channel_map import ChannelMap
     >>> removable = RemovableGroups(ChannelMap({"a": np.array([[0, 1]])}, {}, 2, np.ones(2, bool), [], {}, {}, None))
@@ -42,11 +42,11 @@ class RemovableGroups:
             self._free[self._tensors[tensor]] = False
 
     def allowed(self) -> NDArray[np.bool_]:
-        """Return which sets may be removed next."""
+        """Return which groups may be removed next."""
         return self._free
 
     def remove(self, chosen: int) -> None:
-        """Take note that a set is gone."""
+        """Note that a group is gone."""
         self._free[chosen] = False
         for tensor in self._of[chosen]:
             self._left[tensor] -= 1
@@ -55,7 +55,7 @@ class RemovableGroups:
 
 @dataclass(frozen=True)
 class Curve:
-    """The order in which sets go, and what is left after each: point 0 is whole, point k has lost `order[:k]`.
+    """The order in which groups go, and what is left after each: point 0 is whole, point k has lost `order[:k]`.
 
     `order` int64 [K]; `macs`, `parameters` int64 [K + 1]; `loss` float64 [K + 1], the criterion's own estimate of the
     harm (for scores: their sum); `whole_macs`, `whole_parameters` are those of the source with all its logits.
@@ -161,7 +161,7 @@ class Curve:
 
 
 def families(channels: ChannelMap) -> list[NDArray[np.int64]]:
-    """Group the cuttable sets that occur in exactly the same tensors: their number is one channel count."""
+    """Gather the cuttable groups that occur in exactly the same tensors: their number is one channel count."""
     member: dict[int, list[int]] = {}
     for i, sets in enumerate(channels.tensors()):
         for s in sets.tolist():
@@ -175,7 +175,7 @@ def families(channels: ChannelMap) -> list[NDArray[np.int64]]:
 
 
 def _round(mask: KeepMask, family: NDArray[np.int64], rank: NDArray[np.int64], round_to: int) -> None:
-    """Round one family's number of kept sets: the last that went come back, or the next to go go."""
+    """Round one family's number of kept groups: the last that went come back, or the next to go go."""
     kept = int(mask[family].sum())
     wanted = round(kept / round_to) * round_to
     wanted = min(max(wanted, round_to), len(family))
@@ -187,7 +187,7 @@ def _round(mask: KeepMask, family: NDArray[np.int64], rank: NDArray[np.int64], r
 def rank_by_scores(
     costs: CostModel, channels: ChannelMap, scores: Floats, whole: tuple[int, int], per: str = "macs"
 ) -> Curve:
-    """Rank all cuttable sets by score per MAC (or per parameter) saved, the least first, and walk down the ranking.
+    """Rank all cuttable groups by score per MAC (or per parameter) saved, the least first, and walk down the ranking.
 
     `scores` float64 [n_groups], higher is better, none below 0; savings are looked at anew as the network shrinks.
     `whole` is the uncut source's MACs and parameters.

@@ -43,7 +43,7 @@ def gather_reconstructions(
     """Return all layers that read cuttable channels, with their normal equations and their weight in the task.
 
     One pass over all `images` (network input; no labels) for the normal equations, a few at a time. On a quarter of
-    them, 200 at most, backward passes for the metric of each output. On some of these a trial a layer: half of its
+    them, 200 at most, backward passes for the metric of each output. On some of these a trial per layer: half of its
     inputs go, it is refitted, and the harm done to the task's logits fixes its scale; together the trials take about
     two forward passes.
     """
@@ -161,7 +161,7 @@ def _measure(
 def eliminate(
     readers: list[Reconstruction], costs: CostModel, channels: ChannelMap, whole: tuple[int, int], per: str = "macs"
 ) -> Curve:
-    """Remove one set after the other, each time the one whose loss costs least per MAC (or parameter) saved.
+    """Remove one group after the other, each time the one whose loss costs least per MAC (or parameter) saved.
 
     Readers are fitted anew after every removal (on paper: a rank-k update), and used up. Source: backward elimination
     with the optimal-brain-surgeon update (Hassibi and Stork 1993) on groups of features.

@@ -16,7 +16,7 @@ IMAGES = 500  # what the paper draws: ranks hardly move with the images
 def map_nodes(network: Network, channels: ChannelMap) -> list[str]:
     """Return the nodes whose channels are maps, one for each tensor that is read.
 
-    A tensor without maps (flattened, or pooled to one number a channel) stands for the map it was made from, where
+    A tensor without maps (flattened, or pooled to one number per channel) stands for the map it was made from, where
     there is one; a layer of plain units has maps of one by one.
     """
     nodes = {n.name: n for n in network.graph.graph.nodes}
@@ -69,7 +69,7 @@ def average_ranks(network: Network, channels: ChannelMap, images: Tensor, batch:
                     ranks = (value != 0).double().sum(0).reshape(-1).numpy()
                     sets = np.broadcast_to(ids, (1, *value.shape[1:])).reshape(-1)
                 inner = sets >= 0
-                # a set that sits at several places of one tensor: its mean over them
+                # a group that sits at several places of one tensor: its mean over them
                 places = np.bincount(sets[inner], minlength=channels.n_groups)
                 total = np.bincount(sets[inner], weights=ranks[inner], minlength=channels.n_groups)
                 totals[name] += total / np.maximum(places, 1)

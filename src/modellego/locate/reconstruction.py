@@ -1,7 +1,7 @@
 """Readers' normal equations, and what each channel group's loss costs them once they have been fitted anew.
 
 The optimal-brain-surgeon rule on groups of features: with H the inverse of a reader's regularised normal matrix and w
-the weights of a set's features, the loss after the best refit without them is larger by tr(w' (H_ss)^-1 w), weighed
+the weights of a group's features, the loss after the best refit without them is larger by tr(w' (H_ss)^-1 w), weighed
 by how much each output channel matters to the task's logits.
 """
 
@@ -182,7 +182,7 @@ def make_reconstructions(
     ridge: float,
     movable: NDArray[np.bool_],
 ) -> list[Reconstruction]:
-    """Return a layer's reconstructions, one a group, from its mean products `[groups, F (+ 1), F (+ 1)]`.
+    """Return a layer's reconstructions, one per group, from its mean products `[groups, F (+ 1), F (+ 1)]`.
 
     `metric` is `[Q, Q]` over all outputs. Groups that may not be cut own no features: they can only help. The Gram
     matrix is used up.

@@ -46,7 +46,7 @@ def output_metrics(
 ) -> dict[str, Tensor]:
     """Return for each node the mean product of gradients over its channels, float64 `[Q, Q]`, summed over positions.
 
-    The gradients are those of random projections of the task's centred logits, `probes` an image: no labels, and no
+    The gradients are those of random projections of the task's centred logits, `probes` per image: no labels, and no
     saturation on images the network is sure of. `nodes` maps a node's name to its channel axis. Of large maps, about
     `POSITIONS` positions stand for all.
     """

@@ -1,4 +1,4 @@
-"""Refit a cut network to the network it was cut from: front to back, one closed-form fit a stage, images streamed."""
+"""Refit a cut network to the network it was cut from: front to back, one closed-form fit per stage, images streamed."""
 
 import math
 from collections.abc import Iterator

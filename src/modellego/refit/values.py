@@ -54,7 +54,7 @@ class RefitReport:
     method: str = "least squares"
 
     def table(self) -> str:
-        """Return the errors as plain text, a line a stage.
+        """Return the errors as plain text, a line per stage.
 
         >>> print(RefitReport((StageError("add", ("conv",), 9, 4, 0.01, 0.0, 0.5, 0.125),), 3).table())
         conv  50.00% -> 12.50%

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from modellego.decision_routes.page import text
 from modellego.reporting import words
-from modellego.reporting.values import Floats, OffTask, ReportData, Size, Width
+from modellego.reporting.contents import Floats, ModelSize, OffTaskConfidence, ReportData, Width
 
 _MEASURES = (
     ("Parameters", "parameters", words.count),
@@ -21,7 +21,7 @@ _NUMBERED = 24  # classes up to which the confusion matrix has names and numbers
 _BINS = 25
 
 
-def size_bars(sizes: Sequence[Size]) -> str:
+def size_bars(sizes: Sequence[ModelSize]) -> str:
     """Return one small bar chart a measure; the last size is the model itself, the others its sources."""
     charts = []
     for title, field, spell in _MEASURES:
@@ -149,7 +149,7 @@ def confusions_list(confusion: NDArray[np.integer], classes: Sequence[str], most
     )
 
 
-def histogram(off: OffTask) -> str:
+def histogram(off: OffTaskConfidence) -> str:
     """Return both confidence histograms over each other, each scaled to its own number of images."""
     scale = _scale(off)
     edges = np.linspace(0, 1, _BINS + 1)
@@ -185,7 +185,7 @@ class _Scale:
     ticks: Sequence[float]
 
 
-def _scale(off: OffTask) -> _Scale:
+def _scale(off: OffTaskConfidence) -> _Scale:
     """Choose the axis: 0..1 for what lies there, else all but the outermost hundredth, which stands at the ends.
 
     Where more than half of the task's images lie above 0.95 of 1, it is logarithmic in the distance from 1.

@@ -23,9 +23,9 @@ from modellego.evaluation import (
 )
 from modellego.evaluation.scores import Scores, right_answers
 from modellego.progress import Progress, silent
+from modellego.reporting.contents import ModelSize, OffTaskConfidence, ReportData, Score
 from modellego.reporting.family import facts, groups, lineage, sizes, widths
 from modellego.reporting.html import render_report
-from modellego.reporting.values import OffTask, ReportData, Score, Size
 
 _STATISTICS = {
     "max_probability": "largest softmax",
@@ -151,7 +151,7 @@ def _saved_scores(model: Brick | Assembled, name: str) -> tuple[Score, ...]:
         elif isinstance(model, Assembled):
             mean = saved_score(model, key)
             if mean is not None:
-                rows.append(Score(title, None, mean, "mean over the classes of what the bricks were saved with"))
+                rows.append(Score(title, None, mean, "mean over the classes of the scores saved in the bricks"))
     for prefix in ("brick", "assembled"):
         if saved.get(f"{prefix}_accuracy") is not None:
             own = Score(
@@ -202,7 +202,7 @@ def _base_scores(
 
 def _off_task(
     model: Brick | Assembled, images: ImageSet, on_logits: torch.Tensor, mapping: Mapping[str, str | int] | None
-) -> OffTask | None:
+) -> OffTaskConfidence | None:
     others = off_task_images(model, images, mapping)
     if not len(others) or not len(on_logits):
         return None
@@ -218,7 +218,7 @@ def _off_task(
         statistic = _STATISTICS["max_probability"]
     told = auroc(inside, outside)
     classes = len(np.unique(others.labels))
-    return OffTask(
+    return OffTaskConfidence(
         inside,
         outside,
         0.5 if told is None else told,
@@ -239,19 +239,21 @@ def _routes(
     return routes(model, data, chosen, mapping=mapping, progress=progress)
 
 
-def _with_latency(found: tuple[Size, ...], model: Brick | Assembled, data: Data | None, runs: int) -> tuple[Size, ...]:
+def _with_latency(
+    found: tuple[ModelSize, ...], model: Brick | Assembled, data: Data | None, runs: int
+) -> tuple[ModelSize, ...]:
     if not runs or data is None:
         return found
     own = found[-1]
     median = latency(model, scoring_images(data).images([0]), runs).median
-    return (*found[:-1], Size(own.name, own.parameters, own.macs, own.bytes, 1000 * median))
+    return (*found[:-1], ModelSize(own.name, own.parameters, own.macs, own.bytes, 1000 * median))
 
 
 def _notes(model: Brick | Assembled, data: Data | None) -> tuple[str, ...]:
     missed = cost(model).not_counted
-    notes = [f"MACs do not count: {', '.join(missed)}."] if missed else []
+    notes = [f"The MACs leave out: {', '.join(missed)}."] if missed else []
     if data is not None and data.test is None:
-        notes.append("There is no test data: the scores are taken on the images that served to choose.")
+        notes.append("There are no test images: the scores come from the images that the brick was chosen by.")
     if model.info.notes:
         notes.append(model.info.notes)
     return tuple(notes)

@@ -4,11 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from modellego.brick import Assembled, Brick
-from modellego.brick import Source as Origin
+from modellego.brick import Assembled, Brick, Origin
 from modellego.data import match_labels
 from modellego.evaluation import cost, layer_widths
-from modellego.reporting.values import Lineage, Size, Width
+from modellego.reporting.contents import Lineage, ModelSize, Width
 
 
 def lineage(model: Brick | Assembled, name: str) -> Lineage:
@@ -50,16 +49,16 @@ def groups(model: Brick | Assembled) -> tuple[str, ...]:
     return tuple(name or "the joint" for name in owner)
 
 
-def sizes(model: Brick | Assembled, name: str, sources: Sequence[Brick] = ()) -> tuple[Size, ...]:
+def sizes(model: Brick | Assembled, name: str, sources: Sequence[Brick] = ()) -> tuple[ModelSize, ...]:
     """Return the sources' sizes, as recorded or as measured on those at hand, and the model's own last."""
     if sources:
         spent = [(s.info.sources[0] if s.info.sources else None, cost(s)) for s in sources]
-        rows = [Size(o.name if o else "source", c.parameters, c.macs, c.bytes) for o, c in spent]
+        rows = [ModelSize(o.name if o else "source", c.parameters, c.macs, c.bytes) for o, c in spent]
         classes = [len(s.classes) for s in sources]
     else:
         # two sources may bear one name: a ResNet-20 of CIFAR-10 and one of CIFAR-100
         origins = {(o.name, o.total, o.parameters, o.macs): o for o in model.info.sources}.values()
-        rows = [Size(o.name, o.parameters, o.macs) for o in origins]
+        rows = [ModelSize(o.name, o.parameters, o.macs) for o in origins]
         classes = [o.total if o.total is not None else len(o.classes) for o in origins]
     names = [row.name for row in rows]
     rows = [
@@ -67,7 +66,7 @@ def sizes(model: Brick | Assembled, name: str, sources: Sequence[Brick] = ()) ->
         for row, count in zip(rows, classes, strict=True)
     ]
     own = cost(model)
-    return (*rows, Size(name, own.parameters, own.macs, own.bytes))
+    return (*rows, ModelSize(name, own.parameters, own.macs, own.bytes))
 
 
 def widths(model: Brick | Assembled, sources: Sequence[Brick] = ()) -> tuple[Width, ...]:
@@ -143,6 +142,9 @@ def _refit_words(refit: object) -> str:
         words.append(f"{refit['images']:,} images")
     if refit.get("error_before") is not None and refit.get("error_after") is not None:
         words.append(f"mean relative error {refit['error_before']:.3g} before, {refit['error_after']:.3g} after")
+    tuning = refit.get("tuning")
+    if isinstance(tuning, dict) and tuning.get("kept_steps"):
+        words.append(f"tuned without labels for {tuning['kept_steps']} steps")
     return ", ".join(words)
 
 

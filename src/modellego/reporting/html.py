@@ -4,8 +4,8 @@ from modellego.decision_routes import render_fragment, routes_css, routes_script
 from modellego.decision_routes.page import fill, read_asset, text
 from modellego.decision_routes.theme import POLICY, theme_css
 from modellego.reporting import charts, words
+from modellego.reporting.contents import ReportData, Score
 from modellego.reporting.lineage import lineage_svg
-from modellego.reporting.values import ReportData, Score
 
 _PACKAGE = "modellego.reporting"
 
@@ -96,8 +96,8 @@ def _accuracy(data: ReportData) -> str:
     warning = ""
     if len(data.classes) == 1:
         warning = (
-            '<p class="remark">A model with one class has one answer, so it is always right. '
-            "What it does off the task says more.</p>"
+            '<p class="remark">A model with one class has only one answer, so it is always right. '
+            "Its behaviour off the task says more.</p>"
         )
     head = "<tr><th>Model</th><th>Accuracy</th><th>Class-balanced</th></tr>"
     note = (
@@ -138,7 +138,7 @@ def _confusion(data: ReportData) -> str:
         return ""
     matrix = charts.confusion_svg(data.confusion, data.classes, data.groups)
     mistakes = charts.confusions_list(data.confusion, data.classes)
-    note = '<p class="remark">Rows are the true class, columns the answer; per cent of the row.</p>'
+    note = '<p class="remark">Rows are true classes, columns answers; per cent of each row.</p>'
     return (
         f'{note}<div class="beside"><div class="scroll">{matrix}</div><div><h3>Most frequent</h3>{mistakes}</div></div>'
     )
@@ -157,8 +157,8 @@ def _off_task(data: ReportData) -> str:
         f'<span><i class="swatch outside"></i>other images ({len(off.outside):,})</span>{limit}</p>'
     )
     return (
-        f'<p class="remark">{described}How sure the model is of its answer ({text(off.statistic)}), as shares of the '
-        "images. AUROC tells how well this separates the two: 0.5 is not at all, 1 perfectly.</p>"
+        f'<p class="remark">{described}How confident the model is ({text(off.statistic)}), as shares '
+        "of the images. AUROC says how well this separates the two: 0.5 is not at all, 1 perfectly.</p>"
         f'<p class="auroc"><b>{off.auroc:.3f}</b> AUROC</p>{charts.histogram(off)}{key}'
     )
 

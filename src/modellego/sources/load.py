@@ -11,17 +11,22 @@ from torch import nn
 from modellego.errors import SourceError
 from modellego.preprocess import Preprocess
 from modellego.sources.given import Numbers, Size, parse_numbers, parse_size, read_class_names
-from modellego.sources.makers import Wishes, from_file, from_timm, from_torchvision, from_zoo
+from modellego.sources.makers import Wishes, from_file, from_program, from_timm, from_torchvision, from_zoo
+from modellego.sources.program import explain_file
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A trained classifier in eval mode, its preprocessing, and its class names where known."""
+    """A trained classifier in eval mode, its preprocessing, and its class names where known.
+
+    `normalised` says whether its mean and std were given or come with it; else they are 0 and 1.
+    """
 
     model: nn.Module
     preprocess: Preprocess
     classes: tuple[str, ...] | None
     name: str
+    normalised: bool = True
 
 
 def load_source(
@@ -37,7 +42,7 @@ def load_source(
     resize: str | None = None,
     image_shape: tuple[int, int, int] | None = None,
 ) -> Source:
-    """Load `path/to/file.py:callable`, `zoo:NAME`, `torchvision:NAME` or `timm:NAME` as a `Source`.
+    """Load `path/to/file.py:callable`, `program.pt2`, `zoo:NAME`, `torchvision:NAME` or `timm:NAME` as a `Source`.
 
     `weights` is a safetensors file or a torch state dict (never a pickled model); `random` leaves zoo,
     torchvision and timm networks untrained; without it the latter two come with their published weights.
@@ -62,9 +67,13 @@ def load_source(
         file, _, name = spec.rpartition(":")
         found = from_file(Path(file).expanduser(), name, wishes)
         title = Path(file).stem if name in {"build", "model", "main", "get_model"} else name
+    elif spec.lower().endswith(".pt2"):
+        found = from_program(Path(spec).expanduser(), wishes)
+        title = Path(spec).stem
     else:
         raise SourceError(
-            f"{spec!r} names no model: write path/to/file.py:callable, zoo:NAME, torchvision:NAME, "
+            explain_file(Path(spec))
+            or f"{spec!r} names no model: write path/to/file.py:callable, program.pt2, zoo:NAME, torchvision:NAME, "
             f"timm:NAME, or the directory of a brick"
         )
     classes = names or found.classes
@@ -77,4 +86,5 @@ def load_source(
         parse_numbers(std, "std") or found.std,
         resize or found.resize,
     )
-    return Source(found.model.eval(), preprocess, classes, title)
+    known = kind in {"torchvision", "timm"} or (mean is not None and std is not None)
+    return Source(found.model.eval(), preprocess, classes, title, known)

@@ -11,8 +11,11 @@ from typing import Any
 from torch import nn
 
 from modellego import zoo
+from modellego.capture.unwrap import unwrapped
 from modellego.data.classes import near
-from modellego.errors import LegoError, MissingExtraError, SourceError
+from modellego.errors import LegoError, SourceError
+from modellego.sources.libraries import imported
+from modellego.sources.program import read_program
 from modellego.sources.weights import Shapes, fill, meta_shapes, misfit, read_weights, shapes_of
 
 UNTRAINED = "random"  # as `weights`: leave the network untrained
@@ -109,6 +112,7 @@ def from_file(file: Path, name: str, wishes: Wishes) -> Found:
         sys.path.remove(str(file.resolve().parent))
     if not isinstance(made, nn.Module):
         raise SourceError(f"{name} in {file} gives {type(made).__name__}, not a torch.nn.Module")
+    made = unwrapped(made)
     if wishes.weights is not None and wishes.weights != UNTRAINED:
         fill(made, read_weights(wishes.weights), wishes.weights, f"{file}:{name}")
     image = wishes.image_shape
@@ -120,6 +124,17 @@ def from_file(file: Path, name: str, wishes: Wishes) -> Found:
     return Found(made, channels, size)
 
 
+def from_program(file: Path, wishes: Wishes) -> Found:
+    """Read a program that `torch.export.save` wrote: it holds its weights, and reads images of one size."""
+    if wishes.weights is not None:
+        raise SourceError(f"{file} holds its own weights: leave out {wishes.weights}")
+    model, (channels, height, width) = read_program(file)
+    for what, wish, own in (("size", wishes.size, (height, width)), ("channels", wishes.channels, channels)):
+        if wish not in {None, own}:
+            raise SourceError(f"{file} was exported for an input of {channels}x{height}x{width}: leave its {what} out")
+    return Found(model, channels, (height, width))
+
+
 def _public(module: object) -> list[str]:
     """The names a file defines itself and that can be called."""
     own = getattr(module, "__name__", None)
@@ -128,10 +143,7 @@ def _public(module: object) -> list[str]:
 
 def from_torchvision(name: str, wishes: Wishes) -> Found:
     """Build a torchvision classifier; without weights given, with the published ones and their names."""
-    try:
-        from torchvision import models
-    except (ImportError, RuntimeError) as error:  # RuntimeError: built for another torch
-        raise MissingExtraError("torchvision", "torchvision") from error
+    models = imported("torchvision").models
     known = models.list_models(module=models)
     if name not in known:
         raise SourceError(f"torchvision has no classifier {name!r}{near(name, known)}")
@@ -155,10 +167,7 @@ def from_torchvision(name: str, wishes: Wishes) -> Found:
 
 def from_timm(name: str, wishes: Wishes) -> Found:
     """Build a timm classifier; without weights given, with the published ones and their names."""
-    try:
-        import timm
-    except (ImportError, RuntimeError) as error:
-        raise MissingExtraError("timm", "timm") from error
+    timm = imported("timm")
     if not timm.is_model(name.partition(".")[0]):
         raise SourceError(f"timm has no model {name!r}{near(name, timm.list_models())}")
     channels: dict[str, Any] = {"in_chans": wishes.channels} if wishes.channels else {}

@@ -1,6 +1,7 @@
 """Reads state dicts without running code from them, and says in one sentence why they do not fit."""
 
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,24 @@ from torch import Tensor, nn
 from modellego.errors import SourceError
 
 Shapes = Mapping[str, torch.Size]
+WRAPPERS = ("module.", "_orig_mod.")  # what data-parallel training and torch.compile put before every name
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Read a state dict from a safetensors or torch file, on the CPU, without running code from it.
 
-    A dict under `state_dict`, `model_state_dict` or `model` is taken out, and the `module.` that
-    data-parallel training puts before every name removed. Raises `SourceError` for a missing or unreadable
-    file.
+    A dict under `state_dict`, `model_state_dict` or `model` is taken out, and the `module.` or `_orig_mod.` removed
+    that data-parallel training or `torch.compile` puts before every name. Raises `SourceError` for a missing or
+    unreadable file.
     """
     file = Path(path).expanduser()
     if not file.is_file():
         raise SourceError(f"there is no weights file {path}")
+    if is_torchscript(file):
+        raise SourceError(
+            f"{path} is TorchScript, a program and not plain weights: save its state dict, "
+            f"torch.save(torch.jit.load({str(path)!r}).state_dict(), 'weights.pt')"
+        )
     try:
         if file.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -31,7 +38,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         else:
             state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # broken files raise nearly anything, and so do pickled models
-        reason = str(error).splitlines()[0][:200] if str(error) else "broken file"
+        reason = reason_of(error)
         if "Weights only load failed" in str(error):
             reason = "a pickled model, or a broken file; no code of it is run"
         raise SourceError(
@@ -42,9 +49,22 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             state = state[key]
     if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()):
         raise SourceError(f"{path} holds no state dict: save the model's state_dict, best as safetensors")
-    if all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): value for key, value in state.items()}
+    while prefix := next((p for p in WRAPPERS if all(key.startswith(p) for key in state)), None):
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
     return dict(state)
+
+
+def is_torchscript(file: Path) -> bool:
+    """Say whether a file is a TorchScript archive: one that holds code."""
+    if not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as archive:
+        return any("/code/" in name for name in archive.namelist())
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first line of what a library says of a file it cannot read."""
+    return str(error).splitlines()[0][:200] if str(error) else "broken file"
 
 
 def misfit(model: Shapes, file: Shapes) -> str | None:

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 
-from torch import nn
+import torch
+from torch import fx, nn
 
-from modellego.brick import Brick, BrickInfo
-from modellego.brick import Source as Lineage
+from modellego.brick import Brick, BrickInfo, Origin
 from modellego.capture import capture
 from modellego.capture.cost import network_cost
 from modellego.capture.export import LogitsSelector
+from modellego.capture.network import Network
 from modellego.errors import CaptureError
 from modellego.preprocess import Preprocess
+
+_SOFTMAX = {torch.ops.aten.softmax.int: "softmax", torch.ops.aten.log_softmax.int: "log-softmax"}
 
 
 def whole_brick(
@@ -22,6 +25,8 @@ def whole_brick(
 ) -> Brick:
     """Capture a classifier with all its classes as a brick; without names the classes are called 0, 1, ...
 
+    A softmax or log-softmax at its end is taken off, so that it gives logits; the brick's notes say so.
+
     Raises:
         CaptureError: the model cannot be captured, or does not give one logit per class name.
 
@@ -31,11 +36,12 @@ def whole_brick(
     """
     shape = (preprocess.channels, preprocess.height, preprocess.width)
     network = capture(model, shape, logits=logits)
+    network, notes = _without_softmax(network)
     names = tuple(classes) if classes is not None else tuple(str(i) for i in range(network.num_logits))
     if len(names) != network.num_logits:
         raise CaptureError(f"{name} gives {network.num_logits} logits but {len(names)} class names: give one per logit")
     spent = network_cost(network)
-    lineage = Lineage(
+    lineage = Origin(
         name=name,
         classes=names,
         of=tuple(range(len(names))),
@@ -43,8 +49,21 @@ def whole_brick(
         macs=spent.macs,
         total=len(names),
     )
-    info = BrickInfo(classes=names, input_shape=shape, preprocess=preprocess, sources=(lineage,))
+    info = BrickInfo(classes=names, input_shape=shape, preprocess=preprocess, sources=(lineage,), notes=notes)
     return Brick(network.graph, info)
+
+
+def _without_softmax(network: Network) -> tuple[Network, str]:
+    """Take a softmax or log-softmax off a network's end, in place: what goes into it are the logits."""
+    graph = network.graph
+    end = next(n for n in graph.graph.nodes if n.op == "output")
+    node = end.args[0]
+    if not isinstance(node, fx.Node) or node.target not in _SOFTMAX or node.args[1] not in {1, -1}:
+        return network, ""
+    end.args = (node.args[0],)
+    graph.graph.erase_node(node)
+    graph.recompile()
+    return network, f"The model ends in {_SOFTMAX[node.target]}: it is left out, and what goes into it are the logits."
 
 
 def name_classes(brick: Brick, names: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from modellego.training.held_out import Outcome, helps
 from modellego.training.settings import Epoch, Settings
 
 OnEpoch = Callable[[Epoch], None]
+Model = TypeVar("Model", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Examples:
 
     `train` and `held` are int64 `[n]`, on the CPU. `loss(chosen, generator)` gives the mean loss of some training
     examples, a scalar with a gradient, altered by chance from the generator where they are altered at all;
-    `measure(chosen)` gives loss, float `[b]`, and whether the answer is right, bool `[b]`, of each held-out one.
+    `measure(chosen)` gives loss, float `[b]`, and whether the answer is right (or how often), `[b]`, of held-out ones.
     `identity` holds plain values that tell these examples from others.
     """
 
@@ -37,10 +38,10 @@ class Examples:
 
 
 @dataclass
-class Run:
+class Run(Generic[Model]):
     """A run under way: the model on its device, its examples, and what has been measured so far."""
 
-    model: nn.Module
+    model: Model
     examples: Examples
     settings: Settings
     checkpoint: Path | None = None
@@ -78,7 +79,9 @@ def device_of(settings: Settings) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def run_epochs(run: Run, resume: bool = False, update: Update | None = None, on_epoch: OnEpoch | None = None) -> None:
+def run_epochs(
+    run: Run[Any], resume: bool = False, update: Update | None = None, on_epoch: OnEpoch | None = None
+) -> None:
     """Train until all epochs are done, writing a checkpoint after each; with `resume`, go on from the last one.
 
     The result is bit for bit that of a run that was never interrupted, on a CPU with the same number of threads.
@@ -106,19 +109,25 @@ def run_epochs(run: Run, resume: bool = False, update: Update | None = None, on_
 
 
 def learning_rate(settings: Settings, step: int, steps: int) -> float:
-    """Return the learning rate of a step counted from 0: constant, or `lr (1 + cos(pi step / steps)) / 2`.
+    """Return the learning rate of a step counted from 0: constant, or rising evenly and then falling on half a cosine.
 
-    Source: cosine annealing without restarts, Loshchilov and Hutter 2017.
+    Without warming up the latter is `lr (1 + cos(pi step / steps)) / 2`. Source: cosine annealing without restarts,
+    Loshchilov and Hutter 2017; warm-up, Goyal et al. 2017.
 
     >>> learning_rate(Settings(lr=0.1), 0, 10)
     0.1
+    >>> [round(learning_rate(Settings(lr=0.1, warmup=0.5), step, 4), 3) for step in range(4)]
+    [0.05, 0.1, 0.1, 0.05]
     """
     if settings.schedule == "constant":
         return settings.lr
-    return settings.lr * (1 + math.cos(math.pi * step / steps)) / 2
+    rising = settings.warmup * steps
+    if step < rising:
+        return settings.lr * min(1.0, (step + 1) / rising)
+    return settings.lr * (1 + math.cos(math.pi * (step - rising) / (steps - rising))) / 2
 
 
-def _epoch(run: Run, epoch: int, tell: Callable[[int], None]) -> float:
+def _epoch(run: Run[Any], epoch: int, tell: Callable[[int], None]) -> float:
     s, examples = run.settings, run.examples
     generator = torch.Generator().manual_seed(s.seed * 1_000_003 + epoch)
     order = examples.train[torch.randperm(len(examples.train), generator=generator)]
@@ -145,7 +154,7 @@ def _epoch(run: Run, epoch: int, tell: Callable[[int], None]) -> float:
 
 
 @torch.no_grad()
-def _measure(run: Run) -> Outcome | None:
+def _measure(run: Run[Any]) -> Outcome | None:
     """Return what the held-out examples give; None without any."""
     held = run.examples.held
     if not len(held):
@@ -155,7 +164,7 @@ def _measure(run: Run) -> Outcome | None:
     return losses.double().cpu(), right.cpu()
 
 
-def _finish_epoch(run: Run, epoch: int, loss: float | None, on_epoch: OnEpoch | None) -> None:
+def _finish_epoch(run: Run[Any], epoch: int, loss: float | None, on_epoch: OnEpoch | None) -> None:
     found = _measure(run)
     point = Epoch(epoch, loss, None, None)
     if found is not None:
@@ -165,7 +174,7 @@ def _finish_epoch(run: Run, epoch: int, loss: float | None, on_epoch: OnEpoch | 
         run.untrained = found
     if run.settings.keep == "last":
         run.best_epoch = epoch
-    elif epoch == 0 or (_rank(point) > _rank(run.curve[run.best_epoch]) and _helps(run, found)):
+    elif epoch == 0 or (_rank(run, point) > _rank(run, run.curve[run.best_epoch]) and _helps(run, found)):
         run.best = {k: v.detach().clone() for k, v in run.model.state_dict().items()}
         run.best_epoch = epoch
     if run.checkpoint is not None:
@@ -174,16 +183,17 @@ def _finish_epoch(run: Run, epoch: int, loss: float | None, on_epoch: OnEpoch | 
         on_epoch(point)
 
 
-def _rank(point: Epoch) -> tuple[float, float]:
-    """Order epochs by accuracy, then by loss: loss alone punishes surer answers, the right ones too."""
-    return point.accuracy or 0.0, -(point.held_out_loss or 0.0)
+def _rank(run: Run[Any], point: Epoch) -> tuple[float, float]:
+    """Order epochs: by accuracy, then by loss, which punishes surer answers, the right ones too; or by loss alone."""
+    accuracy, loss = point.accuracy or 0.0, point.held_out_loss or 0.0
+    return (accuracy if run.settings.best_by == "accuracy" else 0.0), -loss
 
 
-def _helps(run: Run, found: Outcome | None) -> bool:
+def _helps(run: Run[Any], found: Outcome | None) -> bool:
     return run.untrained is not None and found is not None and helps(run.untrained, found)
 
 
-def _state(run: Run) -> dict[str, Any]:
+def _state(run: Run[Any]) -> dict[str, Any]:
     return {
         "run": _fingerprint(run),
         "model": run.model.state_dict(),
@@ -195,7 +205,7 @@ def _state(run: Run) -> dict[str, Any]:
     }
 
 
-def _fingerprint(run: Run) -> dict[str, Any]:
+def _fingerprint(run: Run[Any]) -> dict[str, Any]:
     """What must be the same where a run goes on: settings (but for the device), examples, the weights' shapes."""
     shapes = {k: list(v.shape) for k, v in run.model.state_dict().items()}
     counts = [len(run.examples.train), len(run.examples.held)]
@@ -208,7 +218,7 @@ def settings_of(state: Mapping[str, Any]) -> dict[str, Any] | None:
     return run.get("settings") if isinstance(run, dict) else None
 
 
-def _restore(run: Run, state: dict[str, Any]) -> None:
+def _restore(run: Run[Any], state: dict[str, Any]) -> None:
     ours, theirs = _fingerprint(run), state.get("run")
     if not isinstance(theirs, dict) or ours != theirs:
         unlike = [k for k in ours if not isinstance(theirs, dict) or theirs.get(k) != ours[k]]

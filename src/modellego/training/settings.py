@@ -13,11 +13,13 @@ Precision = Literal["auto", "float32", "bfloat16"]
 class Settings:
     """How to train: SGD with Nesterov momentum, or Adam; an epoch goes once through the examples.
 
-    By the schedule `cosine` the learning rate falls to zero on half a cosine, step by step. `momentum` is SGD's.
+    By the schedule `cosine` the learning rate falls to zero on half a cosine, step by step, behind a share `warmup` of
+    the steps in which it rises evenly. `momentum` is SGD's.
     `norms` says whether batch norms go by each batch's own mean and variance (`train`) or stay with those they have
     (`frozen`); their weights train either way. `held_out` is the share of the training images that is never trained on
-    and gives the curve. `keep` `best` hands back the weights of the epoch that did best on it, and those from before
-    training where none did surely better (see `training.held_out.helps`); `last` hands back the last epoch's.
+    and gives the curve. `keep` `best` hands back the weights of the epoch that did best on it (`best_by`: in accuracy,
+    then in loss; or in loss), and those from before training where none did surely better (see
+    `training.held_out.helps`); `last` hands back the last epoch's.
     `precision` `auto` is bfloat16 on a GPU that has it, else float32. Raises `LegoError` for values that make no sense.
 
     >>> Settings(epochs=2).lr
@@ -28,6 +30,7 @@ class Settings:
     lr: float = 0.01
     optimizer: Literal["sgd", "adam"] = "sgd"
     schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = 0.0
     norms: Literal["train", "frozen"] = "train"
     batch_size: int = 128
     momentum: float = 0.9
@@ -35,6 +38,7 @@ class Settings:
     augment: Augment = field(default_factory=Augment)
     held_out: float = 0.1
     keep: Literal["last", "best"] = "best"
+    best_by: Literal["accuracy", "loss"] = "accuracy"
     precision: Precision = "auto"
     device: str = "auto"
     seed: int = 0
@@ -48,7 +52,9 @@ class Settings:
             (self.momentum >= 0 and self.weight_decay >= 0, "momentum and weight decay must not be negative"),
             (self.optimizer in ("sgd", "adam"), f"the optimizer is sgd or adam, not {self.optimizer}"),
             (self.schedule in ("cosine", "constant"), f"the schedule is cosine or constant, not {self.schedule}"),
+            (0 <= self.warmup < 1, f"the share of steps to warm up in lies in 0..1, not {self.warmup}"),
             (self.norms in ("train", "frozen"), f"norms are train or frozen, not {self.norms}"),
+            (self.best_by in ("accuracy", "loss"), f"the best is told by accuracy or loss, not {self.best_by}"),
             (self.keep in ("last", "best"), f"keep is last or best, not {self.keep}"),
             (
                 self.keep == "last" or self.held_out > 0,

@@ -55,7 +55,7 @@ def model_card(brick: Brick | Assembled, weights_bytes: int) -> str:
 def _built(brick: Brick | Assembled) -> str:
     if isinstance(brick, Brick):
         return "One network."
-    return f"{len(brick.bricks)} bricks side by side, each with its own preprocessing, their outputs joined."
+    return f"{len(brick.bricks)} bricks side by side, each with its own preprocessing, their outputs combined."
 
 
 def _parameters(brick: Brick | Assembled) -> int:
@@ -73,7 +73,7 @@ def _inputs(brick: Brick | Assembled) -> Iterable[str]:
         who = "The network" if len(leaves) == 1 else f"Network {i}"
         p = leaf.info.preprocess
         if p is None:
-            yield f"- {who} reads {shape}, as it is."
+            yield f"- {who} reads {shape} as it is, without preprocessing."
         else:
             numbers = f"mean {[round(m, 6) for m in p.mean]}, standard deviation {[round(s, 6) for s in p.std]}"
             yield (
@@ -97,13 +97,13 @@ def _made(brick: Brick | Assembled) -> Iterable[str]:
         else:
             kept = f"{cut.kept:,} of {cut.total:,} channel groups kept{_options(cut.options)}"
             yield f"- {who}Cut by {_escape(cut.criterion)}: {kept}."
-        yield f"- {who}Refit: " + ("none." if leaf.info.refit is None else f"done{_options(leaf.info.refit)}.")
+        yield f"- {who}Refit: " + ("not done." if leaf.info.refit is None else f"done{_options(leaf.info.refit)}.")
     if isinstance(brick, Assembled):
         joint = brick.joint
         steps = [name for name in ("linear", "scale", "shift", "merge") if getattr(joint, name) is not None]
         yield f"- Joint: {', '.join(steps) if steps else 'outputs side by side'}."
     if info.reject is not None:
-        yield f"- Images are turned away where {info.reject.statistic} is below {info.reject.threshold:.6g}."
+        yield f'- Answers "none of these" where {info.reject.statistic} is below {info.reject.threshold:.6g}.'
 
 
 def _options(options: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ class Lineage:
 
 
 @dataclass(frozen=True)
-class Size:
+class ModelSize:
     """How large one model is: parameters, MACs of one image, bytes on disk, milliseconds for one image."""
 
     name: str
@@ -47,7 +47,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class OffTask:
+class OffTaskConfidence:
     """How the model answers images outside its classes.
 
     `inside` and `outside` are float arrays of a confidence for images of the task and of other classes: in 0..1, or of
@@ -85,12 +85,12 @@ class ReportData:
     summary: str
     classes: tuple[str, ...]
     lineage: Lineage
-    sizes: tuple[Size, ...] = ()
+    sizes: tuple[ModelSize, ...] = ()
     scores: tuple[Score, ...] = ()
     confusion: NDArray[np.integer] | None = None
     restricted_per_class: Floats | None = None
     groups: tuple[str, ...] = ()
-    off_task: OffTask | None = None
+    off_task: OffTaskConfidence | None = None
     routes: tuple[RouteGraph, ...] = ()
     widths: tuple[Width, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
