@@ -44,6 +44,7 @@ CLASSES, SHARE, SIDE = 10, 0.5, 224
 # what is timed as linear algebra: products of rows, factorisations, eliminations
 ALGEBRA = {
     "ranking": (
+        "modellego.locate.statistics.Products._work_in",
         "modellego.locate.statistics.LayerStatistics._work_in",
         "modellego.locate.eliminate.make_reconstructions",
         "modellego.locate.eliminate.make_independent",

@@ -34,5 +34,5 @@ def test_groups_alone_have_the_blocks_of_the_whole() -> None:
 def test_about_as_many_rows_as_asked_are_taken() -> None:
     found = LayerStatistics(nn.Conv2d(5, 4, 3, padding=1), None, 200, 20)
     found.add(IMAGES, (1, 4, 6, 6), torch.Generator())
-    found.gram()
-    assert found._rows == 200
+    assert found._products is not None
+    assert found._products.rows == 200

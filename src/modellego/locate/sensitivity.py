@@ -10,6 +10,7 @@ from modellego.capture.layers import WeightedLayer
 from modellego.capture.network import Network
 from modellego.capture.walk import GraphWalk, Values
 from modellego.data.chunks import chunks
+from modellego.locate.statistics import Products
 
 TEMPERATURE = 2.0
 POSITIONS = 1024
@@ -52,7 +53,8 @@ def output_metrics(
     """
     generator = torch.Generator().manual_seed(seed)
     wanted = torch.tensor(list(task))
-    found: dict[str, Tensor] = {}
+    found: dict[str, Products] = {}
+    shares: dict[str, float] = {}
     with torch.enable_grad():
         for block in chunks(images, batch):
             logits, kept = recorded(network, nodes, block.detach().clone().requires_grad_())
@@ -68,10 +70,9 @@ def output_metrics(
                     rows = gradient.movedim(nodes[name], -1).flatten(1, -2) if gradient.ndim > 2 else gradient[:, None]
                     every = max(1, rows.shape[1] // POSITIONS)
                     taken = rows[:, ::every].flatten(0, 1)
-                    share = taken.shape[0] / (rows.shape[0] * rows.shape[1])
-                    product = (taken.T @ taken).double() / (share * probes * len(images))
-                    found[name] = found[name] + product if name in found else product
-    return found
+                    shares[name] = taken.shape[0] / (rows.shape[0] * rows.shape[1])
+                    found.setdefault(name, Products(1, taken.shape[1])).add(taken[None])
+    return {name: sums.total()[0].div_(shares[name] * probes * len(images)) for name, sums in found.items()}
 
 
 class Trials:
