@@ -38,6 +38,7 @@ from modellego.errors import LegoError
 RECORD = Path(__file__).resolve().parent / "results" / "fuzz.json"
 SECONDS, MEBIBYTES = 2.0, 512.0
 _ROOM = 3 * 2**30  # of address space beside what a worker starts with: a greedy case ends in MemoryError
+_BLOCK = 2000
 _HANGS = 20  # seconds of processor time after which a worker is killed
 _INTS = (0, 1, -1, 2, 3, -2, 7, 8, 64, 99, 255, 1000, 65536, 2**24, 2**31, 2**34, 2**62, -(2**62), 2**63 - 1)
 _FLOATS = (0.0, 1.0, -1.0, 0.5, 1e-5, 1e30, -1e30, {"float": "inf"}, {"float": "nan"})
@@ -367,16 +368,18 @@ def main(arguments: list[str] | None = None) -> int:
             bad.append(outcome)
             print(outcome, file=sys.stderr, flush=True)
 
-    outcomes(range(asked.seed, asked.seed + asked.count), asked.workers, seen)
-    record = {
-        "command": f"python -m experiments.fuzz --count {asked.count} --seed {asked.seed}",
-        "torch": torch.__version__,
-        "cases": sum(tally.values()),
-        "tally": dict(sorted(tally.items())),
-        "worst": {key: round(value, 2) for key, value in worst.items()},
-        "bad": [asdict(outcome) for outcome in bad],
-    }
-    asked.out.write_text(json.dumps(record, indent=1) + "\n")
+    end = asked.seed + asked.count
+    for first in range(asked.seed, end, _BLOCK):  # written down block by block: a run that is stopped is not lost
+        outcomes(range(first, min(first + _BLOCK, end)), asked.workers, seen)
+        record = {
+            "command": f"python -m experiments.fuzz --count {asked.count} --seed {asked.seed}",
+            "torch": torch.__version__,
+            "cases": sum(tally.values()),
+            "tally": dict(sorted(tally.items())),
+            "worst": {key: round(value, 2) for key, value in worst.items()},
+            "bad": [asdict(outcome) for outcome in bad],
+        }
+        asked.out.write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(record["tally"]), record["worst"], f"{len(bad)} bad")
     return int(bool(bad))
 

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from modellego.evaluation import Scores as Scores
     from modellego.evaluation import evaluate as evaluate
     from modellego.evaluation import predict as predict
+    from modellego.evaluation import predict_proba as predict_proba
     from modellego.evaluation.inspection import inspect as inspect
     from modellego.exporting import Exported as Exported
     from modellego.exporting import export as export
@@ -104,7 +105,7 @@ _PLACES = {
         "MissingExtraError",
         "SourceError",
     ),
-    "evaluation": ("Cost", "Evaluation", "Prediction", "Scores", "evaluate", "predict"),
+    "evaluation": ("Cost", "Evaluation", "Prediction", "Scores", "evaluate", "predict", "predict_proba"),
     "evaluation.inspection": ("inspect",),
     "exporting": ("Exported", "export"),
     "finetuning": ("finetune",),

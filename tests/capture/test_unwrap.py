@@ -16,7 +16,9 @@ def net() -> nn.Sequential:
 
 
 @pytest.mark.parametrize(
-    "wrap", [nn.DataParallel, torch.compile, lambda model: nn.DataParallel(torch.compile(model))], ids=str
+    "wrap",
+    [nn.DataParallel, torch.compile, lambda model: nn.DataParallel(torch.compile(model))],
+    ids=["parallel", "compiled", "both"],
 )
 def test_a_wrapped_model_is_captured_under_its_own_names(wrap: Callable[[nn.Module], nn.Module]) -> None:
     model = net()

@@ -97,6 +97,7 @@ def within(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 Process = subprocess.CompletedProcess[str]
+Road = dict[str, dict[str, Any]]
 
 
 def process(*arguments: object, cwd: Path) -> Process:

@@ -91,8 +91,8 @@ CASES = {
         "disassemble nets.py:Odd --data pets --classes cat --round 8 -o x.brick",
         "give one of macs, parameters, latency or max_drop",
     ),
-    "rejecting without data": ("assemble ok.brick ok.brick --reject -o x.brick", "give data"),
-    "a corrupt image": ("predict ok.brick corrupt/test/dog", "2.png cannot be decoded"),
+    "rejecting without data": ("assemble ok.brick other.brick --reject -o x.brick", "give data"),
+    "a table of another kind": ("predict ok.brick pets/test/dog -o said.txt", "must end in .csv or .jsonl"),
     "no image": ("predict ok.brick none.png", "there is no image none.png"),
     "no data": (
         "disassemble nets.py:good --data nowhere/at/all --classes cat -o x.brick",
@@ -131,8 +131,8 @@ CASES = {
     "a rule that is none": ("thresholds nets.py:Odd --data pets --classes cat --rule slide", "poster or back_to_front"),
     "one brick to assemble": ("assemble ok.brick -o x.brick", "two bricks or more"),
     "a missing brick": ("assemble ok.brick none.brick -o x.brick", "there is no brick at none.brick"),
-    "scaling without data": ("assemble ok.brick ok.brick --scale logits -o x.brick", "give data"),
-    "an unknown layout": ("assemble ok.brick ok.brick --layout heap -o x.brick", "parallel, padded"),
+    "scaling without data": ("assemble ok.brick other.brick --scale logits -o x.brick", "give data"),
+    "an unknown layout": ("assemble ok.brick other.brick --layout heap -o x.brick", "parallel, padded"),
     "a folder that is no brick": ("inspect taken.brick", "holds no brick.json"),
     "options of a source for a brick": ("evaluate ok.brick --data pets --mean 1", "knows its own --mean"),
     "an unknown option": ("evaluate ok.brick --dta pets", "--dta"),
@@ -147,6 +147,8 @@ def ok_brick(place: Path) -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
     whole_brick(net, Preprocess(3, 8, 8), ["cat", "dog"], "ok").save(place / "ok.brick", force=True)
+    other = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    whole_brick(other, Preprocess(3, 8, 8), ["fox", "owl"], "other").save(place / "other.brick", force=True)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -68,7 +68,7 @@ def test_a_wary_brick_says_none_of_these(road: Road) -> None:
     assert found["reject"]["statistic"] == "energy"
     assert found["off_task"]["rejected_off"] == found["off_task"]["auroc_reject"] == 1.0
     assert {p["class"] for p in road["wary predict"]["predictions"]} == {None}
-    assert all(0 < p["probability"] <= 1 and p["rejected"] for p in road["wary predict"]["predictions"])
+    assert all(p["probability"] is None and p["rejected"] for p in road["wary predict"]["predictions"])
 
 
 def test_inspect_shows_layers_and_groups(road: Road) -> None:

@@ -1,9 +1,14 @@
-"""The methods of bricks that are functions of later rooms, which make them methods when they are imported."""
+"""The methods of bricks that are functions of later rooms, which make them methods on import; and what they give."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypedDict, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
 
 from modellego.brick.reject_rule import Statistic
 from modellego.data import DataLike
+from modellego.data.given import GivenImages
 from modellego.progress import Progress
 
 if TYPE_CHECKING:
@@ -30,6 +35,28 @@ class Again(TypedDict, total=False):
     reject_by: Statistic | None
     seed: int
     progress: Progress
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The likeliest classes of one image with their softmax probabilities, and whether it was turned away.
+
+    The probabilities are shares among the model's own classes: none of them says how likely "none of these" is.
+    """
+
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    rejected: bool
+
+    @property
+    def label(self) -> str | None:
+        """The likeliest class, or None where the image was turned away ("none of these")."""
+        return None if self.rejected else self.classes[0]
+
+    @property
+    def probability(self) -> float | None:
+        """The probability of the label, None where there is none."""
+        return None if self.rejected else self.probabilities[0]
 
 
 class Taken(NamedTuple):
@@ -70,4 +97,20 @@ class Replacer(Protocol):
         **again: Unpack[Again],
     ) -> "Assembled":
         """Return the model with another brick in the place of one; see `modellego.assembly.parts.replace`."""
+        ...
+
+
+class Predictor(Protocol):
+    """The method `predict` of bricks."""
+
+    def __call__(self, images: GivenImages, top: int = 5) -> list[Prediction]:
+        """Name the likeliest classes of one image or many; see `modellego.evaluation.predict`."""
+        ...
+
+
+class ProbabilityPredictor(Protocol):
+    """The method `predict_proba` of bricks."""
+
+    def __call__(self, images: GivenImages) -> NDArray[np.float64]:
+        """Return the probabilities of images, `[N, C]`; see `modellego.evaluation.predict_proba`."""
         ...

@@ -10,7 +10,7 @@ from torch import fx, nn
 from modellego.brick.body import Head, body_of, find_head
 from modellego.brick.info import BrickInfo, make_info
 from modellego.brick.joint import Joint, Read
-from modellego.brick.methods import Adder, Replacer, Taker
+from modellego.brick.methods import Adder, Predictor, ProbabilityPredictor, Replacer, Taker
 from modellego.brick.reject_rule import predict_reject
 from modellego.capture.network import Network, annotated, reads_graph
 from modellego.errors import AssemblyError, DataError, FormatError
@@ -20,11 +20,14 @@ from modellego.preprocess import Frame, Framed, apply
 class Piece(nn.Module):
     """What a brick and an assembled brick have in common.
 
-    `take`, `add` and `replace` are functions of `modellego.assembly.parts`, which makes them methods here.
+    `predict` and `predict_proba` are functions of `modellego.evaluation`, `take`, `add` and `replace` of
+    `modellego.assembly.parts`, which make them methods here.
     """
 
     info: BrickInfo
     name: str = ""  # what it is called in assemblies: its directory, once it was saved or loaded
+    predict: ClassVar[Predictor]
+    predict_proba: ClassVar[ProbabilityPredictor]
     take: ClassVar[Taker]
     add: ClassVar[Adder]
     replace: ClassVar[Replacer]

@@ -38,7 +38,7 @@ def decode(data: bytes, name: str) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(data), formats=_formats(data)) as image:
             image.load()
-            return _pixels(image, name)
+            return pixels_of(image, name)
     except DataError:
         raise
     except Exception as error:  # Pillow raises nearly anything on broken bytes
@@ -52,7 +52,7 @@ def _formats(data: bytes) -> list[str] | None:
     return next(([form] for magic, form in MAGIC if data.startswith(magic)), None)
 
 
-def _pixels(image: Image.Image, name: str) -> NDArray[np.uint8]:
+def pixels_of(image: Image.Image, name: str) -> NDArray[np.uint8]:
     """The image's pixels, whatever its mode."""
     if "exif" in image.info:
         image = ImageOps.exif_transpose(image)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ Pixels = NDArray[np.uint8] | NDArray[np.float32]
 CACHE_BYTES = 512 << 20
 
 
+@runtime_checkable
 class Store(Protocol):
     """A numbered collection of images; threads read from it at the same time."""
 

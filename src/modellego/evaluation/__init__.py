@@ -1,8 +1,9 @@
 """Evaluate: accuracy beside base and base restricted, cost, latency, behaviour off the task."""
 
+from modellego.brick.methods import Prediction
 from modellego.capture.cost import Cost
 from modellego.evaluation.costs import cost
-from modellego.evaluation.prediction import Prediction, logits_of, logits_of_each, predict
+from modellego.evaluation.prediction import logits_of, logits_of_each, predict, predict_each, predict_proba
 from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, right_answers, score
 from modellego.evaluation.timing import Latency, latency
 from modellego.evaluation.verb import (
@@ -37,6 +38,8 @@ __all__ = [
     "off_task",
     "off_task_images",
     "predict",
+    "predict_each",
+    "predict_proba",
     "rejection",
     "restricted",
     "right_answers",

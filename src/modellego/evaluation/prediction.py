@@ -1,26 +1,22 @@
 """Run a model over images: logits batch by batch, and named predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
+from modellego.brick.methods import Prediction
+from modellego.brick.model import Piece
 from modellego.capture.modes import evaluating
 from modellego.data.feed import BATCH, framed_batches
-from modellego.data.store import Store
+from modellego.data.given import GivenImages, image_store
+from modellego.data.store import Pixels, Store
 from modellego.errors import DataError
 from modellego.progress import Update
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The likeliest classes of one image with their softmax probabilities, and whether it was turned away."""
-
-    classes: tuple[str, ...]
-    probabilities: tuple[float, ...]
-    rejected: bool
 
 
 def logits_of(model: Brick | Assembled, images: Store, batch_size: int = BATCH, update: Update | None = None) -> Tensor:
@@ -54,18 +50,93 @@ def logits_of_each(
     return found
 
 
-@torch.no_grad()
-def predict(model: Brick | Assembled, images: Tensor | Store, top: int = 5) -> list[Prediction]:
-    """Name the likeliest classes of images: float `[B, c, h, w]` in [0,1], or a store of images of any sizes.
+def predict(model: Brick | Assembled, images: GivenImages, top: int = 5) -> list[Prediction]:
+    """Name the likeliest classes of one image or many, a prediction per image; a method of bricks too.
+
+    `images`: paths of files and folders, PIL images, NumPy arrays `[h, w, c]` or `[n, h, w, c]`, tensors `[c, h, w]` or
+    `[n, c, h, w]` (uint8, or floats in [0,1]), lists of these, or a store of images; of any sizes.
 
     Raises:
-        DataError: an image that is corrupt, or of channels or type the model cannot take.
+        DataError: an image that is corrupt, or of channels, type or values the model cannot take.
+
+    >>> from modellego.preprocess import Preprocess
+    >>> from modellego.sources.whole import whole_brick
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+    >>> brick = whole_brick(net, Preprocess(1, 8, 8), ["cat", "dog"])
+    >>> [found] = predict(brick, np.zeros((20, 30, 3), np.uint8))
+    >>> found.label in brick.classes, round(sum(found.probabilities), 6)
+    (True, 1.0)
     """
-    logits = model(images) if isinstance(images, Tensor) else logits_of(model, images)
-    probabilities = logits.double().softmax(1)
-    best = probabilities.topk(min(top, logits.shape[1]), 1)
+    return named(model, logits_of(model, image_store(images)), top)
+
+
+def named(model: Brick | Assembled, logits: Tensor, top: int) -> list[Prediction]:
+    """Return what logits `[N, C]` of a model say, a prediction per row."""
+    best = logits.double().softmax(1).topk(min(top, logits.shape[1]), 1)
     rejected = model.predict_reject(logits).tolist()
     return [
         Prediction(tuple(model.classes[i] for i in row), tuple(values), turned_away)
         for row, values, turned_away in zip(best.indices.tolist(), best.values.tolist(), rejected, strict=True)
     ]
+
+
+def predict_proba(model: Brick | Assembled, images: GivenImages) -> NDArray[np.float64]:
+    """Return the softmax probabilities of images, as `predict` takes them: float64 `[N, C]`, a column per class.
+
+    An image that the model would turn away has its row too. Raises `DataError` as `predict` does.
+
+    >>> from modellego.preprocess import Preprocess
+    >>> from modellego.sources.whole import whole_brick
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+    >>> predict_proba(whole_brick(net, Preprocess(1, 8, 8)), torch.rand(5, 3, 9, 9)).shape
+    (5, 2)
+    """
+    found: NDArray[np.float64] = logits_of(model, image_store(images)).double().softmax(1).cpu().numpy()
+    return found
+
+
+def predict_each(
+    model: Brick | Assembled, images: Store, top: int = 5, batch_size: int = BATCH
+) -> Iterator[Prediction | DataError]:
+    """Predict images in order, batch by batch; in the place of one that cannot be read stands the error.
+
+    >>> from pathlib import Path
+    >>> from modellego.data.store import FileStore
+    >>> from modellego.preprocess import Preprocess
+    >>> from modellego.sources.whole import whole_brick
+    >>> brick = whole_brick(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2)), Preprocess(1, 8, 8))
+    >>> list(predict_each(brick, FileStore([Path("none.png")])))
+    [DataError('none.png cannot be read: No such file or directory')]
+    """
+    for start in range(0, len(images), batch_size):
+        part = PartStore(images, range(start, min(len(images), start + batch_size)))
+        try:
+            yield from named(model, logits_of(model, part), top)
+        except DataError:  # one of them is broken: one at a time tells which
+            for number in part.numbers:
+                try:
+                    yield from named(model, logits_of(model, PartStore(images, range(number, number + 1))), top)
+                except DataError as error:
+                    yield error
+
+
+@dataclass(frozen=True)
+class PartStore:
+    """Some images of a store."""
+
+    store: Store
+    numbers: range
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def name(self, index: int) -> str:
+        """The name in the whole store."""
+        return self.store.name(self.numbers[index])
+
+    def read(self, index: int) -> Pixels:
+        """Read from the whole store."""
+        return self.store.read(self.numbers[index])
+
+
+Piece.predict, Piece.predict_proba = predict, predict_proba  # type: ignore[assignment]  # functions of a class: methods

@@ -133,17 +133,73 @@ def test_a_killed_writer_leaves_the_old_one_whole_and_its_rest_is_swept(tmp_path
     assert contents(target) == FILES
     rest = [p for p in tmp_path.iterdir() if p.name != "x"]
     assert len(rest) == 1
-    long_ago = time.time() - 7200
-    os.utime(rest[0], (long_ago, long_ago))
     write_folder(target, FILES, replace=True)
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
-def test_the_rest_of_a_writer_at_work_is_not_swept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("begun", [False, True])
+def test_the_rest_of_a_writer_at_work_is_not_swept(tmp_path: Path, begun: bool) -> None:
     other = tmp_path / ".x.0123456789ab.part"
     other.mkdir()
+    if begun:
+        (other / "a").write_bytes(b"half")
+    with folder_module._locked(other):
+        write_folder(tmp_path / "x", FILES, replace=False)
+        assert other.is_dir()
+
+
+def test_an_old_rest_is_swept_where_there_are_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_module, "fcntl", None)
+    other = tmp_path / ".x.0123456789ab.part"
+    other.mkdir()
+    long_ago = time.time() - 7200
+    os.utime(other, (long_ago, long_ago))
     write_folder(tmp_path / "x", FILES, replace=False)
-    assert other.is_dir()
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from modellego.brick.format import folder
+from modellego.errors import FormatError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    folder.write_folder(Path(sys.argv[1]), {"a": b"new", "b": bytes(5000)}, replace=True)
+except FormatError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_leaves_the_old_one_whole_and_is_said(tmp_path: Path) -> None:
+    target = tmp_path / "x"
+    write_folder(target, FILES, replace=False)
+    done = subprocess.run([sys.executable, "-c", FULL, str(target)], check=False, capture_output=True, text=True)
+    assert done.stdout.startswith(f"{target} cannot be written: ")
+    assert contents(target) == FILES
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from modellego.brick.format import folder
+for _ in range(15):
+    folder.write_folder(Path(sys.argv[1]), {"a": sys.argv[2].encode(), "b": sys.argv[2].encode()}, replace=True)
+"""
+
+
+def test_two_writers_leave_the_work_of_one(tmp_path: Path) -> None:
+    target = tmp_path / "x"
+    write_folder(target, FILES, replace=False)
+    commands = [[sys.executable, "-c", WRITER, str(target), name] for name in ("one", "two")]
+    writers = [subprocess.Popen(command) for command in commands]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    left = contents(target)
+    assert left["a"] == left["b"]
+    assert left["a"] in (b"one", b"two")
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
 @pytest.mark.parametrize("make", ["file inside", "folder inside", "link"])

@@ -26,7 +26,7 @@ class Budget:
     """What is left to spend: bytes alive at once and multiply-adds, per image, and calls of ops in the dry run.
 
     >>> Budget.of(0).live_bytes >> 20
-    384
+    320
     """
 
     live_bytes: int
@@ -40,7 +40,7 @@ class Budget:
         A network that people train needs some 16 times its weights alive at most, and uses a weight some
         10,000 times per image (VGG-16 on 1024 x 1024); the rest lets tiny networks look at large images.
         """
-        return cls(384 * _MiB + 16 * given_bytes, float(2**34 + 2**13 * given_bytes), 25_000 + given_bytes // 64)
+        return cls(320 * _MiB + 16 * given_bytes, float(2**34 + 2**13 * given_bytes), 25_000 + given_bytes // 64)
 
 
 class Ledger(TorchDispatchMode):

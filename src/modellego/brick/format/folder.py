@@ -8,10 +8,15 @@ import secrets
 import stat
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from modellego.errors import FormatError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _STALE_SECONDS = 3600.0
 _RENAME_EXCHANGE, _AT_FDCWD = 2, -100
@@ -21,7 +26,8 @@ def write_folder(target: Path, files: Mapping[str, bytes], replace: bool) -> Non
     """Write `files` into a new directory `target`; with `replace`, in place of one with such files only.
 
     Whatever happens, `target` is either as it was or complete; on an exception nothing else is left behind.
-    What a killed process left behind is removed by a later write to the same `target`.
+    What a killed process left behind is removed by the next write to the same `target`: a writer holds a lock on
+    what it makes as long as it lives.
 
     Raises:
         FormatError: the directory cannot be written, or `target` appeared meanwhile.
@@ -30,16 +36,17 @@ def write_folder(target: Path, files: Mapping[str, bytes], replace: bool) -> Non
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
     try:
         temporary.mkdir()
-        for name, content in files.items():
-            with open(temporary / name, "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        _sync(temporary)
-        if replace and target.exists():
-            _swap(temporary, target, files)
-        else:
-            _put(temporary, target)
+        with _locked(temporary):
+            for name, content in files.items():
+                with open(temporary / name, "xb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            _sync(temporary)
+            if replace and target.exists():
+                _swap(temporary, target, files)
+            else:
+                _put(temporary, target)
         _sync(target.parent)
     except OSError as error:
         raise FormatError(f"{target} cannot be written: {error.strerror or error}") from error
@@ -49,11 +56,12 @@ def write_folder(target: Path, files: Mapping[str, bytes], replace: bool) -> Non
 
 def remove_folder(folder: Path, names: Collection[str]) -> None:
     """Remove a directory that holds plain files of these names only; leave every other one as it is."""
-    if folder.is_symlink() or not folder.is_dir() or foreign_files(folder, names):
-        return
-    for name in names:
-        (folder / name).unlink(missing_ok=True)
-    folder.rmdir()
+    with contextlib.suppress(FileNotFoundError):  # another writer may be removing it too
+        if folder.is_symlink() or not folder.is_dir() or foreign_files(folder, names):
+            return
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def foreign_files(folder: Path, names: Collection[str]) -> list[str]:
@@ -73,12 +81,13 @@ def _swap(source: Path, target: Path, names: Collection[str]) -> None:
     if _exchange(source, target):
         return
     aside = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
-    target.rename(aside)
-    try:
-        source.rename(target)
-    except BaseException:
-        aside.rename(target)
-        raise
+    with _locked(target):
+        target.rename(aside)
+        try:
+            source.rename(target)
+        except BaseException:
+            aside.rename(target)
+            raise
     remove_folder(aside, names)
 
 
@@ -102,12 +111,43 @@ def _sync(folder: Path) -> None:
             os.close(handle)
 
 
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a lock on a directory, under whatever name, that ends with this process; nothing where there are none."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _is_dead(folder: Path, age: float) -> bool:
+    """Tell whether nobody is at work in a directory: it is not empty and not locked, or old."""
+    if age > _STALE_SECONDS:
+        return True
+    if fcntl is None or not any(folder.iterdir()):
+        return False
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
 def _sweep(target: Path, names: Collection[str]) -> None:
-    """Remove what killed writers of the same target left an hour ago or longer."""
+    """Remove what killed writers of the same target left."""
     pattern = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{12}\.part")
     with contextlib.suppress(OSError):
         for entry in target.parent.iterdir():
-            status = entry.lstat()
-            old = time.time() - status.st_mtime > _STALE_SECONDS
-            if pattern.fullmatch(entry.name) and stat.S_ISDIR(status.st_mode) and old:
-                remove_folder(entry, names)
+            if pattern.fullmatch(entry.name):
+                status = entry.lstat()
+                if stat.S_ISDIR(status.st_mode) and _is_dead(entry, time.time() - status.st_mtime):
+                    remove_folder(entry, names)
