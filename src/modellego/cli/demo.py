@@ -78,7 +78,7 @@ def demo(
     for command in (
         f"modellego inspect {output}/lenet.brick",
         f"modellego evaluate {output}/digits.brick --data digits",
-        f"modellego disassemble {output}/resnet.brick --data digits --classes 2-3 -o {output}/two.brick",
+        f"modellego disassemble {output}/resnet.brick --data digits --classes 7-8 -o {output}/two.brick",
         f"modellego assemble {output}/lenet.brick {output}/two.brick -o {output}/seven.brick",
     ):
         out().print(f"  {command}", style="bold", highlight=False)
