@@ -9,7 +9,7 @@ from modellego.channels import analyse
 from ..cut.generated import Generated, Grouped, Shuffle, networks
 from .reference import Reference
 
-# grouped convolutions and reshapes that split the channels also tie what must stay equal in number: arrays do not show it
+# grouped convolutions and reshapes that split the channels also tie what must stay equal in number
 ungrouped = networks().filter(lambda model: not any(isinstance(block, Grouped | Shuffle) for block in model.blocks))
 
 
