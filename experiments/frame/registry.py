@@ -24,6 +24,7 @@ NAMES: tuple[str, ...] = (
     "brick_latency",
     "contribution_speed",
     "analysis_speed",
+    "ranking_cost",
     "startup",
     "coverage",
     "train_source",

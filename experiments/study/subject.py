@@ -22,6 +22,7 @@ from modellego.contribution.relevance import Thresholds, plan_flow
 from modellego.contribution.samples import select_samples
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.data import Data, ImageSet
+from modellego.data.chunks import NetworkInput
 from modellego.disassembly.choose import Choice, by_sums, draw_calibration, network_input
 from modellego.disassembly.job import Job, prepare
 from modellego.disassembly.verb import cut_out
@@ -161,7 +162,7 @@ class Apart:
         return cut_out(self.job, self.choice(chosen), "contribution", options, inputs, progress=self.subject.progress)
 
     @cached_property
-    def inputs(self) -> Tensor:
+    def inputs(self) -> NetworkInput:
         """Return the images that a refit sees, as network input."""
         each = min(200, max(1, REFIT_IMAGES // len(self.task)))
         return draw_calibration(self.subject.whole, self.subject.train, self.task, each, self.subject.seed).inputs

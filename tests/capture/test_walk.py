@@ -53,15 +53,16 @@ def test_held_values_stay(graph: fx.GraphModule) -> None:
     assert set(walk.run(walk.start(torch.rand(4, 3)))) == {nodes["relu"], walk.output}
 
 
-def test_what_a_late_node_reads_stays_until_its_time(graph: fx.GraphModule) -> None:
-    nodes = by_name(graph)
-    walk = GraphWalk(graph, late={nodes["second"]: nodes["add"]})
-    values = walk.run(walk.start(torch.rand(4, 3)), stop=nodes["second"])
-    walk.free(nodes["second"], values)
-    assert nodes["relu"] in values
-    walk.compute(nodes["second"], values)
-    walk.run(values, nodes["add"])
-    assert set(values) == {walk.output}
+def test_another_order_gives_the_same_and_frees_by_itself(graph: fx.GraphModule) -> None:
+    images, nodes = torch.rand(4, 3), by_name(graph)
+    order = [nodes[name] for name in ("shift", "x", "first", "relu", "second", "add", "add_1", "output")]
+    walk, left = GraphWalk(graph, order=order), {}
+
+    def note(node: fx.Node, values: Values) -> None:
+        left[node.name] = {n.name for n in values}
+
+    assert torch.equal(walk.run(walk.start(images), before=note)[walk.output], graph(images))
+    assert left["relu"] == {"shift", "first"}
 
 
 def test_a_run_can_stop_and_go_on(graph: fx.GraphModule) -> None:

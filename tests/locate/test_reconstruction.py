@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from modellego.leastsquares import NormalEquations, input_rows, weight_matrix
-from modellego.locate.reconstruction import Reconstruction, make_reconstructions
+from modellego.locate.reconstruction import Reconstruction, make_independent, make_reconstructions
 
 LAYER = nn.Conv2d(5, 4, 3, padding=1, bias=False)
 IMAGES = torch.randn(20, 5, 6, 6, generator=torch.Generator().manual_seed(0))
@@ -22,7 +22,7 @@ def reader() -> tuple[Reconstruction, torch.Tensor]:
         LAYER,
         np.arange(5),
         np.arange(5, 9),
-        gram,
+        gram.clone(),
         torch.eye(4, dtype=torch.float64),
         RIDGE,
         np.ones(9, dtype=bool),
@@ -62,6 +62,44 @@ def test_outputs_nobody_wants_cost_nothing() -> None:
     for chosen in range(5, 9):
         made.silence(chosen)
     assert max(made.costs().values()) == pytest.approx(0)
+
+
+def test_removals_worked_in_together_end_where_single_ones_do() -> None:
+    one, _ = reader()
+    other, _ = reader()
+    one.costs()
+    other.costs()
+    for chosen in (3, 0, 4):
+        one.remove(chosen)
+    other._lot = lambda: 3  # type: ignore[method-assign]
+    for chosen in (3, 0, 4):
+        other.remove(chosen)
+    assert other.loss == pytest.approx(one.loss, rel=1e-9)
+    torch.testing.assert_close(other.whole_weights(), one.whole_weights())
+
+
+def test_silence_and_removal_give_the_cost_of_what_is_left() -> None:
+    made, _ = reader()
+    made.metric = torch.rand(4, 4, dtype=torch.float64)
+    made.metric = made.metric @ made.metric.T
+    made = made.copy()
+    for step, chosen in ((made.remove, 1), (made.silence, 6), (made.remove, 3), (made.silence, 8)):
+        step(chosen)
+    cared = torch.diag(torch.tensor([1.0, 0.0, 1.0, 0.0], dtype=torch.float64))
+    made.costs()
+    torch.testing.assert_close(made._weighed, made.weights @ (cared @ made.metric @ cared))
+
+
+def test_groups_that_stand_alone_cost_what_they_give() -> None:
+    layer, rows = nn.Linear(6, 2, bias=False), torch.randn(40, 6, dtype=torch.float64)
+    owned = {0: torch.arange(3), 1: torch.arange(3, 6)}
+    blocks = {s: rows[:, i].T @ rows[:, i] / 40 for s, i in owned.items()}
+    metric = torch.eye(2, dtype=torch.float64)
+    for made, (chosen, index) in zip(
+        make_independent("fc", layer, owned, np.arange(2, 4), blocks, metric, 1e-12), owned.items(), strict=True
+    ):
+        given = rows[:, index] @ weight_matrix(layer)[0][index]
+        assert made.costs()[chosen] == pytest.approx(float((given**2).sum(1).mean()), rel=1e-6)
 
 
 def test_a_copy_is_apart() -> None:

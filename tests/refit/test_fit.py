@@ -177,11 +177,7 @@ def test_with_one_half_empty_the_middle_ridge_is_taken() -> None:
 # Memory
 
 
-@pytest.mark.parametrize(("room", "passes"), [(10**9, 1), (0, 1 + 3 + 1)], ids=["rows fit", "rows do not fit"])
-def test_rows_are_gathered_anew_only_where_they_do_not_fit(
-    monkeypatch: pytest.MonkeyPatch, room: int, passes: int
-) -> None:
-    monkeypatch.setattr("modellego.refit.fit.CACHE", room)
+def test_each_round_goes_through_the_rows_once() -> None:
     gathered = []
 
     def rows() -> Iterator[Rows]:
@@ -191,4 +187,4 @@ def test_rows_are_gathered_anew_only_where_they_do_not_fit(
 
     prior = torch.zeros(1, 1, 1, dtype=torch.float64)
     fit_stage(rows, 8, prior, bias=False, bounds=(0.0, math.inf), ridges=(1e-3,), rounds=3)
-    assert len(gathered) == passes
+    assert len(gathered) == 1 + 3 + 1

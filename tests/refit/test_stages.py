@@ -234,19 +234,36 @@ def test_one_image_is_enough_to_run() -> None:
         assert torch.isfinite(small.graph(FRESH)).all()
 
 
-def test_less_memory_fewer_images() -> None:
+@pytest.mark.parametrize("kind", ["Residual", "Twice"])
+def test_whatever_the_memory_all_images_are_used_with_the_same_result(kind: str) -> None:
+    network, channels = made(kind)
+    plan = plan_cut(network, channels, some_cut(channels))
+    results = []
+    for memory in (10**9, 100_000):
+        small = cut(plan)
+        report = refit(plan, small, IMAGES, options=RefitOptions(memory=memory, batch=10))
+        assert report.images == len(IMAGES)
+        results.append(small.graph(FRESH))
+    torch.testing.assert_close(*results, atol=1e-4, rtol=1e-4)
+
+
+def test_checkpoints_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     network, channels = made("Residual")
-    keep = some_cut(channels)
-    plan = plan_cut(network, channels, keep)
-    report = refit(plan, cut(plan), IMAGES, options=RefitOptions(memory=500_000))
-    assert 0 < report.images < len(IMAGES)
+    plan = plan_cut(network, channels, some_cut(channels))
+    results = []
+    for chosen in (set[int](), set(range(99)), {1, 3}):
+        monkeypatch.setattr("modellego.refit.stages.place_checkpoints", lambda walk, stages, chosen=chosen: chosen)
+        refit(plan, small := cut(plan), IMAGES, options=RefitOptions(batch=20))
+        results.append(small.graph(FRESH))
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
 
 
 def test_batches_serve_as_well() -> None:
     network, channels = made("Residual")
     keep = some_cut(channels)
     plan = plan_cut(network, channels, keep)
-    report = refit(plan, cut(plan), iter([IMAGES[:50], IMAGES[50:]]))
+    report = refit(plan, cut(plan), [IMAGES[:50], IMAGES[50:]])
     assert report.images == len(IMAGES)
 
 

@@ -1,6 +1,6 @@
 """The one way a graph is run node by node: over values that the caller holds, one dict per batch."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ class GraphWalk:
 
     Args:
         graph: what is run; its layers and constants are looked up once.
-        late: nodes that are put off until another is reached; what they read counts as used there.
+        order: the nodes in another order than the graph's; each must come after what it reads.
         hold: nodes whose results are not dropped.
         call: how layers and functions are called.
 
@@ -40,21 +40,18 @@ class GraphWalk:
         self,
         graph: fx.GraphModule,
         *,
-        late: Mapping[fx.Node, fx.Node] | None = None,
+        order: Sequence[fx.Node] | None = None,
         hold: Iterable[fx.Node] = (),
         call: Call = plain_call,
     ) -> None:
         self.graph = graph
         self.modules = dict(graph.named_modules())
-        self.nodes: list[fx.Node] = list(graph.graph.nodes)
+        self.nodes: list[fx.Node] = list(graph.graph.nodes if order is None else order)
         self.position = {node: i for i, node in enumerate(self.nodes)}
         self.output = self.nodes[-1]
         self.call = call
-        last: dict[fx.Node, int] = {}
-        for node in self.nodes:
-            at = self.position[(late or {}).get(node, node)]
-            for used in node.all_input_nodes:
-                last[used] = max(last.get(used, 0), at)
+        last = {used: i for i, node in enumerate(self.nodes) for used in node.all_input_nodes}
+        self._last = last
         held = set(hold)
         self._ends: dict[int, list[fx.Node]] = {}
         for node, position in last.items():
@@ -88,6 +85,11 @@ class GraphWalk:
                 after(node, values)
             self.free(node, values)
         return values
+
+    def needed_from(self, node: fx.Node) -> list[fx.Node]:
+        """Return the nodes before a node whose results are read at it or later."""
+        place = self.position[node]
+        return [n for n in self.nodes[:place] if self._last.get(n, -1) >= place]
 
     def compute(self, node: fx.Node, values: Values) -> None:
         """Work out one node; what it reads must be there. Inputs are there from the start."""

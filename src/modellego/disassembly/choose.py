@@ -1,5 +1,6 @@
 """Choose what a brick keeps: sample images, then channel groups by the paper's thresholds or by a budget."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from modellego.contribution.samples import PER_CLASS, select_samples, true_class
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.cut import cut, rescue
 from modellego.data import ImageSet
+from modellego.data.chunks import NetworkInput
 from modellego.data.draw import shuffled_classes, together
 from modellego.data.feed import Inputs, framed_batches
 from modellego.data.store import Store
@@ -28,6 +30,7 @@ from modellego.locate import Budget, Curve, Request, rank
 from modellego.progress import Progress, silent
 from modellego.refit import RefitOptions, refit
 
+HELD = 64_000_000  # numbers of network input that are held in memory
 LATENCY_BATCH = 8
 Indices = NDArray[np.int64]
 
@@ -71,9 +74,10 @@ class DrawnImages:
     held: ImageSet
 
     @cached_property
-    def inputs(self) -> Tensor:
-        """The images to fit on as network input, `[N, *input_shape]`."""
-        return network_input(self.whole, self.fitted)
+    def inputs(self) -> NetworkInput:
+        """The images to fit on as network input: one tensor where they are few and small, else decoded as they come."""
+        streamed = Inputs(self.fitted, self.whole.frame, self.whole.prepare)
+        return streamed if len(streamed) * math.prod(self.whole.frame.shape) > HELD else streamed.tensor()
 
     @property
     def labels(self) -> Tensor:
@@ -173,7 +177,7 @@ def by_sums(flow: Flow, channels: ChannelMap, sums: Iterable[tuple[int, ClassSum
 def rank_groups(
     job: Job,
     criterion: str,
-    inputs: Tensor,
+    inputs: NetworkInput,
     labels: Tensor | None,
     thresholds: Thresholds,
     seed: int = 0,

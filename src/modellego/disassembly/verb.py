@@ -13,6 +13,7 @@ from modellego.brick.reject_rule import Statistic
 from modellego.contribution.relevance import Thresholds
 from modellego.cut import cut
 from modellego.data import DataLike, load_data
+from modellego.data.chunks import NetworkInput
 from modellego.data.feed import Inputs
 from modellego.data.store import Store, as_store
 from modellego.disassembly.choose import (
@@ -175,7 +176,8 @@ def make_curve(
     if criterion == "contribution":
         chosen = sample_images(job.whole, job.data.train, job.task, samples, progress)
         part = job.data.train.subset(np.concatenate(list(chosen.values())))
-        inputs, labels = network_input(job.whole, part), torch.from_numpy(part.labels)
+        inputs: NetworkInput = network_input(job.whole, part)
+        labels = torch.from_numpy(part.labels)
     else:
         inputs, labels = drawn.inputs, drawn.labels
     with progress("rank", "passes"):
@@ -187,7 +189,7 @@ def cut_out(
     choice: Choice,
     criterion: str,
     options: dict[str, Any],
-    inputs: Tensor | None = None,
+    inputs: NetworkInput | None = None,
     refit_options: RefitOptions | None = None,
     progress: Progress = silent,
     method: str = LEAST_SQUARES,

@@ -14,6 +14,7 @@ from modellego.capture.network import Network
 from modellego.channels.channel_map import ChannelMap, Ids
 from modellego.contribution.relevance import Thresholds, group_scores, plan_flow, relevance
 from modellego.contribution.stream import class_sums
+from modellego.data.chunks import NetworkInput, chunks, tensor_of
 from modellego.errors import CutError
 from modellego.locate.costs import CostModel
 from modellego.locate.curve import Curve, rank_by_scores
@@ -35,12 +36,17 @@ class Request:
 
     network: Network
     channels: ChannelMap
-    images: Tensor
+    images: NetworkInput
     labels: Tensor | None
     task: Sequence[int]
     thresholds: Thresholds = field(default_factory=Thresholds)
     batch: int = 100
     seed: int = 0
+
+    @property
+    def tensor(self) -> Tensor:
+        """All images at once, for criteria that look at few."""
+        return tensor_of(self.images)
 
 
 Scores = Callable[[Request], Floats]
@@ -139,7 +145,8 @@ def contribution(request: Request) -> Floats:
     (docs/results.md, compression: 83.57 instead of 53.89).
     """
     labels = _labels(request, "contribution")
-    classes = [(int(c), request.images[labels == c].split(request.batch)) for c in request.task]  # type: ignore[no-untyped-call]
+    images = request.tensor
+    classes = [(int(c), list(chunks(images[labels == c], request.batch))) for c in request.task]
     flow = plan_flow(request.network, request.channels)
     scores = np.zeros(request.channels.n_groups)
     for label, sums in class_sums(request.network, classes, channel_map=request.channels):
@@ -157,10 +164,10 @@ def taylor(request: Request) -> Floats:
     """
     nodes = {r.input: r for r in request.channels.readers}
     totals = np.zeros(request.channels.n_groups)
-    wanted = torch.tensor(list(request.task))
+    wanted, given = torch.tensor(list(request.task)), request.tensor
     with torch.enable_grad():
-        for start in range(0, len(request.images), request.batch):
-            images = request.images[start : start + request.batch].detach().clone().requires_grad_()
+        for start in range(0, len(given), request.batch):
+            images = given[start : start + request.batch].detach().clone().requires_grad_()
             logits, found = recorded(request.network, nodes, images)
             logits = logits[:, wanted]
             if request.labels is None:
@@ -176,7 +183,7 @@ def taylor(request: Request) -> Floats:
                     product = (value * gradient).detach().double()
                     per_group = _per_group(product, request.channels.ids[name], request.channels.n_groups)
                     totals += (per_group**2).sum(0)
-    result: Floats = totals / len(request.images)
+    result: Floats = totals / len(given)
     return result
 
 
@@ -196,7 +203,7 @@ def activation(request: Request) -> Floats:
     inputs = {r.input: r for r in request.channels.readers}
     totals = {name: np.zeros(request.channels.n_groups) for name in inputs}
     with torch.no_grad():
-        for block in request.images.split(request.batch):  # type: ignore[no-untyped-call]
+        for block in chunks(request.images, request.batch):
             for name, value in recorded(request.network, inputs, block)[1].items():
                 totals[name] += _per_group(
                     value.abs().double(), request.channels.ids[name], request.channels.n_groups
@@ -223,7 +230,8 @@ def hrank(request: Request) -> Floats:
     On at most 500 images, the paper's number, drawn from those given; maps as they are read, after norm and activation.
     """
     generator = torch.Generator().manual_seed(request.seed)
-    images = request.images[torch.randperm(len(request.images), generator=generator)[:IMAGES]]
+    images = request.tensor
+    images = images[torch.randperm(len(images), generator=generator)[:IMAGES]]
     ranks = average_ranks(request.network, request.channels, images)
     return _mean_of_relative(list(ranks.values()), [request.channels.ids[n] for n in ranks])
 

@@ -4,52 +4,107 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor, fx, nn
 
 from modellego.capture.layers import WeightedLayer
-from modellego.capture.network import Network
-from modellego.capture.walk import GraphWalk
-from modellego.channels.channel_map import ChannelMap
-from modellego.leastsquares import (
-    NormalEquations,
-    fittable,
-    input_rows,
-    per_image,
-    pick_positions,
-    weight_matrix,
-)
+from modellego.capture.network import Network, all_numbers, peak_numbers
+from modellego.capture.walk import GraphWalk, Values
+from modellego.channels.channel_map import ChannelMap, Reading
+from modellego.data.chunks import NetworkInput, chunks, number_of
+from modellego.leastsquares import fittable, weight_matrix
 from modellego.locate.costs import CostModel
 from modellego.locate.curve import Curve, RemovableGroups, make_curve
-from modellego.locate.reconstruction import Reconstruction, make_reconstructions
+from modellego.locate.reconstruction import (
+    WIDE,
+    Reconstruction,
+    make_independent,
+    make_reconstructions,
+    owned_features,
+)
 from modellego.locate.sensitivity import Trials, output_metrics
+from modellego.locate.statistics import LayerStatistics
+
+MEMORY = 400_000_000  # bytes of feature maps that are held at once
+PROBED = 200  # images, at most, that sensitivity is measured on; a quarter of them all, at most
 
 
 def gather_reconstructions(
     network: Network,
     channels: ChannelMap,
-    images: Tensor,
+    images: NetworkInput,
     task: Sequence[int],
     *,
     rows: int = 30_000,
     ridge: float = 1e-3,
-    most: int = 600,
-    probed: int = 200,
     batch: int = 100,
     seed: int = 0,
 ) -> list[Reconstruction]:
     """Return all layers that read cuttable channels, with their normal equations and their weight in the task.
 
-    Three passes over some of `images` (network input; no labels): forward with gradients on `probed` of them for the
-    metric of each output, forward on `most` for the normal equations, and a trial per layer: half of its inputs go,
-    it is refitted, and the harm done to the task's logits fixes its scale.
+    One pass over all `images` (network input; no labels) for the normal equations, a few at a time. On a quarter of
+    them, 200 at most, backward passes for the metric of each output. On some of these a trial per layer: half of its
+    inputs go, it is refitted, and the harm done to the task's logits fixes its scale; together the trials take about
+    two forward passes.
     """
     generator = torch.Generator().manual_seed(seed)
-    images = images[torch.randperm(len(images), generator=generator)[:most]]
     movable = channels.cuttable.copy()
     if channels.logit_groups is not None:
         movable[channels.logit_groups] = False
+    readings = _readings(network, channels, movable)
     modules = dict(network.graph.named_modules())
-    readings = {
+    size = torch.finfo(next((p.dtype for p in network.graph.parameters()), torch.float32)).bits // 8
+    fits = MEMORY // (peak_numbers(network) * size)
+    count = number_of(images)
+    probe = torch.zeros(count, dtype=torch.bool)
+    probe[torch.randperm(count, generator=generator)[: min(PROBED, max(count // 4, 50))]] = True
+    statistics = {
+        r.layer: LayerStatistics(modules[r.layer], _independent(modules[r.layer], r, movable), rows, count)
+        for r in readings.values()
+    }
+
+    def gather(node: fx.Node, values: Values) -> None:
+        if node.name in readings:
+            x = values[node.all_input_nodes[0]]
+            statistics[str(node.target)].add(x, node.meta["shape"], generator)
+
+    walk = GraphWalk(network.graph)
+    probed: list[Tensor] = []
+    done = 0
+    with torch.no_grad():
+        for block in chunks(images, max(1, min(batch, fits))):
+            probed.append(block[probe[done : done + len(block)]])
+            done += len(block)
+            walk.run(walk.start(block), before=gather)
+    shown = torch.cat(probed)
+    axes = {n: -1 if isinstance(modules[r.layer], nn.Linear) else 1 for n, r in readings.items()}
+    at_once = max(1, min(batch // 2, MEMORY // (all_numbers(network) * size)))
+    metrics = output_metrics(network, axes, shown, task, batch=at_once, seed=seed)
+    tried = min(len(shown), max(8, min(4 * count // max(len(statistics), 1), fits)))
+    evenly = torch.linspace(0, len(shown) - 1, tried).long()  # images may come class by class
+    trials = Trials(network, shown[evenly], task, batch=max(1, min(batch, fits // 4)))
+    found: list[Reconstruction] = []
+    for node in walk.nodes:
+        if node.name not in readings or str(node.target) not in statistics:
+            continue
+        path = str(node.target)
+        layer, reading = modules[path], readings[node.name]
+        known = statistics.pop(path)
+        metric = torch.stack([metrics[n] for n, r in readings.items() if r.layer == path and n in metrics]).sum(0)
+        outputs = reading.out_groups
+        if known.owned is not None:
+            made = make_independent(path, layer, known.owned, outputs, known.blocks(), metric, ridge)
+        else:
+            made = make_reconstructions(path, layer, reading.in_groups, outputs, known.gram(), metric, ridge, movable)
+        _measure(trials, node, layer, made, known.owned)
+        found += made
+    return found
+
+
+def _readings(network: Network, channels: ChannelMap, movable: NDArray[np.bool_]) -> dict[str, Reading]:
+    """Return the calls of layers that can be refitted and read channels that may go."""
+    modules = dict(network.graph.named_modules())
+    return {
         r.node: r
         for r in channels.readers
         if fittable(modules[r.layer])
@@ -57,65 +112,47 @@ def gather_reconstructions(
         and movable[r.in_groups[r.in_groups >= 0]].any()
         and not _depthwise(modules[r.layer])
     }
-    axes = {n: -1 if isinstance(modules[r.layer], nn.Linear) else 1 for n, r in readings.items()}
-    metrics = output_metrics(network, axes, images[:probed], task, seed=seed)
-    walk = GraphWalk(network.graph)
-    held = [walk.start(block) for block in images.split(batch)]  # type: ignore[no-untyped-call]
-    equations: dict[str, NormalEquations] = {}
-    with torch.no_grad():
-        for node in walk.nodes[:-1]:
-            if node.name in readings:
-                layer = modules[str(node.target)]
-                total = per_image(layer, node.meta["shape"])
-                wanted = max(1, rows // len(images))
-                matrix = weight_matrix(layer)
-                own = equations.setdefault(
-                    str(node.target), NormalEquations(matrix.shape[0], matrix.shape[1], 0, bias=True)
-                )
-                for values in held:
-                    x = values[node.all_input_nodes[0]]
-                    positions = pick_positions(len(x), total, wanted, generator)
-                    own.add_inputs(input_rows(layer, x, tuple(node.meta["shape"][2:]), positions).float())
-            for values in held:
-                walk.compute(node, values)
-                walk.free(node, values)
-    readers: list[Reconstruction] = []
-    trials = Trials(network, images[:probed], task)
-    for node in walk.nodes:
-        if node.name not in readings or str(node.target) not in equations:
-            continue
-        reading = readings[node.name]
-        path = str(node.target)
-        done = equations.pop(path)
-        metric = torch.stack([metrics[n] for n, r in readings.items() if r.layer == path and n in metrics]).sum(0)
-        made = make_reconstructions(
-            path,
-            modules[path],
-            reading.in_groups,
-            reading.out_groups,
-            done.gram / max(done.rows, 1),
-            metric,
-            ridge,
-            movable,
-        )
-        _measure(trials, node, modules[path], made)
-        readers += made
-    return readers
 
 
 def _depthwise(layer: nn.Module) -> bool:
     return getattr(layer, "groups", 1) > 1 and layer.groups == layer.in_channels
 
 
-def _measure(trials: Trials, node: torch.fx.Node, layer: WeightedLayer, readers: list[Reconstruction]) -> None:
+def _independent(layer: WeightedLayer, reading: Reading, movable: NDArray[np.bool_]) -> dict[int, Tensor] | None:
+    """Return which features each channel group owns where a layer is too wide for the square of its features."""
+    groups, features, _ = weight_matrix(layer).shape
+    if groups > 1 or features <= WIDE:
+        return None
+    return owned_features(reading.in_groups, features, groups, movable)[0]
+
+
+def _measure(
+    trials: Trials,
+    node: fx.Node,
+    layer: WeightedLayer,
+    readers: list[Reconstruction],
+    owned: dict[int, Tensor] | None,
+) -> None:
     """Set the readers' scale: the harm done when each has lost half of its groups, over the loss it predicts."""
-    halves = [r.cheapest_half() for r in readers]
-    predicted = sum(h.loss for h in halves)
+    matrix = weight_matrix(layer)
+    features = matrix.shape[1]
+    if owned is not None:  # each channel group stands alone: the cheaper half of them goes
+        places = list(owned.values())
+        costs = {i: sum(r.costs().values()) for i, r in enumerate(readers)}
+        gone = sorted(costs, key=costs.__getitem__)[: len(readers) // 2]
+        predicted = sum(costs[i] for i in gone)
+        left = matrix.clone()
+        for i in gone:
+            left[0, places[i]] = 0
+        shift = torch.zeros(matrix.shape[2], dtype=torch.float64)
+    else:
+        halves = [r.cheapest_half() for r in readers]
+        predicted = sum(h.loss for h in halves)
+        whole = torch.stack([h.whole_weights() for h in halves])
+        left, shift = whole[:, :features], whole[:, features].reshape(-1)
     if predicted <= 0:
         return
-    features = weight_matrix(layer).shape[1]
-    weight = torch.stack([h.weights[:features] for h in halves]).transpose(1, 2).reshape(layer.weight.shape)
-    shift = torch.cat([h.weights[features] for h in halves])
+    weight = left.transpose(1, 2).reshape(layer.weight.shape)
     harm = trials.harm(node, layer, weight.to(layer.weight.dtype), shift)
     for reader in readers:
         reader.scale = max(harm, 1e-9) / predicted
@@ -126,10 +163,9 @@ def eliminate(
 ) -> Curve:
     """Remove one group after the other, each time the one whose loss costs least per MAC (or parameter) saved.
 
-    Readers are fitted anew after every removal (on paper: a rank-k update). Source: backward elimination with
-    the optimal-brain-surgeon update (Hassibi and Stork 1993) on groups of features.
+    Readers are fitted anew after every removal (on paper: a rank-k update), and used up. Source: backward elimination
+    with the optimal-brain-surgeon update (Hassibi and Stork 1993) on groups of features.
     """
-    readers = [r.copy() for r in readers]
     keep = channels.keep_all()
     removable = RemovableGroups(channels)
     of: dict[int, list[int]] = {}

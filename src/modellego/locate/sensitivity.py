@@ -9,8 +9,11 @@ from torch import Tensor, fx
 from modellego.capture.layers import WeightedLayer
 from modellego.capture.network import Network
 from modellego.capture.walk import GraphWalk, Values
+from modellego.data.chunks import chunks
+from modellego.locate.statistics import Products
 
 TEMPERATURE = 2.0
+POSITIONS = 1024
 
 
 def recorded(network: Network, nodes: Collection[str], images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -45,13 +48,15 @@ def output_metrics(
     """Return for each node the mean product of gradients over its channels, float64 `[Q, Q]`, summed over positions.
 
     The gradients are those of random projections of the task's centred logits, `probes` per image: no labels, and no
-    saturation on images the network is sure of. `nodes` maps a node's name to its channel axis.
+    saturation on images the network is sure of. `nodes` maps a node's name to its channel axis. Of large maps, about
+    `POSITIONS` positions stand for all.
     """
     generator = torch.Generator().manual_seed(seed)
     wanted = torch.tensor(list(task))
-    found: dict[str, Tensor] = {}
+    found: dict[str, Products] = {}
+    shares: dict[str, float] = {}
     with torch.enable_grad():
-        for block in images.split(batch):  # type: ignore[no-untyped-call]
+        for block in chunks(images, batch):
             logits, kept = recorded(network, nodes, block.detach().clone().requires_grad_())
             logits = logits[:, wanted] - logits[:, wanted].mean(1, keepdim=True)
             for probe in range(probes):
@@ -62,21 +67,24 @@ def output_metrics(
                 for name, gradient in zip(kept, gradients, strict=True):
                     if gradient is None:
                         continue
-                    rows = gradient.movedim(nodes[name], -1).flatten(0, -2)
-                    product = (rows.T @ rows).double() / (probes * len(images))
-                    found[name] = found[name] + product if name in found else product
-    return found
+                    rows = gradient.movedim(nodes[name], -1).flatten(1, -2) if gradient.ndim > 2 else gradient[:, None]
+                    every = max(1, rows.shape[1] // POSITIONS)
+                    taken = rows[:, ::every].flatten(0, 1)
+                    shares[name] = taken.shape[0] / (rows.shape[0] * rows.shape[1])
+                    found.setdefault(name, Products(1, taken.shape[1])).add(taken[None])
+    return {name: sums.total()[0].div_(shares[name] * probes * len(images)) for name, sums in found.items()}
 
 
 class Trials:
     """Measures what a change of one layer's weights does to the task's logits, from where the walk stands."""
 
-    def __init__(self, network: Network, images: Tensor, task: Sequence[int]) -> None:
+    def __init__(self, network: Network, images: Tensor, task: Sequence[int], batch: int = 50) -> None:
         self.task = torch.tensor(list(task))
         self.walk = GraphWalk(network.graph)
-        self.values = self.walk.start(images)
+        self.count = len(images)
+        self.values = [self.walk.start(block) for block in chunks(images, batch)]
         self.reached = self.walk.nodes[0]
-        self.reference = self._log_probabilities(network.graph(images))
+        self.reference = [self._log_probabilities(network.graph(block)) for block in chunks(images, batch)]
 
     def _log_probabilities(self, logits: Tensor) -> Tensor:
         return F.log_softmax(logits[:, self.task].double() / TEMPERATURE, 1)
@@ -88,8 +96,6 @@ class Trials:
         Nodes must come in graph order; `shift` `[Q]` is added to the layer's output along its channel axis.
         """
         walk = self.walk
-        walk.run(self.values, self.reached, node)
-        self.reached = node
         old = layer.weight.detach().clone()
         view = (-1,) if isinstance(layer, torch.nn.Linear) else (-1, *[1] * (old.ndim - 2))
 
@@ -97,10 +103,14 @@ class Trials:
             if n.op == "call_module" and n.target == node.target:
                 values[n] = values[n] + shift.to(values[n]).reshape(view)
 
-        layer.weight.data.copy_(weight)
-        try:
-            result = walk.run(self.values.copy(), node, after=add_shift)[walk.output]
-        finally:
-            layer.weight.data.copy_(old)
-        other = self._log_probabilities(result)
-        return float(F.kl_div(other, self.reference, log_target=True, reduction="batchmean")) * TEMPERATURE**2
+        total = 0.0
+        for values, reference in zip(self.values, self.reference, strict=True):
+            walk.run(values, self.reached, node)
+            layer.weight.data.copy_(weight)
+            try:
+                other = self._log_probabilities(walk.run(values.copy(), node, after=add_shift)[walk.output])
+            finally:
+                layer.weight.data.copy_(old)
+            total += float(F.kl_div(other, reference, log_target=True, reduction="sum"))
+        self.reached = node
+        return total / self.count * TEMPERATURE**2

@@ -14,7 +14,7 @@ from modellego.leastsquares import (
 )
 from modellego.refit.plan import Bounds
 
-CACHE = 100_000_000  # numbers of gathered rows kept between rounds; beyond it they are gathered anew
+WIDE = 45_000_000  # numbers of the rows, at most, where features are too many for their square: every n-th row is taken
 DUAL = 6_000  # rows up to which the dual form is taken where features are more
 
 # input rows [groups, M, F], target rows [groups, M, Q], offset rows [groups, M, Q]
@@ -59,21 +59,23 @@ def fit_stage(
 ) -> Fit:
     """Fit `X W + offset` to the targets, towards `prior` (float64 `[groups, F (+ 1), Q]`).
 
-    `rows` gathers the rows of all batches; it is called once a pass unless they fit in memory. With `bounds`, a target
+    `rows` goes through the rows of all images in batches, again for each round. With `bounds`, a target
     at or beyond a bound only asks the fit to be at or beyond it too: after each solution the targets there
     move to the prediction (the convex loss is majorised by a square), `rounds` times.
     """
     groups, size, outputs = prior.shape
     features = size - int(bias)
-    if total < features and total <= DUAL:
-        return _fit_dual(list(rows()), prior, bias=bias, bounds=bounds, ridge=ridges[len(ridges) // 2], rounds=rounds)
-    cached = list(rows()) if total * groups * features <= CACHE else None
-
-    def passes() -> Iterator[Rows]:
-        return iter(cached) if cached is not None else rows()
-
+    if features > DUAL or total < features:
+        return _fit_dual(
+            _thinned(rows(), total if features > DUAL else 0, groups * features),
+            prior,
+            bias=bias,
+            bounds=bounds,
+            ridge=ridges[len(ridges) // 2],
+            rounds=rounds,
+        )
     halves = [NormalEquations(groups, features, outputs, bias=bias) for _ in range(2)]
-    for i, (x, target, offset) in enumerate(passes()):
+    for i, (x, target, offset) in enumerate(rows()):
         halves[i % 2].add(x, target if offset is None else target - offset)
     ridge = _choose_ridge(halves, prior, ridges)
     equations = halves[0]
@@ -86,16 +88,28 @@ def fit_stage(
         assert bounds is not None
         equations.clear_targets()
         weights = solution.weights.to(torch.float32)
-        for x, target, offset in passes():
+        for x, target, offset in rows():
             predicted = _predict(equations, x, weights, offset)
             moved = _move(target, predicted, bounds)
             equations.add_targets(x, moved if offset is None else moved - offset)
         solution = factor.solve(equations, prior)
-    before, after = _errors(equations, passes(), (prior, solution.weights), bounds)
+    before, after = _errors(equations, rows(), (prior, solution.weights), bounds)
     count = max(equations.rows, 1)
     mean = equations.gram[:, -1, :features] / count if bias else torch.zeros(groups, features, dtype=torch.float64)
     second = equations.gram[:, :features, :features] / count
     return Fit(solution, mean, second, False, equations.rows, before, after)
+
+
+def _thinned(batches: Iterator[Rows], total: int, features: int) -> list[Rows]:
+    """Return the rows, every n-th of them where `total` are too many to be held."""
+    every = max(1, math.ceil(total * features / WIDE))
+    found: list[Rows] = []
+    seen = 0
+    for x, target, offset in batches:
+        part = slice(-seen % every, None, every)
+        seen += x.shape[1]
+        found.append((x[:, part], target[:, part], None if offset is None else offset[:, part]))
+    return found
 
 
 def _predict(equations: NormalEquations, x: Tensor, weights: Tensor, offset: Tensor | None) -> Tensor:

@@ -1,7 +1,8 @@
-"""Refit a cut network to the network it was cut from: front to back, one closed-form fit per stage, one walk."""
+"""Refit a cut network to the network it was cut from: front to back, one closed-form fit per stage, images streamed."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import numpy as np
 import torch
@@ -12,20 +13,27 @@ from modellego.capture.modes import evaluating
 from modellego.capture.network import Network, peak_numbers
 from modellego.capture.walk import GraphWalk, Values
 from modellego.cut.plan import CutPlan
+from modellego.data.chunks import NetworkInput, chunks, number_of
 from modellego.errors import DataError, LegoError
 from modellego.leastsquares import input_rows, output_rows, per_image, pick_positions
 from modellego.progress import Update
+from modellego.refit.checkpoints import execution_order, first_node, place_checkpoints
 from modellego.refit.fit import Rows, fit_stage
+from modellego.refit.held import Frontier, StageRows
 from modellego.refit.plan import Site, Stage, make_plan
+from modellego.refit.shelf import Shelf
 from modellego.refit.values import RefitOptions, RefitReport, StageError
 from modellego.refit.write import effective, has_bias, write
+
+WORK = 150_000_000_000  # multiplications that a stage's products may take, but for four rows a feature
+PRODUCTS = 9  # of a row's features with the weights, over all rounds
 
 
 @torch.no_grad()
 def refit(
     plan: CutPlan,
     small: Network,
-    images: Tensor | Iterable[Tensor],
+    images: NetworkInput,
     *,
     options: RefitOptions | None = None,
     update: Update | None = None,
@@ -41,7 +49,8 @@ def refit(
     Args:
         plan: what was cut.
         small: what `cut(plan)` returned; changed in place.
-        images: network input `[N, *input_shape]`, or batches of it; labels are not needed.
+        images: network input `[N, *input_shape]`, `Inputs`, or batches that can be gone through again; no labels.
+            All of them are used, a few at a time; memory does not grow with their number.
         options: see `RefitOptions`.
         update: called with (stages done, stages in all).
 
@@ -68,103 +77,125 @@ def refit(
     True
     """
     options = options or RefitOptions()
-    batches = _batches(images, plan.network, small, options)
+    _check_images(images, plan.network)
     with evaluating(plan.network.graph, small.graph):
-        return _Refit(plan, small, batches, options).run(update)
+        return _Refit(plan, small, images, options).run(update)
 
 
-def _batches(images: Tensor | Iterable[Tensor], source: Network, small: Network, options: RefitOptions) -> list[Tensor]:
-    whole = images if isinstance(images, Tensor) else torch.cat(list(images))
-    if len(whole) == 0 or tuple(whole.shape[1:]) != source.input_shape:
+def _check_images(images: NetworkInput, source: Network) -> None:
+    first = next(chunks(images, 1), torch.empty(0))
+    if len(first) == 0 or tuple(first.shape[1:]) != source.input_shape:
         raise DataError(
-            f"refit needs images of shape {list(source.input_shape)}, preprocessed; got {list(whole.shape)}"
+            f"refit needs images of shape {list(source.input_shape)}, preprocessed; got {list(first.shape[1:])}"
+            if len(first)
+            else "refit needs images, and there are none"
         )
-    parameter = next((p for p in small.graph.parameters()), whole)
-    numbers = (peak_numbers(source) + peak_numbers(small)) * parameter.element_size()
-    most = max(1, options.memory // max(numbers, 1))
-    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(options.seed))[:most]
-    whole = whole[order].to(parameter.device, parameter.dtype)
-    # an even number of batches of about equal size: the ridge is chosen between the two halves
-    count = max(2, 2 * math.ceil(len(whole) / options.batch / 2)) if len(whole) > 1 else 1
-    return list(whole.tensor_split(count))
 
 
 class _Refit:
-    """The two walks side by side, and the stages on the way."""
+    """The cut network run from checkpoint to checkpoint, and its stages fitted on the way."""
 
-    def __init__(
-        self,
-        plan: CutPlan,
-        small: Network,
-        batches: list[Tensor],
-        options: RefitOptions,
-    ) -> None:
-        self.plan, self.batches, self.options = plan, batches, options
-        source = plan.network
-        self.generator = torch.Generator().manual_seed(options.seed)
+    def __init__(self, plan: CutPlan, small: Network, images: NetworkInput, options: RefitOptions) -> None:
+        self.plan, self.images, self.options = plan, images, options
+        self.count = number_of(images)
         self.stages = make_plan(small)
-        self.small_network = small
         self.modules = dict(small.graph.named_modules())
+        self.small = GraphWalk(small.graph, order=execution_order(list(small.graph.graph.nodes), self.stages))
+        source = plan.network
         names = {n.name: n for n in source.graph.graph.nodes}
-        missing = [s.match.name for s in self.stages if s.match.name not in names]
+        stage_of = {node: stage for stage in self.stages for node in (stage.match, *stage.calls)}
+        missing = [node.name for node in stage_of if node.name not in names]
         if missing:
             raise LegoError(f"{missing[0]} is not in the source: refit needs the network this one was cut from")
-        self.twin = {s.match: names[s.match.name] for s in self.stages}
-        self.shared_rows = self._shared_rows(source, small, names)
-        late = {node: stage.at for stage in self.stages for node in stage.deferred}
-        self.small = GraphWalk(small.graph, late=late)
-        self.source = GraphWalk(source.graph, hold=self.twin.values())
-        self.in_small = [self.small.start(batch) for batch in batches]
-        self.in_source = [self.source.start(batch) for batch in batches]
-        self.reached = 0
-        self.fitted: set[fx.Node] = set()
+        self.twins = {names[node.name]: (node, stage) for node, stage in stage_of.items()}
+        self.kept = {stage.match: self._mask(stage.sites[0]) for stage in self.stages}
+        self.source = GraphWalk(source.graph)
+        parameter = next(small.graph.parameters(), torch.empty(0))
+        self.device, self.dtype = parameter.device, parameter.dtype
+        self.memory = options.memory // 4  # for maps at hand, targets, rows, and maps at a checkpoint
+        each = (peak_numbers(source) + peak_numbers(small)) * parameter.element_size()
+        self.at_once = max(1, min(options.batch, self.memory // max(each, 1)))
+        self.positions: dict[tuple[int, fx.Node], Tensor | None] = {}
 
     def run(self, update: Update | None) -> RefitReport:
-        at = {stage.at: stage for stage in self.stages}
-        deferred = {node for stage in self.stages for node in stage.deferred}
+        checkpoints = place_checkpoints(self.small, self.stages)
         done: list[StageError] = []
-        for node in self.small.nodes:
-            if node in deferred or node.op == "output":
-                continue
-            stage = at.get(node)
-            if stage is not None:
-                self._advance(self.twin[stage.match])
-                done.append(self._fit(stage))
-                for waiting in stage.deferred:
-                    for values in self.in_small:
-                        self.small.compute(waiting, values)
-                self._drop(self.twin[stage.match])
+        with Shelf(self.memory) as targets, ExitStack() as stack:
+            parts = self._gather_targets(targets)
+            base: Frontier | None = None
+            for k, stage in enumerate(self.stages):
+                new = None
+                if k in checkpoints:
+                    new = stack.enter_context(Frontier(self.small, first_node(stage), self.memory))
+                with StageRows(self.memory) as rows:
+                    for part, values in self._reached(stage, base, parts, new):
+                        rows.add(*self._rows(stage, part, values, targets))
+                    for call in stage.calls:
+                        for part in range(parts):
+                            rows.add(1, targets.take((part, call, "inputs")), targets.take((part, call)), None)
+                    done.append(self._fit(stage, rows))
+                if new is not None:
+                    if base is not None:
+                        base.clear()
+                    base = new
                 if update is not None:
                     update(len(done), len(self.stages))
-            for values in self.in_small:
-                self.small.compute(node, values)
-                self.small.free(node, values)
         fitted = {name for s in done for name in s.layers}
-        skipped = tuple(
-            p
-            for p in self.plan.channels.layer_in
-            if p in self.modules and p not in fitted and isinstance(self.modules[p], WeightedLayer)
-        )
-        return RefitReport(tuple(done), sum(map(len, self.batches)), skipped)
+        weighted = [p for p in self.plan.channels.layer_in if isinstance(self.modules.get(p), WeightedLayer)]
+        return RefitReport(tuple(done), self.count, tuple(p for p in weighted if p not in fitted))
 
-    def _advance(self, target: fx.Node) -> None:
-        """Walk the source up to and with a node."""
-        while self.reached <= self.source.position[target]:
-            node = self.source.nodes[self.reached]
-            for values in self.in_source:
-                self.source.compute(node, values)
-                self.source.free(node, values)
-            self.reached += 1
-            for used in node.all_input_nodes:
-                if used in self.fitted:
-                    self._drop(used)
+    def _reached(
+        self, stage: Stage, base: Frontier | None, parts: int, new: Frontier | None
+    ) -> Iterator[tuple[int, Values]]:
+        """Run all images, a part at a time, from the last checkpoint to a stage; make a new one there if asked."""
+        if base is None:
+            starts = (self.small.start(chunk) for chunk in self._chunks())
+        else:
+            starts = (base.get(part, last=new is not None) for part in range(parts))
+        for part, values in enumerate(starts):
+            self.small.run(values, None if base is None else base.node, first_node(stage))
+            yield part, values
+            if new is not None:
+                new.put(part, values)
 
-    def _drop(self, node: fx.Node) -> None:
-        """Let go of a target that has been fitted to, where the source does not read it any more."""
-        self.fitted.add(node)
-        if all(self.source.position[user] < self.reached for user in node.users):
-            for values in self.in_source:
-                values.pop(node, None)
+    def _chunks(self) -> Iterator[Tensor]:
+        for chunk in chunks(self.images, self.at_once):
+            yield chunk.to(self.device, self.dtype)
+
+    def _gather_targets(self, targets: Shelf) -> int:
+        """Run the source once, draw each stage's positions, and keep what it has there; return the number of parts.
+
+        A shared layer is fitted on its later calls too. Their inputs are those of the cut network as it is: what the
+        refitted one gives there depends on the fit.
+        """
+        generator = torch.Generator().manual_seed(self.options.seed)
+        calls = {call: stage for stage in self.stages for call in stage.calls}
+        part = 0
+
+        def keep(node: fx.Node, values: Values) -> None:
+            if node not in self.twins:
+                return
+            own, stage = self.twins[node]
+            site = stage.sites[0]
+            total = per_image(site.layer, (own if own in calls else site.node).meta["shape"])
+            wanted = max(1, self._wanted(stage) // (1 + len(stage.calls))) if own in calls else self._wanted(stage)
+            picked = pick_positions(len(values[node]), total, wanted, generator)
+            self.positions[part, own] = picked
+            targets.put((part, own), output_rows(site.layer, values[node], picked)[:, self.kept[stage.match]].float())
+
+        def keep_inputs(node: fx.Node, values: Values) -> None:
+            if node in calls:
+                site = calls[node].sites[0]
+                rows = _inputs(site, node, values, self.positions[part, node])
+                targets.put((part, node, "inputs"), rows)
+
+        end = max((self.source.position[node] for node in self.twins), default=-1) + 1
+        for chunk in self._chunks():
+            self.source.run(self.source.start(chunk), stop=self.source.nodes[end], after=keep)
+            if calls:
+                self.small.run(self.small.start(chunk), before=keep_inputs)
+            part += 1
+        return part
 
     def _mask(self, site: Site) -> Tensor:
         mask = self.plan.mask(self.plan.channels.layer_out[str(site.node.target)])
@@ -176,33 +207,29 @@ class _Refit:
         return torch.from_numpy(np.flatnonzero(mask)).to(site.layer.weight.device)
 
     def _wanted(self, stage: Stage) -> int:
-        """Return how many positions of each image to sample."""
+        """Return how many positions of each image to sample, at most."""
+        groups = getattr(stage.sites[0].layer, "groups", 1)
         features = sum(int(s.layer.weight[0].numel()) for s in stage.sites)
-        rows = max(self.options.rows, 4 * features)
-        return math.ceil(rows / sum(map(len, self.batches)))
+        outputs = stage.sites[0].layer.weight.shape[0]
+        a_row = features * (groups * features + PRODUCTS * outputs)
+        return math.ceil(max(4 * features, min(self.options.rows, WORK // a_row)) / self.count)
 
-    def _fit(self, stage: Stage) -> StageError:
+    def _rows(
+        self, stage: Stage, part: int, values: Values, targets: Shelf
+    ) -> tuple[int, Tensor, Tensor, Tensor | None]:
+        """Return how many rows an image has, and a part's rows: what is read, the targets, what is added."""
+        picked = self.positions.pop((part, stage.match))
+        x = torch.cat([_inputs(s, s.node, values, picked) for s in stage.sites], 2)
+        offset = None
+        for other in stage.others:
+            term = output_rows(stage.sites[0].layer, values[other], picked).float()
+            offset = term if offset is None else offset + term
+        each = per_image(stage.sites[0].layer, stage.sites[0].node.meta["shape"]) if picked is None else picked.shape[1]
+        return each, x, targets.take((part, stage.match)), offset
+
+    def _fit(self, stage: Stage, rows: StageRows) -> StageError:
         first = stage.sites[0]
-        kept = self._mask(first)
         groups = getattr(first.layer, "groups", 1)
-        count = per_image(first.layer, first.node.meta["shape"])
-        wanted = min(self._wanted(stage), count)
-        picked = [pick_positions(len(b), count, wanted, self.generator) for b in self.batches]
-        extra = self.shared_rows.get(first.node, [])
-
-        def rows() -> Iterator[Rows]:
-            for i, sampled in enumerate(picked):
-                positions = None if sampled is None else sampled.to(kept.device)
-                x = torch.cat([self._inputs(s, i, positions) for s in stage.sites], 2)
-                y = self.in_source[i][self.twin[stage.match]]
-                target = output_rows(first.layer, y, positions)[:, kept].float()
-                offset = None
-                for other in stage.others:
-                    term = output_rows(first.layer, self.in_small[i][other], positions).float()
-                    offset = term if offset is None else offset + term
-                yield x, _grouped(target, groups), None if offset is None else _grouped(offset, groups)
-            yield from extra
-
         norms = [None if s.norm is None else self.modules[str(s.norm.target)] for s in stage.sites]
         parts = [effective(s.layer, n) for s, n in zip(stage.sites, norms, strict=True)]
         carriers = [has_bias(s.layer, n) for s, n in zip(stage.sites, norms, strict=True)]
@@ -210,11 +237,15 @@ class _Refit:
         if any(carriers):
             bias = torch.stack([b for _, b in parts]).sum(0)
             prior = torch.cat([prior, _grouped(bias[None], groups)], 1)
-        total = sum(len(b) for b in self.batches) * wanted + sum(x.shape[1] for x, _, _ in extra)
+
+        def grouped() -> Iterator[Rows]:
+            for x, target, offset in rows:
+                yield x, _grouped(target, groups), None if offset is None else _grouped(offset, groups)
+
         try:
             fit = fit_stage(
-                rows,
-                total,
+                grouped,
+                rows.total,
                 prior,
                 bias=any(carriers),
                 bounds=stage.bounds,
@@ -237,45 +268,13 @@ class _Refit:
         used = fit.solution
         return StageError(stage.match.name, layers, fit.rows, start, used.ridge, used.jitter, fit.before, fit.after)
 
-    def _inputs(self, site: Site, i: int, positions: Tensor | None) -> Tensor:
-        x = self.in_small[i][site.node.all_input_nodes[0]]
-        return input_rows(site.layer, x, tuple(site.node.meta["shape"][2:]), positions).float()
 
-    def _shared_rows(self, source: Network, small: Network, names: dict[str, fx.Node]) -> dict[fx.Node, list[Rows]]:
-        """Gather rows of a shared layer's later calls before the walk, which the first call is fitted on too.
-
-        Their inputs are those of the cut network as it is: what the refitted one gives there depends on the fit.
-        """
-        found: dict[fx.Node, list[Rows]] = {}
-        stages = [s for s in self.stages if s.calls]
-        if not stages:
-            return found
-        for batch in self.batches:
-            walks = [GraphWalk(n.graph, hold=n.graph.graph.nodes) for n in (source, small)]
-            held = [walk.run(walk.start(batch)) for walk in walks]
-            for stage in stages:
-                for call in stage.calls:
-                    self._add_call(found, stage, call, held[0][names[call.name]], held[1])
-        return found
-
-    def _add_call(
-        self,
-        found: dict[fx.Node, list[Rows]],
-        stage: Stage,
-        call: fx.Node,
-        target: Tensor,
-        values: Values,
-    ) -> None:
-        site = stage.sites[0]
-        count = per_image(site.layer, call.meta["shape"])
-        wanted = max(1, self._wanted(stage) // (1 + len(stage.calls)))
-        positions = pick_positions(len(target), count, wanted, self.generator)
-        groups = getattr(site.layer, "groups", 1)
-        x = input_rows(site.layer, values[call.all_input_nodes[0]], tuple(call.meta["shape"][2:]), positions)
-        y = output_rows(site.layer, target, positions)[:, self._mask(site)]
-        found.setdefault(site.node, []).append((x.float(), _grouped(y.float(), groups), None))
+def _inputs(site: Site, call: fx.Node, values: Values, positions: Tensor | None) -> Tensor:
+    """Return what a call of a site's layer reads at some positions, `[groups, M, F]`."""
+    x = values[call.all_input_nodes[0]]
+    return input_rows(site.layer, x, tuple(call.meta["shape"][2:]), positions).float()
 
 
 def _grouped(rows: Tensor, groups: int) -> Tensor:
     """Turn `[M, Q]` into `[groups, M, Q/groups]`."""
-    return rows.reshape(len(rows), groups, -1).transpose(0, 1)
+    return rows.reshape(len(rows), groups, rows.shape[1] // groups).transpose(0, 1)

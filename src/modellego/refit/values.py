@@ -9,15 +9,16 @@ class RefitOptions:
 
     `ridge`: pull towards the layer's old weights, in units of its features' mean power; several values are compared
     on held-out rows. `rows`: output positions a layer is fitted on, at most (but four a feature where there are as
-    many). `rectified`: rounds in which what a ReLU will clip anyway is left out of the error. `batch`: images worked on
-    at once. `memory`: bytes of feature maps held at once, at most; where the images need more, fewer are used.
+    many, and fewer where a layer is very large). `rectified`: rounds in which what a ReLU will clip anyway is left out
+    of the error. `batch`: images worked on at once, at most. `memory`: bytes of feature maps and rows held in memory;
+    beyond it they lie in a temporary file.
     """
 
     ridge: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1)
     rows: int = 40_000
     rectified: int = 3
     batch: int = 100
-    memory: int = 4_000_000_000
+    memory: int = 1_000_000_000
     seed: int = 0
 
     def __post_init__(self) -> None:
