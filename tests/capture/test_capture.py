@@ -42,7 +42,7 @@ class Returns(nn.Module):
 )
 def test_selector_picks_the_logits(wrap: Any, selector: Any) -> None:
     model = Returns(wrap).eval()
-    with pytest.raises(CaptureError, match="logits="):
+    with pytest.raises(CaptureError, match="the option logits"):
         capture(model, SHAPE)
     network = capture(model, SHAPE, logits=selector)
     assert "fc" in dict(network.graph.named_modules())
@@ -79,7 +79,7 @@ class TwoInputs(nn.Module):
     [
         (Branches(), "torch.where"),
         (TwoInputs(), "takes only the image"),
-        (nn.Sequential(nn.Conv2d(1, 5, 1)), "does not run on an input of shape 3x4x4.*--input-size"),
+        (nn.Sequential(nn.Conv2d(1, 5, 1)), "does not run on an input of shape 3x4x4.*give the input size"),
     ],
 )
 def test_refusals_name_the_remedy(model: nn.Module, text: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 STARTED = """
 import sys, threading, time, os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it, and so would we
 from modellego.cli import main
 def stop():
     time.sleep({seconds})

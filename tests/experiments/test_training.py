@@ -1,6 +1,7 @@
 """Training a source: a stopped training goes on from its checkpoint, a finished one is taken up as it is."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,15 +70,25 @@ def test_finished_training_is_taken_up(made_up: Path, tmp_path: Path, monkeypatc
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
 
 
+def _half(trained: Path, folder: Path) -> Path:
+    """Return a folder with the sources of half the width alone: other tests train others into the same place."""
+    own = folder / "half"
+    own.mkdir()
+    for file in trained.glob("*lenet5-w0.5*"):
+        shutil.copy(file, own)
+    return own
+
+
 def test_other_weights_than_described_are_refused(made_up: Path, trained: Path, tmp_path: Path) -> None:
-    file = find_trained(trained, "cifar10", "lenet5")
+    file = find_trained(_half(trained, tmp_path), "cifar10", "lenet5")
     (tmp_path / file.name).write_text(file.read_text())
     (tmp_path / file.with_suffix(".safetensors").name).write_bytes(b"other")
     with pytest.raises(DataError, match=r"is not what .* describes"):
         read_source(tmp_path / file.name, Sources(made_up).data("cifar10"))
 
 
-def test_a_source_is_found_by_network_or_longer_name(trained: Path) -> None:
+def test_a_source_is_found_by_network_or_longer_name(trained: Path, tmp_path: Path) -> None:
+    trained = _half(trained, tmp_path)
     found = find_trained(trained, "cifar10", "lenet5")
     assert found.name == "cifar10-lenet5-w0.5-e1-s0.json"
     assert find_trained(trained, "cifar10", "lenet5-w0.5") == found

@@ -169,7 +169,9 @@ def test_the_bricks_stay_as_they_are() -> None:
 
 def test_unlike_topologies_are_refused() -> None:
     bricks = [random_brick("plain", 4, 2, 0), random_brick("residual", 4, 2, 1, prefix="d")]
-    with pytest.raises(AssemblyError, match=r"unlike topology.*a has more\.0 \(Conv2d\) \[1, 4, 6, 6\].*b has one\.0"):
+    with pytest.raises(
+        AssemblyError, match=r"unlike topology.*plain0 has more\.0 \(Conv2d\) \[1, 4, 6, 6\].*residual1"
+    ):
         assemble(bricks, layout="padded")
 
 
@@ -183,19 +185,19 @@ def test_unlike_settings_are_refused() -> None:
 
 
 def test_unlike_input_sizes_are_refused() -> None:
-    with pytest.raises(AssemblyError, match="a reads inputs of 3x6x6 and b of 3x8x8"):
+    with pytest.raises(AssemblyError, match="plain0 reads inputs of 3x6x6 and plain1 of 3x8x8"):
         assemble(two("plain", size=8), layout="padded")
 
 
 def test_unlike_resizing_is_refused() -> None:
     bricks = two("plain")
     bricks[1].info = bricks[1].info.changed(preprocess=replace(bricks[1].info.preprocess, resize="crop"))
-    with pytest.raises(AssemblyError, match="'squash' and b by 'crop'"):
+    with pytest.raises(AssemblyError, match="'squash' and plain1 by 'crop'"):
         assemble(bricks, layout="padded")
 
 
 def test_unlike_dtypes_are_refused() -> None:
-    with pytest.raises(AssemblyError, match="a holds float64 and b holds float32"):
+    with pytest.raises(AssemblyError, match="plain0 holds float64 and plain1 holds float32"):
         assemble(two("plain", dtype=torch.float32), layout="padded")
 
 
@@ -205,7 +207,7 @@ def conv_brick(*layers: nn.Module, features: int) -> Brick:
 
 def test_unequal_groups_are_refused() -> None:
     bricks = [conv_brick(nn.Conv2d(4, c, 1), nn.Conv2d(c, 4, 1, groups=2), features=36) for c in (4, 8)]
-    with pytest.raises(AssemblyError, match=r"a's 1 \(Conv2d\).*unequal groups, of 2 and 4 channels in and 2 out"):
+    with pytest.raises(AssemblyError, match=r"model's 1 \(Conv2d\).*unequal groups, of 2 and 4 channels in and 2 out"):
         assemble(bricks, layout="padded")
 
 
