@@ -1,14 +1,16 @@
 """Bricks off an assembled model, onto it and one for another: what comes off is what went in, bit by bit."""
 
+import copy
 from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from modellego.assembly import add, assemble, replace, take
 from modellego.assembly.same import same
-from modellego.brick import Assembled, Brick, load
+from modellego.brick import Assembled, Brick, Joint, assembled_info, load
 from modellego.errors import AssemblyError
 from tests.assembly.nets import random_brick
 from tests.assembly.test_calibrate import accuracy, bricks, digits, trained
@@ -141,6 +143,13 @@ def test_what_does_not_come_apart_says_why(options: dict[str, str], why: str) ->
     for change in (lambda: take(made, "low"), lambda: add(made, made), lambda: replace(made, "low", made)):
         with pytest.raises(AssemblyError, match=f"low and high were {why}"):
             change()
+
+
+def test_bricks_without_heads_of_their_own_do_not_come_off() -> None:
+    readers = [Brick(copy.deepcopy(b.body), b.info.changed(outputs="features")) for b in bricks()]
+    old = Assembled(readers, Joint(linear=nn.Linear(48, 10)), assembled_info(readers, list("0123456789")))
+    with pytest.raises(AssemblyError, match="older version, which cut the heads off"):
+        take(old, "model")
 
 
 def test_one_brick_does_not_come_apart() -> None:

@@ -133,6 +133,11 @@ def _taken_apart(model: Brick | Assembled) -> Assembled:
         )
     if isinstance(model, Brick):
         raise AssemblyError("the model is one brick: only what is assembled of bricks comes apart")
+    if any(brick.info.outputs != "logits" for brick in _bricks(model)):
+        raise AssemblyError(
+            "the model was saved by an older version, which cut the heads off the bricks under a common head: assemble "
+            "the bricks anew"
+        )
     if assembly is not None and assembly.scale == "layers":
         raise AssemblyError(
             f"{' and '.join(assembly.names)} were scaled layer by layer when they were assembled (scale='layers'), and "
