@@ -131,12 +131,12 @@ def section(document: Document) -> str:
     text = (
         f"Channels of the bricks are ranked by *{CRITERION}*. The threshold is taken from {held} train images per "
         f"class that neither refit nor head saw, and three altered views of each, so that {percent(keep)} % of them "
-        f"pass; no image of another class is used. Test images score it: up to {images:,} of the model's own classes, "
-        "and as many of others (CIFAR-10's other classes; for an assembled model CIFAR-100's too). *With*: what is both "
-        "answered and right. The sources were trained on the calibration images, so they are surer of these than of "
-        "new ones: the last two columns show the share answered where the threshold is taken from the images alone, "
-        "and from one view of each. Energy and three views became the defaults in the light of such rows, so that "
-        "these flatter them a little; all are shown."
+        f"pass; no image of another class is used. Test images score it: up to {images:,} of the model's own "
+        "classes, and as many of others (CIFAR-10's other classes; for an assembled model CIFAR-100's too). *With*: "
+        "what is both answered and right. The sources were trained on the calibration images, so they are surer of "
+        "these than of new ones: the last two columns show the share answered where the threshold is taken from the "
+        "images alone, and from one view of each. Energy and three views became the defaults in the light of such "
+        "rows, so that these flatter them a little; all are shown."
     )
     return "\n\n".join([text, table(header, rows)])
 
