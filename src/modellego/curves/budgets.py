@@ -17,6 +17,7 @@ from modellego.disassembly.verb import REFIT_IMAGES, cut_out, make_curve
 from modellego.drawing.cells import html_table
 from modellego.drawing.figure import as_png, new_figure
 from modellego.drawing.words import share as per_cent
+from modellego.locate import meant
 from modellego.progress import Progress, silent
 
 POINTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
@@ -50,7 +51,7 @@ def curve(
     classes: str | Sequence[str | int],
     *,
     points: Sequence[float] = POINTS,
-    criterion: str = "contribution",
+    criterion: str | None = None,
     round_to: int = 1,
     refit_images: int = REFIT_IMAGES,
     thresholds: Thresholds | None = None,
@@ -61,8 +62,11 @@ def curve(
 ) -> AccuracyCurve:
     """Cut a brick at each share of the source's MACs, all from one ranking, and score each on the test part.
 
+    `criterion` is what ranks channels, as in `disassemble`.
+
     Raises what `disassemble` raises; `CutError` where a share is too small to be reached.
     """
+    criterion = meant(criterion, budgeted=True)
     job = prepare(model, data, classes, mapping)
     drawn = draw_calibration(model, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
     ranking = make_curve(job, drawn, criterion, thresholds or Thresholds(), samples or Samples(), seed, progress)
