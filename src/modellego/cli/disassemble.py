@@ -26,9 +26,7 @@ def disassemble(
     round_to: Annotated[
         int, typer.Option("--round", min=1, help="Keep channel counts that are multiples of this.")
     ] = 1,
-    criterion: Annotated[
-        str, typer.Option(help="What ranks channels under a budget: contribution, reconstruction, taylor, l1, ...")
-    ] = "contribution",
+    criterion: o.Criterion = None,
     conv_alpha: Annotated[float, typer.Option(min=0, max=1, help="Threshold of kernels (alpha), convolutions.")] = 0.3,
     conv_beta: Annotated[float, typer.Option(min=0, max=1, help="Threshold of channels (beta), convolutions.")] = 0.2,
     linear_alpha: Annotated[

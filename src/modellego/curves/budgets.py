@@ -15,6 +15,7 @@ from modellego.disassembly.choose import Choice, Samples, draw_calibration
 from modellego.disassembly.job import prepare
 from modellego.disassembly.verb import REFIT_IMAGES, cut_out, make_curve
 from modellego.drawing.figure import new_figure
+from modellego.locate import meant
 from modellego.progress import Progress, silent
 
 POINTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
@@ -37,7 +38,7 @@ def curve(
     classes: str | Sequence[str | int],
     *,
     points: Sequence[float] = POINTS,
-    criterion: str = "contribution",
+    criterion: str | None = None,
     round_to: int = 1,
     refit_images: int = REFIT_IMAGES,
     thresholds: Thresholds | None = None,
@@ -48,8 +49,11 @@ def curve(
 ) -> list[CurvePoint]:
     """Cut a brick at each share of the source's MACs, all from one ranking, and score each on the test part.
 
+    `criterion` is what ranks channels, as in `disassemble`.
+
     Raises what `disassemble` raises; `CutError` where a share is too small to be reached.
     """
+    criterion = meant(criterion, budgeted=True)
     job = prepare(model, data, classes, mapping)
     drawn = draw_calibration(model, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
     ranking = make_curve(job, drawn, criterion, thresholds or Thresholds(), samples or Samples(), seed, progress)

@@ -63,6 +63,18 @@ class Criterion:
 CRITERIA = Registry[Criterion]("criterion", CutError)
 DYNAMIC = {"reconstruction"}
 ALIASES = {"obs": "reconstruction"}
+BY_THRESHOLDS, UNDER_BUDGET = "contribution", "reconstruction"  # what decides where no criterion is named
+
+
+def meant(name: str | None, budgeted: bool) -> str:
+    """Return a criterion's name, the default where it is None: the best one known under a budget, else the paper's.
+
+    That reconstruction is the best is measured: docs/results.md, "Criteria at equal MACs".
+
+    >>> meant(None, True), meant(None, False), meant("l1", True)
+    ('reconstruction', 'contribution', 'l1')
+    """
+    return name or (UNDER_BUDGET if budgeted else BY_THRESHOLDS)
 
 
 def criterion(name: str, per: str = "macs") -> Callable[[Scores], Scores]:
@@ -87,7 +99,7 @@ def criterion(name: str, per: str = "macs") -> Callable[[Scores], Scores]:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all criteria, the default first.
+    """Return the names of all criteria, the paper's first.
 
     >>> names()[:8]
     ('contribution', 'reconstruction', 'taylor', 'activation', 'l1', 'fpgm', 'hrank', 'random')
