@@ -56,9 +56,9 @@ class BrickClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         random_state: of the choice of refit images.
 
     Images are given as `predict` takes them (paths, PIL images, arrays, tensors), or as rows of numbers
-    `[n, features]`, as scikit-learn's own data sets hold them. Labels are names of the model's classes; whole numbers that are no names
-    are its indices. After `fit`, `brick_` is the brick and `classes_` are the labels, sorted, a column of
-    `predict_proba` each.
+    `[n, features]`, as scikit-learn's own data sets hold them. Labels are names of the model's classes; whole numbers
+    that are no names are its indices. After `fit`, `brick_` is the brick and `classes_` are the labels, sorted, a
+    column of `predict_proba` each.
 
     Raises:
         DataError: labels that are no classes of the model, or images that do not fit.
