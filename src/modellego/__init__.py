@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from modellego.errors import LegoError as LegoError
     from modellego.errors import MissingExtraError as MissingExtraError
     from modellego.errors import SourceError as SourceError
+    from modellego.estimator import BrickClassifier as BrickClassifier
     from modellego.evaluation import Cost as Cost
     from modellego.evaluation import Evaluation as Evaluation
     from modellego.evaluation import Prediction as Prediction
@@ -113,6 +114,7 @@ _PLACES = {
         "MissingExtraError",
         "SourceError",
     ),
+    "estimator": ("BrickClassifier",),
     "evaluation": ("Cost", "Evaluation", "Prediction", "Scores", "evaluate", "predict", "predict_proba"),
     "evaluation.inspection": ("inspect",),
     "exporting": ("Exported", "export"),
