@@ -28,14 +28,16 @@ def curve(
     answer: o.Answer,
 ) -> None:
     """Cut, refit and score a brick at several budgets, and show accuracy against MACs."""
-    from modellego.cli.opening import open_brick, open_data
+    from modellego.cli.opening import open_brick, open_data, say_labels
     from modellego.curves import as_rows, plot_curve
     from modellego.curves import curve as measure
+    from modellego.disassembly.targets import task_vocabulary
 
     check_picture(picture.plot, picture.force)
     shares = numbers("--points", points, 0, 1)
     data = open_data(images)
     opened = open_brick(model, source_options, data)
+    say_labels(data, task_vocabulary(opened, classes)[0], images.mapping)
     found = measure(
         opened,
         data,

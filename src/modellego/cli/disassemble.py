@@ -66,9 +66,11 @@ def disassemble(
 ) -> None:
     """Cut a brick for some classes out of a classifier, and repair the cut without training."""
     from modellego.brick import check_target
-    from modellego.cli.opening import open_data, open_model, open_unlabelled
+    from modellego.cli.opening import open_data, open_model, open_unlabelled, say_labels
     from modellego.contribution.relevance import Thresholds
     from modellego.disassembly.choose import Samples
+    from modellego.disassembly.job import as_brick
+    from modellego.disassembly.targets import task_vocabulary
     from modellego.disassembly.verb import check_request
     from modellego.disassembly.verb import disassemble as take_apart
     from modellego.locate import Budget
@@ -80,6 +82,7 @@ def disassemble(
     check_request(budget, criterion, reject.share, reject.reject_by, refit_by)
     data = open_data(images)
     opened = open_model(model, source_options, data)
+    say_labels(data, task_vocabulary(as_brick(opened, None, None), classes)[0], images.mapping)
     brick = take_apart(
         opened,
         data,

@@ -13,7 +13,11 @@ RULE_HELP = (
 )
 DATA_HELP = "A folder of class folders, parquet shards, 'digits', or a hub's data-set name; repeatable."
 MapOption = Annotated[
-    list[str] | None, typer.Option("--map", help="LABEL=CLASS: which class of the model a label of the data means.")
+    list[str] | None,
+    typer.Option("--map", help="LABEL=CLASS: which class of the model a label of the data means; LABEL= for none."),
+]
+ClassMap = Annotated[
+    Path | None, typer.Option("--class-map", help="A file of such pairs: a line LABEL=CLASS each, or a JSON object.")
 ]
 TestDataOption = Annotated[
     list[str] | None, typer.Option("--test-data", help="Images to score on, where --data has no test part of its own.")
@@ -40,13 +44,14 @@ class _Labelled:
     """Labels of the data that mean a class of the model."""
 
     map_labels: MapOption = None
+    class_map: ClassMap = None
 
     @property
     def mapping(self) -> Mapping[str, str | int]:
         """Data class name -> model class name."""
-        from modellego.data import parse_mapping
+        from modellego.data import parse_mapping, read_mapping
 
-        return parse_mapping(self.map_labels or [])
+        return read_mapping(self.class_map) | parse_mapping(self.map_labels or [])
 
 
 @dataclass(frozen=True)

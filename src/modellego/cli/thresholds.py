@@ -35,11 +35,12 @@ def thresholds(
     answer: o.Answer,
 ) -> None:
     """Cut at growing thresholds alpha and beta, and show accuracy, MACs and parameters."""
-    from modellego.cli.opening import open_brick, open_data
+    from modellego.cli.opening import open_brick, open_data, say_labels
     from modellego.contribution.relevance import Thresholds
     from modellego.curves import plot_threshold_curves
     from modellego.curves import thresholds as measure
     from modellego.disassembly.choose import Samples
+    from modellego.disassembly.targets import task_vocabulary
     from modellego.errors import LegoError
 
     check_picture(picture.plot, picture.force)
@@ -51,6 +52,7 @@ def thresholds(
     around = Thresholds(rule=rule)  # type: ignore[arg-type]
     data = open_data(images)
     opened = open_brick(model, source_options, data)
+    say_labels(data, task_vocabulary(opened, classes)[0], images.mapping)
     found = measure(
         opened,
         data,
