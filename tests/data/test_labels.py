@@ -64,7 +64,7 @@ def test_a_label_mapped_to_nothing_means_no_class() -> None:
     assert (found.number.tolist(), found.unmatched) == ([0, -1], ("dog",))
 
 
-CATS = Vocabulary(("cat", "dog"), {"cat": ("tabby, tabby cat", "tiger cat")}, {281: 0, 282: 0, 151: 1})
+CATS = Vocabulary(("cat", "dog"), {"cat": ("tabby, tabby cat", "tiger cat")}, {281: 0, 282: 0, 151: 1}, 1000)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,13 @@ def test_a_label_is_found_by_name_member_synset_or_source_index(label: str, numb
 
 
 def test_a_number_is_no_index_where_classes_are_named_by_numbers() -> None:
-    assert match_labels(["0", "7"], Vocabulary(("7", "8"), numbers={0: 0, 1: 1})).tolist() == [-1, 0]
+    assert match_labels(["0", "7"], Vocabulary(("7", "8"), numbers={0: 0, 1: 1}, total=9)).tolist() == [-1, 0]
+
+
+def test_numbers_beyond_the_source_make_none_of_them_an_index() -> None:
+    known = Vocabulary(("cat", "dog"), numbers={0: 0, 1: 1}, total=2)
+    assert match_labels(["0", "1"], known).tolist() == [0, 1]
+    assert match_labels(["0", "1", "2"], known).tolist() == [-1, -1, -1]
 
 
 def test_two_synsets_of_one_name_are_told_apart_by_their_numbers() -> None:

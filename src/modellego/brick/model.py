@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from torch import fx, nn
@@ -10,7 +10,7 @@ from torch import fx, nn
 from modellego.brick.body import Head, body_of, find_head
 from modellego.brick.info import BrickInfo, make_info
 from modellego.brick.joint import Joint, Read
-from modellego.brick.methods import Adder, Predictor, ProbabilityPredictor, Replacer, Taker
+from modellego.brick.methods import Verbs
 from modellego.brick.reject_rule import predict_reject
 from modellego.capture.network import Network, annotated, reads_graph
 from modellego.data.labels import Vocabulary
@@ -18,20 +18,11 @@ from modellego.errors import AssemblyError, DataError, FormatError
 from modellego.preprocess import Frame, Framed, apply
 
 
-class Piece(nn.Module):
-    """What a brick and an assembled brick have in common.
-
-    `predict` and `predict_proba` are functions of `modellego.evaluation`, `take`, `add` and `replace` of
-    `modellego.assembly.parts`, which make them methods here.
-    """
+class BrickModule(nn.Module, Verbs):
+    """What a brick and an assembled model have in common."""
 
     info: BrickInfo
     name: str = ""  # what it is called in assemblies: its directory, once it was saved or loaded
-    predict: ClassVar[Predictor]
-    predict_proba: ClassVar[ProbabilityPredictor]
-    take: ClassVar[Taker]
-    add: ClassVar[Adder]
-    replace: ClassVar[Replacer]
 
     def save(self, path: str | Path, force: bool = False) -> Path:
         """Write the brick to a directory and return it; see `modellego.brick.save`.
@@ -45,6 +36,16 @@ class Piece(nn.Module):
             raise FormatError(f"a {type(self).__name__} cannot be saved: only a Brick or an Assembled can")
         return save(self, path, force)
 
+    def __repr__(self) -> str:
+        from modellego.brick.summary import one_line  # which works out what the brick costs
+
+        return one_line(self)  # type: ignore[arg-type]
+
+    def _repr_html_(self) -> str:
+        from modellego.brick.summary import as_html
+
+        return as_html(self)  # type: ignore[arg-type]
+
     @property
     def classes(self) -> tuple[str, ...]:
         """The class names, in the order of the logits."""
@@ -54,17 +55,19 @@ class Piece(nn.Module):
     def vocabulary(self) -> Vocabulary:
         """The class names and what else labels of images may call the classes."""
         numbers: dict[int, int] = {}
+        total = 0
         if len(self.info.sources) == 1 and len(self.info.sources[0].of) == sum(self.info.sizes):
             owners = [k for k, size in enumerate(self.info.sizes) for _ in range(size)]
             numbers = dict(zip(self.info.sources[0].of, owners, strict=True))
-        return Vocabulary(self.classes, self.info.members, numbers)
+            total = self.info.sources[0].total or 0
+        return Vocabulary(self.classes, self.info.members, numbers, total)
 
     def predict_reject(self, logits: torch.Tensor) -> torch.Tensor:
         """Return which rows of this brick's logits `[B, C]` its reject rule turns away, bool `[B]`."""
         return predict_reject(logits, self.info.reject)
 
 
-class Brick(Piece):
+class Brick(BrickModule):
     """A classifier of one network: `network(apply(info.preprocess, images))`.
 
     `network` is the captured graph, each tensor's shape noted in it; `info` is what the brick says about itself. It
@@ -157,7 +160,7 @@ class Brick(Piece):
         return annotated(self.network, self.info.input_shape or ())
 
 
-class Assembled(Piece):
+class Assembled(BrickModule):
     """Bricks side by side on the same images, and a joint that makes their outputs one row of logits.
 
     Raises:
@@ -223,6 +226,9 @@ class Assembled(Piece):
             for brick, read in zip(self.bricks, reads, strict=True)
         ]
         return cast(torch.Tensor, self.joint(torch.cat(columns, 1)))
+
+
+AnyBrick = Brick | Assembled
 
 
 def assembled_info(bricks: Sequence[Brick | Assembled], classes: Sequence[str], **fields: Any) -> BrickInfo:

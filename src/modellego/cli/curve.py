@@ -16,7 +16,7 @@ def curve(
     images: o.Images,
     classes: o.Classes,
     points: Annotated[str, typer.Option(help="Shares of the source's MACs.")] = "1,0.9,0.8,0.7,0.6,0.5,0.4,0.3",
-    criterion: Annotated[str, typer.Option(help="What ranks channels.")] = "contribution",
+    criterion: o.Criterion = None,
     round_to: Annotated[
         int, typer.Option("--round", min=1, help="Keep channel counts that are multiples of this.")
     ] = 1,
@@ -32,12 +32,15 @@ def curve(
     from modellego.curves import as_rows, plot_curve
     from modellego.curves import curve as measure
     from modellego.disassembly.targets import task_vocabulary
+    from modellego.locate import meant
 
+    criterion = meant(criterion, budgeted=True)
     check_picture(picture.plot, picture.force)
     shares = numbers("--points", points, 0, 1)
     data = open_data(images)
     opened = open_brick(model, source_options, data)
-    say_labels(data, task_vocabulary(opened, classes)[0], images.mapping)
+    known, task = task_vocabulary(opened, classes)
+    say_labels(data, known, images.mapping, task)
     found = measure(
         opened,
         data,

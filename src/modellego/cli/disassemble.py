@@ -26,9 +26,7 @@ def disassemble(
     round_to: Annotated[
         int, typer.Option("--round", min=1, help="Keep channel counts that are multiples of this.")
     ] = 1,
-    criterion: Annotated[
-        str, typer.Option(help="What ranks channels under a budget: contribution, reconstruction, taylor, l1, ...")
-    ] = "contribution",
+    criterion: o.Criterion = None,
     conv_alpha: Annotated[float, typer.Option(min=0, max=1, help="Threshold of kernels (alpha), convolutions.")] = 0.3,
     conv_beta: Annotated[float, typer.Option(min=0, max=1, help="Threshold of channels (beta), convolutions.")] = 0.2,
     linear_alpha: Annotated[
@@ -82,7 +80,8 @@ def disassemble(
     check_request(budget, criterion, reject.share, reject.reject_by, refit_by)
     data = open_data(images)
     opened = open_model(model, source_options, data)
-    say_labels(data, task_vocabulary(as_brick(opened, None, None), classes)[0], images.mapping)
+    known, task = task_vocabulary(as_brick(opened, None, None), classes)
+    say_labels(data, known, images.mapping, task)
     brick = take_apart(
         opened,
         data,

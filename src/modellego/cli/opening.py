@@ -1,6 +1,6 @@
 """Open what the command line names: a brick's directory, or a source model, captured whole."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from modellego.brick import Assembled, Brick, is_brick, load
@@ -58,14 +58,20 @@ def _say_normalisation(brick: Brick, data: Data) -> None:
         note(tried.sentence)
 
 
-def say_labels(data: Data, known: Vocabulary, mapping: Mapping[str, str | int]) -> None:
+def say_labels(
+    data: Data, known: Vocabulary, mapping: Mapping[str, str | int], wanted: Collection[int] | None = None
+) -> None:
     """Say which classes the data's labels mean, before work: on stderr; where all are equal names, on a terminal alone.
 
+    `wanted` are the classes, by index, that are asked for; all by default.
+
     Raises:
-        DataError: a label that fits two classes, or names in the mapping that there are none of.
+        DataError: a label that fits two classes, or may mean one that is wanted; unknown names in the mapping.
     """
     found = match(data.classes, known, mapping)
-    (note if found.plain else warn)(f"labels: {found}")
+    found.check(wanted)
+    if (found.number >= 0).any():  # else the command says so
+        (note if found.plain else warn)(f"labels: {found}")
 
 
 def open_brick(spec: str, options: SourceOptions, data: Data | None = None) -> Brick:

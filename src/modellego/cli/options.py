@@ -28,6 +28,10 @@ Classes = Annotated[str, typer.Option(help="Classes of the task: 0-2,7 or names.
 MostConfident = Annotated[
     int, typer.Option(min=1, help="Sample images per class: those the model is most confident of.")
 ]
+Criterion = Annotated[
+    str | None,
+    typer.Option(help="What ranks channels under a budget: reconstruction (by default), contribution, taylor, l1, ..."),
+]
 RefitImages = Annotated[int, typer.Option(min=1, help="Images per class for the refit.")]
 
 

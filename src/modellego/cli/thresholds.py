@@ -52,7 +52,8 @@ def thresholds(
     around = Thresholds(rule=rule)  # type: ignore[arg-type]
     data = open_data(images)
     opened = open_brick(model, source_options, data)
-    say_labels(data, task_vocabulary(opened, classes)[0], images.mapping)
+    known, task = task_vocabulary(opened, classes)
+    say_labels(data, known, images.mapping, task)
     found = measure(
         opened,
         data,

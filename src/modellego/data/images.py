@@ -1,5 +1,6 @@
 """The set of labelled images that the rest of the house works with, decoded on demand."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from modellego.data.store import ArrayStore, CacheStore, ChainStore, Pixels, Sto
 from modellego.errors import DataError
 from modellego.preprocess import resized, with_channels
 
+_log = logging.getLogger(__name__)
 Indices = Sequence[int] | NDArray[np.int64] | Tensor | slice
 
 
@@ -180,6 +182,8 @@ class ImageSet:
         if not len(self):
             raise DataError("the data hold no images")
         found = match(self.classes, classes, mapping)
+        if not found.plain:
+            _log.info("labels: %s", found)
         found.check(wanted)
         if not (found.number >= 0).any():
             theirs, ours = (", ".join(c[:3]) + (", ..." if len(c) > 3 else "") for c in (self.classes, found.classes))

@@ -15,6 +15,7 @@ from modellego.data.classes import near, resolve_classes
 from modellego.data.synonyms import alike, imagenet, is_synset, plain, synonyms, tail
 from modellego.errors import DataError
 
+_NUMBER = r"\d{1,9}"
 AGREEING = 0.8  # share of classes whose names are ImageNet's at their numbers: libraries rename some
 MappingLike = Mapping[str, str | int] | str | os.PathLike[str]
 
@@ -24,12 +25,13 @@ class Vocabulary:
     """The classes of a model and what else labels may call them.
 
     `members` holds for a class of several the names of those it is made of; `numbers` gives the class of a number among
-    the classes of the source that the model comes from.
+    the `total` classes of the source that the model comes from.
     """
 
     classes: tuple[str, ...]
     members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     numbers: Mapping[int, int] = field(default_factory=dict)
+    total: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,10 @@ def match(labels: Sequence[str], known: Vocabulary | Sequence[str], mapping: Map
 
     A label fits a class of the same name, or of the same name behind a prefix (`pets/cat`); where there is none, one
     that differs in case, spaces, hyphens and underscores only; then one that shares a synonym (names split at commas);
-    then a class of several by the names of its members, an ImageNet synset id (n02123045) by its number and names, and,
-    where no class is named by a number, a number by the source's numbering. `mapping` overrules: label -> class name or
-    index, or an empty text for none of them; or a file, as `read_mapping`. Equal lists match one to one.
+    then a class of several by the names of its members; an ImageNet synset id (n02123045) by its number and names; and,
+    where no class is named by a number and no label is too large for one, a number by the source's numbering.
+    `mapping` overrules: label -> class name or index, or an empty text for none of them; or a file, as `read_mapping`.
+    Equal lists match one to one.
 
     Raises:
         DataError: a label that fits two classes; unknown names in the mapping.
@@ -122,7 +125,7 @@ def match(labels: Sequence[str], known: Vocabulary | Sequence[str], mapping: Map
     if list(labels) == list(classes):
         own = np.array([mapped.get(label, k) for k, label in enumerate(labels)], np.int64)
         return Matching(tuple(labels), classes, own, tuple("map" if x in mapped else "name" for x in labels), {})
-    finder = _Finder(known)
+    finder = _Finder(known, labels)
     found = [(mapped[label], "map") if label in mapped else finder.find(label) for label in labels]
     number = np.array([k for k, _ in found], np.int64)
     left = tuple(label for label, (k, how) in zip(labels, found, strict=True) if k < 0 and how != "map")
@@ -144,12 +147,14 @@ def match_labels(
 class _Finder:
     """Tables from what labels may say to the classes of one vocabulary."""
 
-    def __init__(self, known: Vocabulary) -> None:
+    def __init__(self, known: Vocabulary, labels: Sequence[str]) -> None:
         self.known = known
         own = [(name, k) for k, name in enumerate(known.classes)]
         inner = [(m, known.classes.index(name)) for name, members in known.members.items() for m in members]
         self.own = [_table(own, keys) for keys in (_names, _plain_names, synonyms)]
         self.inner = [_table(inner, keys) for keys in (_names, _plain_names, synonyms)]
+        largest = max((int(label) for label in labels if re.fullmatch(_NUMBER, label)), default=0)
+        self.numbers = known.numbers if largest < known.total else {}
         self.named_by_numbers = any(re.fullmatch(r"\d+", name) for name in known.classes)
 
     def find(self, label: str) -> tuple[int, str]:
@@ -164,8 +169,8 @@ class _Finder:
             fits = sorted({k for part in parts for k in tables[2].get(part, [])})
             if fits:
                 return self._one(label, fits), prefix + "synonym"
-        if re.fullmatch(r"\d{1,9}", label) and not self.named_by_numbers and int(label) in self.known.numbers:
-            return self.known.numbers[int(label)], "index"
+        if re.fullmatch(_NUMBER, label) and not self.named_by_numbers and int(label) in self.numbers:
+            return self.numbers[int(label)], "index"
         return -1, ""
 
     def _one(self, label: str, fits: Sequence[int]) -> int:

@@ -43,7 +43,7 @@ def task_vocabulary(whole: Brick, classes: str | Sequence[str | int]) -> tuple[V
     place |= {k: len(targets) + i for i, k in enumerate(rest)}
     numbers = {number: place[k] for number, k in whole.vocabulary.numbers.items()}
     names = (*(t.name for t in targets), *(whole.classes[k] for k in rest))
-    return Vocabulary(names, members, numbers), range(len(targets))
+    return Vocabulary(names, members, numbers, whole.vocabulary.total), range(len(targets))
 
 
 def with_joined(whole: Brick, classes: str | Sequence[str | int]) -> tuple[Brick, Network]:
