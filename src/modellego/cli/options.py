@@ -15,6 +15,9 @@ DATA_HELP = "A folder of class folders, parquet shards, 'digits', or a hub's dat
 MapOption = Annotated[
     list[str] | None, typer.Option("--map", help="LABEL=CLASS: which class of the model a label of the data means.")
 ]
+MaxBad = Annotated[
+    int, typer.Option(min=0, help="Leave out up to so many images that cannot be read, and name them; 0: refuse.")
+]
 TestDataOption = Annotated[
     list[str] | None, typer.Option("--test-data", help="Images to score on, where --data has no test part of its own.")
 ]
@@ -85,6 +88,7 @@ class TrainImages(_Labelled):
     """Labelled images of which none is scored."""
 
     data: Annotated[list[str], typer.Option("--data", help=DATA_HELP)]
+    max_bad: MaxBad = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +104,7 @@ class MaybeImages(_Labelled):
 
     data: Annotated[list[str] | None, typer.Option("--data", help=DATA_HELP)] = None
     test_data: TestDataOption = None
+    max_bad: MaxBad = 0
 
 
 @dataclass(frozen=True)
