@@ -8,6 +8,7 @@ it is used, so that `import modellego` and the help of its commands take no time
 (True, True)
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from modellego.brick import load as load
     from modellego.brick import save as save
     from modellego.contribution.relevance import Thresholds as Thresholds
+    from modellego.curves import AccuracyCurve as AccuracyCurve
     from modellego.curves import CurvePoint as CurvePoint
     from modellego.curves import ThresholdCurves as ThresholdCurves
     from modellego.curves import ThresholdPoint as ThresholdPoint
@@ -37,7 +39,10 @@ if TYPE_CHECKING:
     from modellego.decision_routes import routes as routes
     from modellego.demonstration import DemoResult as DemoResult
     from modellego.demonstration import demo as demo
+    from modellego.diagnosis import Diagnosis as Diagnosis
+    from modellego.diagnosis import doctor as doctor
     from modellego.disassembly.choose import Samples as Samples
+    from modellego.disassembly.contributions import contributions as contributions
     from modellego.disassembly.verb import disassemble as disassemble
     from modellego.distillation import Distillation as Distillation
     from modellego.distillation import DistillResult as DistillResult
@@ -79,6 +84,7 @@ if TYPE_CHECKING:
     from modellego.training import Trained as Trained
 
 __version__ = "0.1.0"
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # whoever wants the log adds a handler of their own
 
 # Where each public name is; the imports above say the same to type checkers and editors.
 _PLACES = {
@@ -87,11 +93,13 @@ _PLACES = {
     "assembly.verb": ("assemble",),
     "brick": ("Assembled", "Brick", "BrickInfo", "load", "save"),
     "contribution.relevance": ("Thresholds",),
-    "curves": ("CurvePoint", "ThresholdCurves", "ThresholdPoint", "curve", "thresholds"),
+    "curves": ("AccuracyCurve", "CurvePoint", "ThresholdCurves", "ThresholdPoint", "curve", "thresholds"),
     "data": ("Data", "DataLike", "ImageSet", "load_data"),
     "decision_routes": ("RouteGraph", "routes"),
     "demonstration": ("DemoResult", "demo"),
+    "diagnosis": ("Diagnosis", "doctor"),
     "disassembly.choose": ("Samples",),
+    "disassembly.contributions": ("contributions",),
     "disassembly.verb": ("disassemble",),
     "distillation": ("DistillResult", "Distillation", "distill", "student_from"),
     "errors": (

@@ -44,6 +44,16 @@ class Piece(nn.Module):
             raise FormatError(f"a {type(self).__name__} cannot be saved: only a Brick or an Assembled can")
         return save(self, path, force)
 
+    def __repr__(self) -> str:
+        from modellego.brick.summary import one_line  # which works out what the brick costs
+
+        return one_line(self)  # type: ignore[arg-type]
+
+    def _repr_html_(self) -> str:
+        from modellego.brick.summary import as_html
+
+        return as_html(self)  # type: ignore[arg-type]
+
     @property
     def classes(self) -> tuple[str, ...]:
         """The class names, in the order of the logits."""

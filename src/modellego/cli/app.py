@@ -16,6 +16,7 @@ from modellego.cli.curve import curve
 from modellego.cli.demo import demo
 from modellego.cli.disassemble import disassemble
 from modellego.cli.distill import distill
+from modellego.cli.doctor import doctor
 from modellego.cli.evaluate import evaluate
 from modellego.cli.export import export
 from modellego.cli.failures import TRACEBACK, sentence
@@ -33,7 +34,6 @@ app = typer.Typer(
     cls=Group,
     name="modellego",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for _command in (
@@ -55,6 +55,7 @@ for _command in (
     finetune,
     distill,
     export,
+    doctor,
 ):
     app.command(cls=Command)(with_groups(_command))
 
@@ -70,8 +71,15 @@ def _before(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")
     ] = False,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Log what is done on stderr; -vv: in detail.")
+    ] = 0,
 ) -> None:
     """Take trained classifiers apart and put the pieces together again, without training."""
+    if verbose:
+        logging.disable(logging.NOTSET)
+        logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr, force=True)
+        logging.getLogger("modellego").setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -14,7 +14,9 @@ from modellego.data import DataLike
 from modellego.disassembly.choose import Choice, Samples, draw_calibration
 from modellego.disassembly.job import prepare
 from modellego.disassembly.verb import REFIT_IMAGES, cut_out, make_curve
-from modellego.drawing.figure import new_figure
+from modellego.drawing.cells import html_table
+from modellego.drawing.figure import as_png, new_figure
+from modellego.drawing.words import share as per_cent
 from modellego.locate import meant
 from modellego.progress import Progress, silent
 
@@ -32,6 +34,17 @@ class CurvePoint:
     base_restricted: float | None
 
 
+class AccuracyCurve(list[CurvePoint]):
+    """The points of one curve; a notebook shows them as a picture, or as a table without matplotlib."""
+
+    def _repr_png_(self) -> bytes | None:
+        return as_png(lambda path: plot_curve(self, path, "Accuracy against MACs"))
+
+    def _repr_html_(self) -> str:
+        rows = [[per_cent(p.macs), per_cent(p.parameters), per_cent(p.accuracy)] for p in self]
+        return html_table("Accuracy against MACs", rows, ["MACs, %", "parameters, %", "accuracy, %"])
+
+
 def curve(
     model: Brick,
     data: DataLike,
@@ -46,7 +59,7 @@ def curve(
     mapping: Mapping[str, str | int] | None = None,
     seed: int = 0,
     progress: Progress = silent,
-) -> list[CurvePoint]:
+) -> AccuracyCurve:
     """Cut a brick at each share of the source's MACs, all from one ranking, and score each on the test part.
 
     `criterion` is what ranks channels, as in `disassemble`.
@@ -58,7 +71,7 @@ def curve(
     drawn = draw_calibration(model, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
     ranking = make_curve(job, drawn, criterion, thresholds or Thresholds(), samples or Samples(), seed, progress)
     source, inputs = baseline(job), drawn.inputs if refit_images else None
-    found = []
+    found = AccuracyCurve()
     with progress("curve", "points") as update:
         for done, share in enumerate(points, 1):
             choice = Choice(ranking.at(macs=share, round_to=round_to))

@@ -12,7 +12,7 @@ from modellego.contribution.samples import PER_CLASS
 from modellego.data import DataLike, ImageSet, match_labels
 from modellego.data.feed import Inputs
 from modellego.decision_routes.collect import collect_routes
-from modellego.decision_routes.route_graph import RouteGraph
+from modellego.decision_routes.route_graph import RouteGraph, Routes
 from modellego.decision_routes.samples import class_images
 from modellego.errors import LegoError
 from modellego.progress import Progress, silent
@@ -29,7 +29,7 @@ def routes(
     threshold: float = 0.2,
     title: str = "Decision routes",
     progress: Progress = silent,
-) -> tuple[RouteGraph, ...]:
+) -> Routes:
     """Follow classes through a model: a route graph for each of its bricks that has any of them.
 
     Args:
@@ -72,7 +72,7 @@ def routes(
             update(number, len(parts))
     if not graphs:
         raise LegoError("none of the classes belongs to one brick of this model, so there is no route to follow")
-    return tuple(graphs)
+    return Routes(graphs)
 
 
 def follow(brick: Brick, shown: Mapping[str, ImageSet], **options: object) -> RouteGraph:

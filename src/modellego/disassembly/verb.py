@@ -1,5 +1,6 @@
 """The verb `disassemble`: from a trained classifier and some images per class to a brick for a few of its classes."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -41,6 +42,7 @@ from modellego.refit.methods import refit_by as repair_by
 from modellego.rejection.rule import add_reject_rule, check_rule
 from modellego.sources.whole import name_classes
 
+_log = logging.getLogger(__name__)
 REFIT_IMAGES = 200
 SAMPLE_BATCH = 100  # images, which fixes the order in which contributions are summed
 
@@ -205,6 +207,7 @@ def cut_out(
     """Cut what a choice keeps, repair it where there is network input to repair on, and say where it comes from."""
     plan = job.plan(choice.keep)
     small = cut(plan)
+    _log.info("kept %d of %d channel groups by %s", *plan.counts, criterion)
     report = None
     if inputs is not None:
         with progress("refit", "layers") as update:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modellego.decision_routes.page import text
-from modellego.reporting import words
+from modellego.drawing import words
 from modellego.reporting.contents import Floats, ModelSize, OffTaskConfidence, ReportData, Width
 
 _MEASURES = (

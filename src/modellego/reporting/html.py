@@ -3,7 +3,8 @@
 from modellego.decision_routes import render_fragment, routes_css, routes_script
 from modellego.decision_routes.page import fill, read_asset, text
 from modellego.decision_routes.theme import POLICY, theme_css
-from modellego.reporting import charts, words
+from modellego.drawing import words
+from modellego.reporting import charts
 from modellego.reporting.contents import ReportData, Score
 from modellego.reporting.lineage import lineage_svg
 

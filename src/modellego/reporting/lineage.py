@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from modellego.decision_routes.page import text
+from modellego.drawing.words import count
 from modellego.reporting.contents import Lineage
-from modellego.reporting.words import count
 
 _BOX_WIDTH, _BOX_HEIGHT, _GAP_X, _GAP_Y = 214, 66, 56, 14
 _KINDS = {"source": "source", "brick": "brick", "assembled": "assembled"}

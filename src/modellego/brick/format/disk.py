@@ -1,6 +1,7 @@
 """Bricks on disk: saved whole or not at all, loaded without pickle and without running code of the file."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from modellego.errors import FormatError
 
 DOCUMENT, WEIGHTS, CARD = "brick.json", "model.safetensors", "README.md"
 FILES = (DOCUMENT, WEIGHTS, CARD)
+_log = logging.getLogger(__name__)
 _TRIES = 5  # to open a directory that is being replaced at that moment
 
 
@@ -38,6 +40,7 @@ def save(brick: Brick | Assembled, path: str | Path, force: bool = False) -> Pat
     files = {DOCUMENT: text.encode(), WEIGHTS: weights, CARD: model_card(brick, len(weights)).encode()}
     write_folder(target, files, replace=force)
     brick.name = _name(target)
+    _log.info("wrote %s: %s", target, brick)
     return target
 
 
@@ -89,6 +92,7 @@ def _load(folder: int | Path, name: str) -> Brick | Assembled:
     tensors = read_weights(WEIGHTS, folder, stored)
     brick = build_brick(document, tensors, Budget.of(len(text) + sum(t.nbytes for t in tensors.values())))
     brick.name = name
+    _log.info("loaded %s", brick)
     return brick
 
 
