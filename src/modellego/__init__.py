@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from modellego.errors import LegoError as LegoError
     from modellego.errors import MissingExtraError as MissingExtraError
     from modellego.errors import SourceError as SourceError
+    from modellego.estimator import BrickClassifier as BrickClassifier
     from modellego.evaluation import Cost as Cost
     from modellego.evaluation import Evaluation as Evaluation
     from modellego.evaluation import Prediction as Prediction
@@ -113,6 +114,7 @@ _PLACES = {
         "MissingExtraError",
         "SourceError",
     ),
+    "estimator": ("BrickClassifier",),
     "evaluation": ("Cost", "Evaluation", "Prediction", "Scores", "evaluate", "predict", "predict_proba"),
     "evaluation.inspection": ("inspect",),
     "exporting": ("Exported", "export"),
@@ -135,8 +137,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(_HOME[name]), name)
-    if _HOME[name] == "modellego.brick":
-        import_module("modellego.assembly.parts")  # which gives bricks the methods take, add and replace
     globals()[name] = found
     return found
 
