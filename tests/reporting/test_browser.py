@@ -65,9 +65,10 @@ def test_no_label_is_clipped(whole_data: ReportData, open_page: Open, width: int
     assert driver.execute_script(FITS)
     clipped = (
         "return [...document.querySelectorAll('.bar-name, .mlr-chip span, figcaption, dd')]"
-        ".filter(n => n.scrollWidth > n.clientWidth + 1 && getComputedStyle(n).overflow !== 'visible').length"
+        ".filter(n => n.scrollWidth > n.clientWidth + 1 && getComputedStyle(n).overflow !== 'visible')"
+        ".map(n => n.outerHTML)"
     )
-    assert driver.execute_script(clipped) == 0
+    assert driver.execute_script(clipped) == []
     beyond = (  # text that reaches out of its drawing
         "return [...document.querySelectorAll('.confusion text, .lineage text')].filter(t => {"
         "const s = t.closest('svg').getBoundingClientRect(), b = t.getBoundingClientRect();"

@@ -31,7 +31,7 @@ CASES = {
     ),
     "what it turns away": (
         {"off_task": OFF, "rejects": True},
-        "Of 100 images of other things it turns away 75 as “none of these”, and of 100 images of its own classes 25 too.",
+        "it turns away 75 as “none of these”, and of 100 images of its own classes 25 too.",
     ),
     "that it turns away": ({"rejects": True}, "Of an image that it is not sure of, it says “none of these”."),
 }
