@@ -74,7 +74,8 @@ def test_the_example_runs(name: str, place: Path) -> None:
     words = example(name)
     assert words[0] == name
     done = CliRunner().invoke(app, words)
-    assert done.exit_code == 0, f"{shlex.join(words)}\n{done.output}\n{done.exception!r}"
+    fine = (0, 1) if name == "doctor" else (0,)  # 1 where something on this machine is broken
+    assert done.exit_code in fine, f"{shlex.join(words)}\n{done.output}\n{done.exception!r}"
 
 
 def test_the_demo_has_an_example() -> None:
