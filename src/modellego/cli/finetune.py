@@ -112,7 +112,7 @@ def checkpoint_path(output: o.Output, training: o.Training) -> Path:
     file = training.checkpoint or output.path.with_name(f"{output.path.name}.checkpoint")
     if file.exists() and not training.resume and not output.force:
         raise LegoError(
-            f"{file} is the checkpoint of an interrupted run: go on with --resume, or start anew with --force"
+            f"{file} is the checkpoint of an interrupted run: go on with --resume, or start over with --force"
         )
     if not file.parent.is_dir():
         raise LegoError(f"the directory {file.parent} does not exist: make it first")
