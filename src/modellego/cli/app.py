@@ -22,6 +22,7 @@ from modellego.cli.export import export
 from modellego.cli.failures import TRACEBACK, sentence
 from modellego.cli.finetune import finetune
 from modellego.cli.groups import with_groups
+from modellego.cli.help import Command, Group
 from modellego.cli.inspect import inspect
 from modellego.cli.parts import add, replace, take
 from modellego.cli.predict import predict
@@ -30,6 +31,7 @@ from modellego.cli.routes import heatmap, routes
 from modellego.cli.thresholds import thresholds
 
 app = typer.Typer(
+    cls=Group,
     name="modellego",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -55,7 +57,7 @@ for _command in (
     export,
     doctor,
 ):
-    app.command()(with_groups(_command))
+    app.command(cls=Command)(with_groups(_command))
 
 
 def _print_version(asked: bool) -> None:

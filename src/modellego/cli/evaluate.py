@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, out, percent, print_json, print_table, progress
+from modellego.cli.console import amount, out, percent, print_json, print_table, progress, remark
 from modellego.cli.files import bytes_on_disk
 
 
@@ -24,14 +24,19 @@ def evaluate(
     source_options: o.SourceOptions,
     answer: o.Answer,
 ) -> None:
-    """Score a model: accuracy beside base and base restricted, cost, latency, behaviour off its task."""
+    """Score a model: accuracy beside base and base restricted, cost, latency, behaviour off its task.
+
+    Example: modellego evaluate new.brick --data digits
+    """
     from modellego.brick import Brick
-    from modellego.cli.opening import open_data, open_model
+    from modellego.cli.opening import open_data, open_model, say_labels
+    from modellego.data.labels import few
     from modellego.errors import LegoError
     from modellego.evaluation import evaluate as measure
 
     data = open_data(images)
     opened = open_model(model, source_options, data)
+    say_labels(data, opened.vocabulary, images.mapping)
     whole = open_model(source, o.SourceOptions(), data) if source else None
     if whole is not None and not isinstance(whole, Brick):
         raise LegoError(f"--source {source} is an assembled model: name the one source model this brick was cut from")
@@ -68,9 +73,9 @@ def evaluate(
     title = f"{len(found.classes)} classes, {found.scores.images:,} images"
     print_table(title, header, [[model, *cells]])
     if data.test is None:
-        out().print("[yellow]There is no test data: this is scored on the data given, which may have been chosen from.")
+        remark("There is no test data: this is scored on the data given, which may have been chosen from.")
     if found.cost.not_counted:
-        out().print(f"[dim]not counted as MACs: {', '.join(found.cost.not_counted)}")
+        out().print(f"not counted as MACs: {', '.join(found.cost.not_counted)}")
     if found.reject is not None:
         rule = found.reject
         out().print(
@@ -80,7 +85,8 @@ def evaluate(
     if found.off_task is not None and found.off_task.auroc is not None:
         off = found.off_task
         line = (
-            f"off its task ({off.images:,} images of other classes): AUROC {off.auroc:.3f} by the largest probability"
+            f"off its task ({off.images:,} images labelled {few(off.classes)}): AUROC {off.auroc:.3f} "
+            f"by the largest probability"
         )
         if off.auroc_reject is not None:
             line += f", {off.auroc_reject:.3f} by its reject rule, which turns away {percent(off.rejected_off)} of them"

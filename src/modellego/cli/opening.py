@@ -1,11 +1,13 @@
 """Open what the command line names: a brick's directory, or a source model, captured whole."""
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from modellego.brick import Assembled, Brick, is_brick, load
-from modellego.cli.console import note, warn
+from modellego.cli.console import note, progress, warn
 from modellego.cli.options import Images, MaybeImages, SourceOptions, TrainImages
-from modellego.data import Data, image_files, load_data
+from modellego.data import Data, Vocabulary, image_files, load_data, match
+from modellego.data.broken import skip_broken
 from modellego.data.store import FileStore
 from modellego.errors import DataError, LegoError
 from modellego.sources import load_source
@@ -45,7 +47,7 @@ def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> B
 def _say_normalisation(brick: Brick, data: Data) -> None:
     """Say what the usual normalisations would do: on stderr where one is clearly better, else on a terminal alone."""
     try:
-        tried = try_normalisations(brick, data.train.for_model(brick.classes))
+        tried = try_normalisations(brick, data.train.for_model(brick.vocabulary))
     except DataError:  # labels that do not meet, or images that do not fit: the command itself says so
         return
     if tried is not None and tried.clear:
@@ -55,6 +57,22 @@ def _say_normalisation(brick: Brick, data: Data) -> None:
         )
     elif tried is not None:
         note(tried.sentence)
+
+
+def say_labels(
+    data: Data, known: Vocabulary, mapping: Mapping[str, str | int], wanted: Collection[int] | None = None
+) -> None:
+    """Say which classes the data's labels mean, before work: on stderr; where all are equal names, on a terminal alone.
+
+    `wanted` are the classes, by index, that are asked for; all by default.
+
+    Raises:
+        DataError: a label that fits two classes, or may mean one that is wanted; unknown names in the mapping.
+    """
+    found = match(data.classes, known, mapping)
+    found.check(wanted)
+    if (found.number >= 0).any():  # else the command says so
+        (note if found.plain else warn)(f"labels: {found}")
 
 
 def open_brick(spec: str, options: SourceOptions, data: Data | None = None) -> Brick:
@@ -71,12 +89,24 @@ def open_brick(spec: str, options: SourceOptions, data: Data | None = None) -> B
 
 def open_data(images: Images | TrainImages) -> Data:
     """Read the data named on the command line."""
-    return load_data(images.data, (images.test_data if isinstance(images, Images) else None) or None)
+    return _readable(
+        load_data(images.data, (images.test_data if isinstance(images, Images) else None) or None), images.max_bad
+    )
 
 
 def open_maybe(images: MaybeImages) -> Data | None:
     """Read the data named on the command line, where there are any."""
-    return load_data(images.data, images.test_data or None) if images.data else None
+    return _readable(load_data(images.data, images.test_data or None), images.max_bad) if images.data else None
+
+
+def _readable(data: Data, max_bad: int) -> Data:
+    """Leave out what cannot be read, where that is allowed, and name it; else whoever reads an image refuses."""
+    if not max_bad:
+        return data
+    data, left_out = skip_broken(data, max_bad, progress)
+    for said in left_out:
+        warn(f"left out: {said}")
+    return data
 
 
 def open_unlabelled(paths: list[Path]) -> FileStore:
