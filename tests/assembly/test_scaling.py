@@ -1,8 +1,11 @@
 """Scaling: factors against the paper's formulas written out, and equal logits from both layouts."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from modellego.assembly import assemble, logit_factors, scale_layers
 from modellego.brick import Brick
@@ -135,6 +138,46 @@ def test_maps_are_scaled_to_the_common_magnitude(norm: bool) -> None:
         )
         after = network.graph.head.weight @ (net.maps(x) * want[:, None, None]).mean((2, 3)).T
         assert torch.allclose(network.graph(x), after.T + network.graph.head.bias)
+
+
+class Pooled(nn.Module):
+    """A layer, an op, and a linear layer that reads what is left."""
+
+    def __init__(self, layer: nn.Module, op: Callable[[Tensor], Tensor], features: int) -> None:
+        super().__init__()
+        self.layer, self.op, self.head = layer, op, nn.Linear(features, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.op(self.layer(x)).flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("conv", "pool"),
+    [
+        (nn.Conv1d, lambda x: F.max_pool1d(x, 2)),
+        (nn.Conv2d, lambda x: F.max_pool2d(x, 2)),
+        (nn.Conv3d, lambda x: F.max_pool3d(x, 2)),
+    ],
+    ids=["1d", "2d", "3d"],
+)
+def test_magnitudes_are_those_of_the_pooled_maps(conv: type[nn.Module], pool: Callable[[Tensor], Tensor]) -> None:
+    torch.manual_seed(0)
+    ndim = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}[conv]
+    shape = (1, *(4,) * ndim)
+    nets = [Pooled(conv(1, 3, 1), pool, 3 * 2**ndim).eval() for _ in range(2)]
+    images = torch.rand(5, *shape)
+    _, (report,) = scale_layers([capture(n, shape) for n in nets], [[images]] * 2, ["a", "b"])
+    pooled = torch.stack([pool(net.layer(images)).abs().flatten(2).sum(2).mean(0) for net in nets])
+    torch.testing.assert_close(torch.stack(report.factors).float(), pooled.mean() / pooled)
+
+
+def test_pooling_over_a_linear_layer_s_outputs_ends_the_way() -> None:
+    torch.manual_seed(0)
+    nets = [Pooled(nn.Linear(4, 6), lambda x: F.max_pool1d(x, 2), 9).eval() for _ in range(2)]
+    tokens = torch.rand(5, 3, 4)
+    _, (report,) = scale_layers([capture(n, (3, 4)) for n in nets], [[tokens]] * 2, ["a", "b"])
+    made = torch.stack([net.layer(tokens).abs().sum(1).mean(0) for net in nets])
+    torch.testing.assert_close(torch.stack(report.factors).float(), made.mean() / made)
 
 
 def test_silent_channels_stay() -> None:

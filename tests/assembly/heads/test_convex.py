@@ -1,5 +1,8 @@
 """The convex head: its slope is the loss's, neutral terms change nothing, penalties hold it at its anchor."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
 from modellego.assembly.heads.convex import (
@@ -12,6 +15,16 @@ from modellego.assembly.heads.convex import (
     slope_of,
 )
 from tests.assembly.heads.problems import accuracy, problem
+
+
+def test_columns_are_brought_to_one_spread_but_for_those_that_hardly_vary() -> None:
+    rows, anchor, _ = problem()
+    columns = rows.columns * torch.tensor([1.0, 50, 0.1, 1, 1, 1, 1, 1])
+    columns[:, 3] = 7 + 1e-5 * torch.randn(len(columns), generator=torch.Generator().manual_seed(0))
+    spread = make_problem(replace(rows, columns=columns), anchor, balance=False).columns.std(0, correction=0)
+    assert spread[[0, 1, 4, 5]].tolist() == pytest.approx([1] * 4, abs=0.02)
+    assert spread[2] > 0.8
+    assert spread[3] < 0.01
 
 
 def test_neutral_terms_give_the_concatenated_head() -> None:
@@ -57,8 +70,11 @@ def test_the_optimum_is_that_of_a_plain_autograd_minimiser() -> None:
         return value
 
     solver.step(step)
-    found, best = float(objective([getattr(terms, n) for n in names])), float(objective(start).detach())
-    assert abs(found - best) < 1e-3 * abs(best)
+    ended = [getattr(terms, n).clone().requires_grad_() for n in names]
+    found, best = objective(ended), float(objective(start).detach())
+    assert abs(found.item() - best) < 1e-3 * abs(best)
+    for name, pull in zip(names, torch.autograd.grad(found, ended), strict=True):
+        assert pull.norm() < 5e-4, name
 
 
 def test_a_strong_penalty_keeps_the_anchors_rows() -> None:

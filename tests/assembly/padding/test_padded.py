@@ -1,15 +1,19 @@
 """Padded equals parallel, for networks of every shape of graph, cut at random."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from modellego.assembly import assemble
+from modellego.assembly.padding import Member, pad
 from modellego.brick import Brick, load
+from modellego.capture import capture
 from modellego.channels import analyse
 from modellego.cut import cut, plan_cut
 from modellego.errors import AssemblyError
@@ -61,6 +65,70 @@ def test_zoo_networks(name: str) -> None:
     padded, parallel = assemble(bricks, layout="padded"), assemble(bricks)
     images = torch.rand(2, 3, 32, 32)
     assert relative(padded(images), parallel(images)) < EXACT[torch.float64]
+
+
+class Through(nn.Module):
+    """A convolution, an op, and a linear layer on what is left."""
+
+    def __init__(self, width: int, op: Callable[[Tensor], Tensor], features: int) -> None:
+        super().__init__()
+        self.conv, self.op = nn.Conv2d(1, width, 1), op
+        self.head = nn.Linear(width * features, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.op(self.conv(x)).flatten(1))
+
+
+def through(op: Callable[[Tensor], Tensor], features: int) -> list[Brick]:
+    """Two bricks of 3 and 4 channels of 4 x 4 positions, of which an op leaves so many numbers each."""
+    torch.manual_seed(0)
+    nets = [Through(width, op, features).double() for width in (3, 4)]
+    return [whole_brick(net, Preprocess(1, 4, 4), [f"{k}.0", f"{k}.1"]) for k, net in enumerate(nets)]
+
+
+@pytest.mark.parametrize(
+    ("op", "features"),
+    [
+        (lambda x: functional.max_pool2d(x, 2, return_indices=True)[0], 4),
+        (lambda x: x.chunk(2, 2)[1], 8),
+        (lambda x: torch.cat(x.split([1, 3], 3)[::-1], 3), 16),
+    ],
+    ids=["one of several outputs", "half of the positions", "positions taken apart and put together"],
+)
+def test_outputs_of_ops_that_have_several(op: Callable[[Tensor], Tensor], features: int) -> None:
+    bricks, images = through(op, features), torch.rand(2, 1, 4, 4)
+    assert relative(assemble(bricks, layout="padded")(images), assemble(bricks)(images)) < EXACT[torch.float64]
+
+
+def test_parts_of_fewer_axes_than_were_taken_apart_are_refused() -> None:
+    with pytest.raises(AssemblyError, match="its parts cannot be followed"):
+        assemble(through(lambda x: x.unbind(2)[1] + x.unbind(2)[2], 4), layout="padded")
+
+
+def test_a_reshape_with_the_channels_in_its_sizes_stays_one_op() -> None:
+    def folded(x: Tensor) -> Tensor:
+        return x.reshape(x.shape[0], 2 * x.shape[1], 8)
+
+    padded = assemble(through(folded, 16), layout="padded")
+    images = torch.rand(2, 1, 4, 4)
+    assert relative(padded(images), assemble(through(folded, 16))(images)) < EXACT[torch.float64]
+    called = [str(n.target) for n in padded.network.graph.nodes if n.op == "call_function"]
+    assert sum("reshape" in name or "view" in name for name in called) == 1
+    assert not any("cat" in name for name in called)
+
+
+def test_nothing_is_computed_that_nobody_reads() -> None:
+    members = []
+    for name in "ab":
+        network = capture(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), (3,))
+        graph = network.graph.graph
+        relu = next(n for n in graph.nodes if "relu" in str(n.target))
+        with graph.inserting_after(relu):
+            graph.call_function(torch.ops.aten.sigmoid.default, (relu,)).meta["shape"] = (1, 4)
+        members.append(Member(name, network, None))
+    both, _ = pad(members)
+    assert "relu" in both.graph.code
+    assert "sigmoid" not in both.graph.code
 
 
 def test_where_bricks_drop_out_unlike_shares_the_least_is_dropped() -> None:
@@ -169,7 +237,7 @@ def test_the_bricks_stay_as_they_are() -> None:
 
 def test_unlike_topologies_are_refused() -> None:
     bricks = [random_brick("plain", 4, 2, 0), random_brick("residual", 4, 2, 1, prefix="d")]
-    said = r"different topology.*plain0 has more\.0 \(Conv2d\) \[1, 4, 6, 6\].*residual1 has one\.0"
+    said = r"different topology.*plain0 has more\.0 \(Conv2d\) \[1, 4, 6, 6\] -> \[1, 8, 3, 3\] where .* has one\.0"
     with pytest.raises(AssemblyError, match=said):
         assemble(bricks, layout="padded")
 
@@ -223,6 +291,20 @@ def test_a_layer_norm_over_channels_is_refused() -> None:
     ]
     with pytest.raises(AssemblyError, match="layer norm over the channels of both"):
         assemble(bricks, layout="padded")
+
+
+def test_a_linear_layer_over_positions_is_refused() -> None:
+    class Tokens(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.conv, self.mix, self.head = nn.Conv2d(1, width, 1), nn.Linear(9, 9), nn.Linear(9 * width, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.mix(self.conv(x).flatten(2)).flatten(1))
+
+    said = r"model's mix \(Linear\) .* channels, which lie along another axis than the one its weights belong to"
+    with pytest.raises(AssemblyError, match=said):
+        assemble([whole_brick(Tokens(c), Preprocess(1, 3, 3)) for c in (2, 3)], layout="padded")
 
 
 class Mixing(nn.Module):

@@ -9,7 +9,7 @@ from torch import fx
 
 from modellego.assembly.padding.placement import Placement, positions_of, side_by_side
 from modellego.assembly.padding.structure import pad_part, pad_structural
-from modellego.assembly.padding.topology import Step, same_literals
+from modellego.assembly.padding.topology import Step
 from modellego.assembly.padding.walk import Laid, PadWalk, Parts, all_equal, as_kind_of
 from modellego.capture.ops import FAMILY, op_name
 from modellego.channels.channel_map import Ids
@@ -36,8 +36,6 @@ def _sources(step: Step) -> list[fx.Node]:
 
 def _together(walk: PadWalk, step: Step) -> Laid:
     """Tensors meet position by position: their channels are brought into one order first."""
-    if not same_literals(step):
-        walk.refuse(step, "it works with different numbers in each")
     ndim = len(step[0].meta["shape"])
     tensors = _sources(step)
     axes = {
@@ -131,8 +129,8 @@ def _reduction(walk: PadWalk, step: Step) -> Laid:
 def _along(walk: PadWalk, step: Step, axes: list[int], kept: bool) -> Laid:
     """Add an op that works along some axes of one tensor, none of which may be the channels'."""
     sources = _sources(step)
-    if len(sources) != 1 or not same_literals(step):
-        walk.refuse(step, "it works with different numbers in each, or on several tensors")
+    if len(sources) != 1:
+        walk.refuse(step, "it works on several tensors")
     source = walk.spread(walk.tensor(sources[0]), 1)
     assert source.placement is not None
     ndim = len(sources[0].meta["shape"])

@@ -38,8 +38,7 @@ def match(networks: Sequence[Network], names: Sequence[str]) -> list[Step]:
     rows = [[n for n in network.graph.graph.nodes if n.op != "get_attr"] for network in networks]
     numbers = [{node: i for i, node in enumerate(row)} for row in rows]
     for k in range(1, len(networks)):
-        for i in range(max(len(rows[0]), len(rows[k]))):
-            ours, theirs = (row[i] if i < len(row) else None for row in (rows[0], rows[k]))
+        for ours, theirs in zip(rows[0], rows[k], strict=False):  # where one ends, its output meets another op
             reason = _difference(ours, theirs, numbers[0], numbers[k])
             if reason:
                 raise AssemblyError(
@@ -56,14 +55,8 @@ def layer_of(node: fx.Node) -> nn.Module:
     return owner.get_submodule(str(node.target))
 
 
-def describe(node: fx.Node | None) -> str:
-    """Name a node for an error: the layer's path, type and shapes.
-
-    >>> describe(None)
-    'nothing'
-    """
-    if node is None:
-        return "nothing"
+def describe(node: fx.Node) -> str:
+    """Name a node for an error: the layer's path, type and shapes."""
     what = f"{node.target} ({type(layer_of(node)).__name__})" if node.op == "call_module" else _function_name(node)
     return f"{what} {shapes_of(node)}"
 
@@ -83,10 +76,8 @@ def _function_name(node: fx.Node) -> str:
     return f"{op_name(node.target) or node.target}{place or f' ({node.name})'}"
 
 
-def _difference(a: fx.Node | None, b: fx.Node | None, ours: dict[fx.Node, int], theirs: dict[fx.Node, int]) -> str:
+def _difference(a: fx.Node, b: fx.Node, ours: dict[fx.Node, int], theirs: dict[fx.Node, int]) -> str:
     """Say how two nodes that should play the same part differ; empty where they do not."""
-    if a is None or b is None:
-        return "one has more layers or ops"
     if a.op != b.op:
         return "other ops"
     if _connections(a, ours) != _connections(b, theirs):

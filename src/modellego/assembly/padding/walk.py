@@ -93,10 +93,8 @@ class PadWalk:
         node = self.graph.create_node(op, target, args, kwargs or {}, name=like.name if like else None)
         if shape is not None:
             node.meta["shape"] = tuple(int(s) for s in shape)
-        if like is not None:
-            for key in ("nn_module_stack", "value"):
-                if key in like.meta:
-                    node.meta[key] = like.meta[key]
+        if like is not None and "nn_module_stack" in like.meta:
+            node.meta["nn_module_stack"] = like.meta["nn_module_stack"]
         return node
 
     def emit_like(
