@@ -28,6 +28,7 @@ from modellego.brick import Brick, make_info
 from modellego.cli import main as command
 from modellego.errors import LegoError
 
+CUT = ("--macs", "0.5", "--criterion", "contribution", "--no-refit")
 RECORD = Path(__file__).resolve().parent / "results" / "kills.json"
 
 
@@ -86,10 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         place = Path(where)
         brick, uncut = place / "lego.brick", digits_brick().save(Path(where_else) / "uncut")
         given = ["disassemble", str(uncut), "--data", "digits"]
-        lines = [
-            [*given, "--classes", classes, "--macs", "0.5", "--no-refit", "-o", str(brick), "--force"]
-            for classes in ("0-2", "3-7")
-        ]
+        lines = [[*given, "--classes", classes, *CUT, "-o", str(brick), "--force"] for classes in ("0-2", "3-7")]
         warm(lines[0])
         whole(lines[0], place)
         seconds = whole(lines[0], place)

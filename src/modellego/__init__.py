@@ -8,6 +8,7 @@ it is used, so that `import modellego` and the help of its commands take no time
 (True, True)
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from modellego.brick import load as load
     from modellego.brick import save as save
     from modellego.contribution.relevance import Thresholds as Thresholds
+    from modellego.curves import AccuracyCurve as AccuracyCurve
     from modellego.curves import CurvePoint as CurvePoint
     from modellego.curves import ThresholdCurves as ThresholdCurves
     from modellego.curves import ThresholdPoint as ThresholdPoint
@@ -33,11 +35,15 @@ if TYPE_CHECKING:
     from modellego.data import DataLike as DataLike
     from modellego.data import ImageSet as ImageSet
     from modellego.data import load_data as load_data
+    from modellego.data.broken import skip_broken as skip_broken
     from modellego.decision_routes import RouteGraph as RouteGraph
     from modellego.decision_routes import routes as routes
     from modellego.demonstration import DemoResult as DemoResult
     from modellego.demonstration import demo as demo
+    from modellego.diagnosis import Diagnosis as Diagnosis
+    from modellego.diagnosis import doctor as doctor
     from modellego.disassembly.choose import Samples as Samples
+    from modellego.disassembly.contributions import contributions as contributions
     from modellego.disassembly.verb import disassemble as disassemble
     from modellego.distillation import Distillation as Distillation
     from modellego.distillation import DistillResult as DistillResult
@@ -52,6 +58,7 @@ if TYPE_CHECKING:
     from modellego.errors import LegoError as LegoError
     from modellego.errors import MissingExtraError as MissingExtraError
     from modellego.errors import SourceError as SourceError
+    from modellego.estimator import BrickClassifier as BrickClassifier
     from modellego.evaluation import Cost as Cost
     from modellego.evaluation import Evaluation as Evaluation
     from modellego.evaluation import Prediction as Prediction
@@ -79,6 +86,7 @@ if TYPE_CHECKING:
     from modellego.training import Trained as Trained
 
 __version__ = "0.1.0"
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # whoever wants the log adds a handler of their own
 
 # Where each public name is; the imports above say the same to type checkers and editors.
 _PLACES = {
@@ -87,11 +95,14 @@ _PLACES = {
     "assembly.verb": ("assemble",),
     "brick": ("Assembled", "Brick", "BrickInfo", "load", "save"),
     "contribution.relevance": ("Thresholds",),
-    "curves": ("CurvePoint", "ThresholdCurves", "ThresholdPoint", "curve", "thresholds"),
+    "curves": ("AccuracyCurve", "CurvePoint", "ThresholdCurves", "ThresholdPoint", "curve", "thresholds"),
     "data": ("Data", "DataLike", "ImageSet", "load_data"),
+    "data.broken": ("skip_broken",),
     "decision_routes": ("RouteGraph", "routes"),
     "demonstration": ("DemoResult", "demo"),
+    "diagnosis": ("Diagnosis", "doctor"),
     "disassembly.choose": ("Samples",),
+    "disassembly.contributions": ("contributions",),
     "disassembly.verb": ("disassemble",),
     "distillation": ("DistillResult", "Distillation", "distill", "student_from"),
     "errors": (
@@ -105,6 +116,7 @@ _PLACES = {
         "MissingExtraError",
         "SourceError",
     ),
+    "estimator": ("BrickClassifier",),
     "evaluation": ("Cost", "Evaluation", "Prediction", "Scores", "evaluate", "predict", "predict_proba"),
     "evaluation.inspection": ("inspect",),
     "exporting": ("Exported", "export"),
@@ -127,8 +139,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(_HOME[name]), name)
-    if _HOME[name] == "modellego.brick":
-        import_module("modellego.assembly.parts")  # which gives bricks the methods take, add and replace
     globals()[name] = found
     return found
 

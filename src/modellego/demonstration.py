@@ -76,7 +76,6 @@ def demo(out: str | os.PathLike[str], seed: int = 0, force: bool = False, progre
             data,
             [source.trained_on.index(digit) for digit in source.wanted],
             budget=Budget(macs=MACS),
-            criterion="reconstruction",
             seed=seed,
             progress=progress,
         )

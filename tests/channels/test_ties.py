@@ -186,3 +186,10 @@ def test_groups_already_tied_row_by_row_stay_whole_groups() -> None:
     labels = make_rectangular(ties, [], [(inputs, outputs)])
     assert len(np.unique(labels)) == 2
     assert labels[inputs[0, 0]] == labels[outputs[0, 0]] != labels[inputs[1, 0]]
+
+
+def test_a_table_and_its_transpose_leave_the_same_axis_free() -> None:
+    ties = ties_over(4)
+    split = np.arange(4).reshape(2, 2)
+    labels = make_rectangular(ties, [split, split.T.copy()], [])
+    assert partition(labels) == {frozenset({0, 1}), frozenset({2, 3})}

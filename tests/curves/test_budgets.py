@@ -12,8 +12,8 @@ from modellego.evaluation import cost
 from modellego.locate import Budget
 
 
-@pytest.mark.parametrize("criterion", ["contribution", "l1"])
-def test_a_point_is_the_brick_that_disassemble_cuts(whole: Brick, digits: Data, criterion: str) -> None:
+@pytest.mark.parametrize("criterion", ["contribution", "l1", None])
+def test_a_point_is_the_brick_that_disassemble_cuts(whole: Brick, digits: Data, criterion: str | None) -> None:
     (point,) = curve(whole, digits, "0-2", points=[0.6], criterion=criterion, refit_images=20)
     brick = disassemble(whole, digits, "0-2", budget=Budget(macs=0.6), criterion=criterion, refit_images=20)
     assert point.macs == cost(brick).macs / cost(whole).macs

@@ -175,3 +175,23 @@ def test_a_published_resnet_becomes_a_brick_that_works(shared: Path, tmp_path: P
     assert scores["brick_accuracy"] > scores["base_restricted_accuracy"] - 0.1
     brick.save(tmp_path / "three.brick")
     assert load(tmp_path / "three.brick").classes == ("airplane", "automobile", "bird")
+
+
+@pytest.mark.parametrize(
+    ("budget", "named", "ranked_by"),
+    [
+        (Budget(macs=0.5), None, "reconstruction"),
+        (Budget(max_drop=0.5), None, "reconstruction"),
+        (Budget(macs=0.5), "contribution", "contribution"),
+        (None, None, "contribution"),
+        (Budget(), None, "contribution"),
+        (None, "contribution", "contribution"),
+    ],
+)
+def test_the_criterion_where_none_is_named(
+    net: Brick, digits: Data, budget: Budget | None, named: str | None, ranked_by: str
+) -> None:
+    cut = disassemble(net, digits, "0-2", budget=budget, criterion=named, refit_images=10).info.cut
+    assert cut is not None
+    assert cut.criterion == ranked_by
+    assert ("thresholds" in cut.options) == (budget is None or not budget.given)

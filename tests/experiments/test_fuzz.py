@@ -1,7 +1,6 @@
 """Bricks made by chance: 500 of the cases of `python -m experiments.fuzz`, in workers that may die."""
 
 import sys
-from dataclasses import replace
 
 import pytest
 
@@ -16,5 +15,4 @@ def test_each_case_runs_or_is_refused_cheaply() -> None:
     outcomes(CASES, 1, seen.append)
     assert {o.case for o in seen} == set(CASES)
     assert {o.kind for o in seen} == {"op", "document", "weights"}
-    # wall time is measured by the experiment: here two workers share two cores
-    assert [o for o in seen if not replace(o, seconds=0.0).good or o.seconds > 20] == []
+    assert [o for o in seen if not o.good] == []

@@ -14,7 +14,7 @@ from modellego.data.feed import Inputs
 from modellego.data.store import ArrayStore
 from modellego.preprocess import Frame
 from modellego.refit.methods import REFITS, RefitRequest, refit_by, refit_method
-from modellego.refit.values import RefitReport
+from modellego.refit.report import RefitReport
 
 IMAGES = torch.rand(230, 1, 3, 3, generator=torch.Generator().manual_seed(0))
 

@@ -76,19 +76,22 @@ def make_rectangular(ties: Ties, tables: list[Ids], groups: list[tuple[Ids, Ids]
         labels = ties.close()
         before = len(ties.left)
         for table in tables:
-            _one_free_axis(ties, table, look_up(labels, table))
+            if _one_free_axis(ties, table, look_up(labels, table)):
+                labels = ties.close()  # a table that shares ids with it must leave the same ids free
         for inputs, outputs in groups:
             _even_groups(ties, inputs, outputs, look_up(labels, inputs), look_up(labels, outputs))
         if len(ties.left) == before:
             return labels
 
 
-def _one_free_axis(ties: Ties, ids: Ids, sets: Ids) -> None:
+def _one_free_axis(ties: Ties, ids: Ids, sets: Ids) -> bool:
+    """Tie what varies along other axes than the longest, and say whether anything did."""
     axes = varying(compress(sets))
     if len(axes) <= 1:
-        return
+        return False
     free = max(axes, key=lambda axis: ids.shape[axis])
     ties.tie_along(ids, tuple(a for a in range(ids.ndim) if a != free))
+    return True
 
 
 def _even_groups(ties: Ties, inputs: Ids, outputs: Ids, in_groups: Ids, out_groups: Ids) -> None:

@@ -16,11 +16,13 @@ from modellego.cli.curve import curve
 from modellego.cli.demo import demo
 from modellego.cli.disassemble import disassemble
 from modellego.cli.distill import distill
+from modellego.cli.doctor import doctor
 from modellego.cli.evaluate import evaluate
 from modellego.cli.export import export
 from modellego.cli.failures import TRACEBACK, sentence
 from modellego.cli.finetune import finetune
 from modellego.cli.groups import with_groups
+from modellego.cli.help import Command, Group
 from modellego.cli.inspect import inspect
 from modellego.cli.parts import add, replace, take
 from modellego.cli.predict import predict
@@ -29,9 +31,9 @@ from modellego.cli.routes import heatmap, routes
 from modellego.cli.thresholds import thresholds
 
 app = typer.Typer(
+    cls=Group,
     name="modellego",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for _command in (
@@ -53,8 +55,9 @@ for _command in (
     finetune,
     distill,
     export,
+    doctor,
 ):
-    app.command()(with_groups(_command))
+    app.command(cls=Command)(with_groups(_command))
 
 
 def _print_version(asked: bool) -> None:
@@ -68,8 +71,15 @@ def _before(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")
     ] = False,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Log what is done on stderr; -vv: in detail.")
+    ] = 0,
 ) -> None:
     """Take trained classifiers apart and put the pieces together again, without training."""
+    if verbose:
+        logging.disable(logging.NOTSET)
+        logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr, force=True)
+        logging.getLogger("modellego").setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from modellego.progress import silent
+
 
 class PlainConsole(Console):
     """A console that prints names as they are: nothing in them is markup, an emoji code or an order to the terminal."""
@@ -56,6 +58,11 @@ def note(text: str) -> None:
         stderr.print(text)
 
 
+def remark(text: str) -> None:
+    """Print a sentence that should not be overlooked."""
+    out().print(text, style="yellow")
+
+
 def warn(text: str) -> None:
     """Say on stderr, in one line, what may make the result other than what is wanted."""
     typer.echo(f"note: {text}", err=True)
@@ -63,11 +70,17 @@ def warn(text: str) -> None:
 
 @contextmanager
 def progress(title: str, unit: str = "images") -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr while the block runs, where that is a terminal; yields `update(done, total)`."""
+    """Show a bar on stderr while the block runs, where that is a terminal, and log; yields `update(done, total)`."""
     columns = (TextColumn("{task.description:<14}"), BarColumn(30), MofNCompleteColumn(), TextColumn(unit))
     with Progress(*columns, TimeRemainingColumn(), console=stderr, disable=not stderr.is_terminal) as bar:
         task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def update(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            log(done, total)
+
+        with silent(title, unit) as log:
+            yield update
 
 
 def print_json(value: dict[str, Any]) -> None:

@@ -20,13 +20,13 @@ AllowSame = Annotated[bool, typer.Option("--allow-same", help="Join a brick with
 
 
 @dataclass(frozen=True)
-class Again(o.RejectOptions, o.MaybeImages):
+class RecalibrationOptions(o.RejectOptions, o.MaybeImages):
     """How what is joined anew is calibrated."""
 
     calibrate: Annotated[
-        str | None, typer.Option(help="With --data: affine, head or prior; as the model was, by default.")
+        str | None, o.CALIBRATION(help="With --data: affine, head or prior; as the model was, by default.")
     ] = None
-    per_class: Annotated[int | None, typer.Option(min=1, help="Images per class for calibration.")] = None
+    per_class: Annotated[int | None, o.CALIBRATION(min=1, help="Images per class for calibration.")] = None
     seed: o.Seed = 0
 
     def options(self, data: "Data | None") -> dict[str, Any]:
@@ -42,10 +42,13 @@ def take(
     *,
     output: o.Output,
     rest: Annotated[Path | None, typer.Option(help="Where to write the model without the brick.")] = None,
-    again: Again,
+    again: RecalibrationOptions,
     answer: o.Answer,
 ) -> None:
-    """Take a brick off an assembled model, as it went in; with --rest, write what stays, calibrated again by --data."""
+    """Take a brick off an assembled model, as it went in; with --rest, write what stays, calibrated again by --data.
+
+    Example: modellego take new.brick lenet -o lenet.brick
+    """
     from modellego.assembly.parts import take as take_off
     from modellego.brick import check_target, load
     from modellego.cli.opening import open_maybe
@@ -79,10 +82,13 @@ def add(
     output: o.Output,
     name: Annotated[str | None, typer.Option(help="What to call it; as its directory, by default.")] = None,
     allow_same: AllowSame = False,
-    again: Again,
+    again: RecalibrationOptions,
     answer: o.Answer,
 ) -> None:
-    """Put a brick on an assembled model, behind the others; calibrated again by --data."""
+    """Put a brick on an assembled model, behind the others; calibrated again by --data.
+
+    Example: modellego add new.brick lego-demo/resnet.brick -o more.brick
+    """
     from modellego.assembly.parts import add as put_on
     from modellego.brick import check_target, load
     from modellego.cli.opening import open_maybe
@@ -104,10 +110,13 @@ def replace(
         str | None, typer.Option(help="What to call the new one; as its directory, by default.")
     ] = None,
     allow_same: AllowSame = False,
-    again: Again,
+    again: RecalibrationOptions,
     answer: o.Answer,
 ) -> None:
-    """Put another brick in the place of one of an assembled model; calibrated again by --data."""
+    """Put another brick in the place of one of an assembled model; calibrated again by --data.
+
+    Example: modellego replace new.brick few lego-demo/resnet.brick --data digits -o newer.brick
+    """
     from modellego.assembly.parts import replace as exchange
     from modellego.brick import check_target, load
     from modellego.cli.opening import open_maybe
@@ -119,7 +128,9 @@ def replace(
     print_json(found) if answer.json else _tell(found)
 
 
-def _written(made: "Brick | Assembled", path: Path, force: bool, data: "Data | None", again: Again) -> dict[str, Any]:
+def _written(
+    made: "Brick | Assembled", path: Path, force: bool, data: "Data | None", again: RecalibrationOptions
+) -> dict[str, Any]:
     """Score and write a model that was joined anew, and return what there is to say; one brick left stays as it is."""
     from modellego.brick import Assembled
 

@@ -9,12 +9,13 @@ from modellego.curves.alpha_beta import (
     plot_threshold_curves,
     thresholds,
 )
-from modellego.curves.budgets import POINTS, CurvePoint, as_rows, curve, plot_curve
+from modellego.curves.budgets import POINTS, AccuracyCurve, CurvePoint, as_rows, curve, plot_curve
 
 __all__ = [
     "POINTS",
     "THRESHOLDS",
     "VALUES",
+    "AccuracyCurve",
     "CurvePoint",
     "ThresholdCurves",
     "ThresholdPoint",

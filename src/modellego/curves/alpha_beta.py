@@ -13,7 +13,7 @@ from modellego.data import DataLike
 from modellego.disassembly.choose import Samples, by_sums, draw_calibration
 from modellego.disassembly.job import prepare
 from modellego.disassembly.verb import cut_out, sample_batches
-from modellego.drawing.figure import new_figure
+from modellego.drawing.figure import as_png, new_figure
 from modellego.drawing.palette import LIGHT
 from modellego.errors import LegoError
 from modellego.progress import Progress, silent
@@ -40,6 +40,9 @@ class ThresholdCurves:
     points: tuple[ThresholdPoint, ...]
     base: float | None
     base_restricted: float | None
+
+    def _repr_png_(self) -> bytes | None:
+        return as_png(lambda path: plot_threshold_curves(self, path, "Accuracy and cost over alpha and beta"))
 
 
 def thresholds(

@@ -14,7 +14,10 @@ from modellego.data import DataLike
 from modellego.disassembly.choose import Choice, Samples, draw_calibration
 from modellego.disassembly.job import prepare
 from modellego.disassembly.verb import REFIT_IMAGES, cut_out, make_curve
-from modellego.drawing.figure import new_figure
+from modellego.drawing.cells import html_table
+from modellego.drawing.figure import as_png, new_figure
+from modellego.drawing.words import share as per_cent
+from modellego.locate import meant
 from modellego.progress import Progress, silent
 
 POINTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
@@ -31,13 +34,24 @@ class CurvePoint:
     base_restricted: float | None
 
 
+class AccuracyCurve(list[CurvePoint]):
+    """The points of one curve; a notebook shows them as a picture, or as a table without matplotlib."""
+
+    def _repr_png_(self) -> bytes | None:
+        return as_png(lambda path: plot_curve(self, path, "Accuracy against MACs"))
+
+    def _repr_html_(self) -> str:
+        rows = [[per_cent(p.macs), per_cent(p.parameters), per_cent(p.accuracy)] for p in self]
+        return html_table("Accuracy against MACs", rows, ["MACs, %", "parameters, %", "accuracy, %"])
+
+
 def curve(
     model: Brick,
     data: DataLike,
     classes: str | Sequence[str | int],
     *,
     points: Sequence[float] = POINTS,
-    criterion: str = "contribution",
+    criterion: str | None = None,
     round_to: int = 1,
     refit_images: int = REFIT_IMAGES,
     thresholds: Thresholds | None = None,
@@ -45,16 +59,19 @@ def curve(
     mapping: Mapping[str, str | int] | None = None,
     seed: int = 0,
     progress: Progress = silent,
-) -> list[CurvePoint]:
+) -> AccuracyCurve:
     """Cut a brick at each share of the source's MACs, all from one ranking, and score each on the test part.
+
+    `criterion` is what ranks channels, as in `disassemble`.
 
     Raises what `disassemble` raises; `CutError` where a share is too small to be reached.
     """
+    criterion = meant(criterion, budgeted=True)
     job = prepare(model, data, classes, mapping)
     drawn = draw_calibration(model, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
     ranking = make_curve(job, drawn, criterion, thresholds or Thresholds(), samples or Samples(), seed, progress)
     source, inputs = baseline(job), drawn.inputs if refit_images else None
-    found = []
+    found = AccuracyCurve()
     with progress("curve", "points") as update:
         for done, share in enumerate(points, 1):
             choice = Choice(ranking.at(macs=share, round_to=round_to))

@@ -1,11 +1,13 @@
 """What a route picture shows, as plain values: layers of channels, their links, the strongest edges."""
 
+import base64
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from modellego.drawing.figure import as_png
 from modellego.errors import LegoError
 
 Array = NDArray[np.floating]
@@ -58,7 +60,7 @@ class RouteEdges:
     via: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RouteGraph:
     """All that a route picture shows; checked when made, so that drawing cannot fail half-way.
 
@@ -94,6 +96,26 @@ class RouteGraph:
         for edges in self.edges:
             _check_edges(edges, self.layers[edges.source], self.layers[edges.target], len(self.classes))
         object.__setattr__(self, "columns", _longest_paths(len(self.layers), self.links))
+
+    def __repr__(self) -> str:
+        edges = sum(len(found.pairs) for found in self.edges)
+        return f"<RouteGraph of {len(self.classes)} classes through {len(self.layers)} layers, {edges} edges>"
+
+    def _repr_png_(self) -> bytes | None:
+        from modellego.decision_routes.static import save_picture  # which draws this very graph
+
+        return as_png(lambda path: save_picture(self, path))
+
+
+class Routes(tuple[RouteGraph, ...]):
+    """The route graphs of a model, one for each brick; a notebook shows their pictures."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str | None:
+        pictures = [picture for graph in self if (picture := graph._repr_png_()) is not None]
+        shown = [f'<img src="data:image/png;base64,{base64.b64encode(p).decode()}">' for p in pictures]
+        return "".join(shown) or None
 
 
 def roles(

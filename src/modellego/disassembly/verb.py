@@ -1,5 +1,6 @@
 """The verb `disassemble`: from a trained classifier and some images per class to a brick for a few of its classes."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -31,8 +32,8 @@ from modellego.disassembly.job import Job, as_brick, prepare
 from modellego.disassembly.provenance import describe, with_accuracy
 from modellego.disassembly.tuned import check_tuning, tuned
 from modellego.errors import CutError
-from modellego.locate import Budget, Curve, names
-from modellego.locate.criteria import ALIASES
+from modellego.locate import Budget, Curve, meant, names
+from modellego.locate.criteria import ALIASES, BY_THRESHOLDS
 from modellego.locate.eliminate import probed_of
 from modellego.preprocess import Preprocess
 from modellego.progress import Progress, silent
@@ -42,6 +43,7 @@ from modellego.refit.methods import refit_by as repair_by
 from modellego.rejection.rule import add_reject_rule, check_rule
 from modellego.sources.whole import name_classes
 
+_log = logging.getLogger(__name__)
 REFIT_IMAGES = 200
 SAMPLE_BATCH = 100  # images, which fixes the order in which contributions are summed
 
@@ -52,7 +54,7 @@ def disassemble(
     classes: str | Sequence[str | int],
     *,
     budget: Budget | None = None,
-    criterion: str = "contribution",
+    criterion: str | None = None,
     preprocess: Preprocess | None = None,
     class_names: Sequence[str] | None = None,
     name: str = "model",
@@ -76,7 +78,8 @@ def disassemble(
         data: labelled images in [0,1], or what names them; train serves to choose, test only to score.
         classes: `"0-2,7"`, `"cat,dog"`, or a list of names and indices of the model's classes.
         budget: what the brick may cost, or how much accuracy it may lose; without one the thresholds decide.
-        criterion: what ranks channels under a budget, by name (`modellego.locate.names()`).
+        criterion: what ranks channels under a budget, by name (`modellego.locate.names()`); by default
+            the best one known, `reconstruction`.
         preprocess: what an image goes through before the model, where it is not a brick.
         class_names: the model's classes, where it is not a brick; by default those of the data where they have as many
             as the model has logits, else 0, 1, ...
@@ -111,14 +114,14 @@ def disassemble(
     >>> brick.classes
     ('0', '1', '2')
     """
-    check_request(budget, criterion, reject, reject_by, refit_by)
+    budgeted = budget is not None and budget.given
+    criterion = check_request(budget, criterion, reject, reject_by, refit_by)
     images = load_data(data)
     whole = as_brick(model, preprocess, class_names, name)
     if whole is not model and class_names is None:
         name_classes(whole, images.classes)
     job = prepare(whole, images, classes, mapping)
     thresholds, samples = thresholds or Thresholds(), samples or Samples()
-    budgeted = budget is not None and budget.given
     own_inputs = None if refit_data is None else network_input(job.whole, as_store(refit_data))
     drawn = draw_calibration(job.whole, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
     check_tuning(tune, refit_images > 0 or own_inputs is not None, drawn)
@@ -134,8 +137,7 @@ def disassemble(
         options = {"budget": asdict(budget), "samples": asdict(samples)}
         if ALIASES.get(criterion, criterion) == "reconstruction":
             options["sensitivity_images"] = probed_of(len(drawn.fitted))
-    ranked_by = criterion if budgeted else "contribution"
-    brick = cut_out(job, choice, ranked_by, options | {"seed": seed}, inputs, refit_options, progress, refit_by)
+    brick = cut_out(job, choice, criterion, options | {"seed": seed}, inputs, refit_options, progress, refit_by)
     if tune is not None:
         images_used = drawn.fitted if refit_data is None else as_store(refit_data)
         brick = tuned(brick, job, images_used, drawn, tune, seed, progress)
@@ -146,25 +148,32 @@ def disassemble(
 
 
 def check_request(
-    budget: Budget | None, criterion: str, reject: float | None, reject_by: str | None, refit_by: str = LEAST_SQUARES
-) -> None:
-    """Refuse what cannot be asked for, before any work is done.
+    budget: Budget | None,
+    criterion: str | None,
+    reject: float | None,
+    reject_by: str | None,
+    refit_by: str = LEAST_SQUARES,
+) -> str:
+    """Refuse what cannot be asked for, before any work is done, and return the criterion that is meant.
 
     Raises:
         CutError: no such criterion or refit, or a criterion without a budget to rank for.
         DataError: a share or a statistic of rejection that there is none of.
     """
-    if criterion not in (*names(), "obs"):
+    budgeted = budget is not None and budget.given
+    criterion = meant(criterion, budgeted)
+    if criterion not in (*names(), *ALIASES):
         raise CutError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
     if refit_by != LEAST_SQUARES:
         REFITS.find(refit_by)
-    if budget is None or not budget.given:
+    if not budgeted:
         limits = "macs, parameters, latency or max_drop"
-        if criterion != "contribution":
+        if criterion != BY_THRESHOLDS:
             raise CutError(f"the criterion {criterion} ranks channels under a budget: give one of {limits}")
         if budget is not None and budget.round_to > 1:
             raise CutError(f"channel counts are rounded under a budget: give one of {limits}")
     check_rule(reject, reject_by)
+    return criterion
 
 
 def make_curve(
@@ -201,6 +210,7 @@ def cut_out(
     """Cut what a choice keeps, repair it where there is network input to repair on, and say where it comes from."""
     plan = job.plan(choice.keep)
     small = cut(plan)
+    _log.info("kept %d of %d channel groups by %s", *plan.counts, criterion)
     report = None
     if inputs is not None:
         with progress("refit", "layers") as update:

@@ -1,1 +1,1 @@
-"""What pictures and pages share: colours that stay apart, and an empty figure to draw into."""
+"""What pictures, pages and tables share: colours that stay apart, an empty figure, numbers in words, small tables."""

@@ -1,8 +1,8 @@
 """Evaluate: accuracy beside base and base restricted, cost, latency, behaviour off the task."""
 
+from modellego.brick.costs import cost
 from modellego.brick.methods import Prediction
 from modellego.capture.cost import Cost
-from modellego.evaluation.costs import cost
 from modellego.evaluation.prediction import logits_of, logits_of_each, predict, predict_each, predict_proba
 from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, right_answers, score
 from modellego.evaluation.timing import Latency, latency

@@ -9,15 +9,19 @@ import torch
 from numpy.typing import NDArray
 
 from modellego.brick import Assembled, Brick
+from modellego.brick.costs import cost
 from modellego.brick.reject_rule import confidence
 from modellego.capture.cost import Cost
 from modellego.data import DataLike, ImageSet, load_data, match_labels
+from modellego.drawing.cells import html_table
+from modellego.drawing.words import count, milliseconds, share
 from modellego.errors import DataError
-from modellego.evaluation.costs import cost
 from modellego.evaluation.prediction import logits_of
 from modellego.evaluation.scores import Scores, auroc, largest_probability, restricted, score
 from modellego.evaluation.timing import Latency, latency
 from modellego.progress import Progress, silent
+
+MANY = 20  # classes that a notebook lists one by one
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Rejection:
     accuracy_answered: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """All that `evaluate` measured; fractions, not per cent. `base` and `base_restricted` are the sources' own."""
 
@@ -62,6 +66,33 @@ class Evaluation:
     reject: Rejection | None = None
     off_task: OffTask | None = None
     latency: Latency | None = None
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name} {value}" for name, value in self._told())
+        return f"<Evaluation of {len(self.classes)} classes: {told}>"
+
+    def _repr_html_(self) -> str:
+        right = zip(self.classes, self.scores.per_class, strict=True)
+        rows = [*self._told(), *((f"right: {name}", f"{share(float(v))} %") for name, v in [*right][:MANY])]
+        left_out = len(self.classes) - MANY
+        return html_table("Evaluation", rows, below=f"and {left_out} more classes" if left_out > 0 else "")
+
+    def _told(self) -> list[tuple[str, str]]:
+        """Return what was measured, as people read it."""
+        measured = {
+            "accuracy": self.scores.accuracy,
+            "balanced accuracy": self.scores.balanced_accuracy,
+            "base": self.base,
+            "base restricted": self.base_restricted,
+        }
+        told = [("images", f"{self.scores.images:,}")]
+        told += [(name, f"{share(value)} %") for name, value in measured.items() if value is not None]
+        told += [("MACs", count(self.cost.macs)), ("parameters", count(self.cost.parameters))]
+        if self.latency is not None:
+            told.append((f"latency of {self.latency.batch}", milliseconds(1000 * self.latency.median)))
+        if self.reject is not None:
+            told.append(("turned away", f"{share(self.reject.rejected)} %"))
+        return told
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values under the names the command line prints."""

@@ -20,6 +20,7 @@ from modellego.contribution.stream import reading_layers
 from modellego.data import DataLike
 from modellego.data.feed import Inputs
 from modellego.decision_routes.samples import class_images
+from modellego.drawing.figure import as_png
 from modellego.errors import LegoError
 from modellego.heatmaps.similarity import Similarity, class_similarity
 from modellego.progress import Progress, silent
@@ -41,6 +42,11 @@ class HeatMap:
     by_sample: Floats
     labels: NDArray[np.int64]
     similarity: Similarity
+
+    def _repr_png_(self) -> bytes | None:
+        from modellego.heatmaps.draw import draw_classes  # matplotlib is wanted where something is drawn
+
+        return as_png(lambda path: draw_classes(self.by_class, self.classes, path, layer=self.layer, sort=True))
 
 
 def heatmap(

@@ -44,23 +44,35 @@ class Request:
     seed: int = 0
 
 
-Scores = Callable[[Request], Floats]
+Scorer = Callable[[Request], Floats]
 
 
 @dataclass(frozen=True)
 class Criterion:
     """A function that scores channel groups, and what its scores are divided by where `rank` is not told."""
 
-    scores: Scores
+    scores: Scorer
     per: str
 
 
 CRITERIA = Registry[Criterion]("criterion", CutError)
 DYNAMIC = {"reconstruction"}
 ALIASES = {"obs": "reconstruction"}
+BY_THRESHOLDS, UNDER_BUDGET = "contribution", "reconstruction"  # what decides where no criterion is named
 
 
-def criterion(name: str, per: str = "macs") -> Callable[[Scores], Scores]:
+def meant(name: str | None, budgeted: bool) -> str:
+    """Return a criterion's name, the default where it is None: the best one known under a budget, else the paper's.
+
+    That reconstruction is the best is measured: docs/results.md, "Criteria at equal MACs".
+
+    >>> meant(None, True), meant(None, False), meant("l1", True)
+    ('reconstruction', 'contribution', 'l1')
+    """
+    return name or (UNDER_BUDGET if budgeted else BY_THRESHOLDS)
+
+
+def criterion(name: str, per: str = "macs") -> Callable[[Scorer], Scorer]:
     """Register a criterion: a function from a `Request` to float64 `[n_groups]`, higher is better, none below 0.
 
     `per` is what its scores are divided by, as in `rank`, unless that is told otherwise.
@@ -72,9 +84,9 @@ def criterion(name: str, per: str = "macs") -> Callable[[Scores], Scores]:
     True
     """
     if name in DYNAMIC or name in ALIASES:
-        raise CutError(f"there is a criterion {name!r} already: take another name")
+        raise CutError(f"there is already a criterion {name!r}: choose another name")
 
-    def enter(function: Scores) -> Scores:
+    def enter(function: Scorer) -> Scorer:
         CRITERIA.enter(name, Criterion(function, per))
         return function
 
@@ -82,7 +94,7 @@ def criterion(name: str, per: str = "macs") -> Callable[[Scores], Scores]:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all criteria, the default first.
+    """Return the names of all criteria, the paper's first.
 
     >>> names()[:8]
     ('contribution', 'reconstruction', 'taylor', 'activation', 'l1', 'fpgm', 'hrank', 'random')
@@ -94,8 +106,8 @@ def names() -> tuple[str, ...]:
 def rank(name: str, request: Request, whole: tuple[int, int], per: str | None = None) -> Curve:
     """Rank all channel groups by a criterion, per MAC or parameter saved (`per` "macs" or "parameters").
 
-    `per` "sets" ranks by the bare score, as pruning libraries do; None takes the criterion's own way. `whole` holds the
-    MACs and parameters of the uncut source that shares are counted from.
+    `per` "groups" ranks by the bare score, as pruning libraries do; None takes the criterion's own way. `whole` holds
+    the MACs and parameters of the uncut source that shares are counted from.
     Raises `CutError` for a name that is not known, or a criterion that needs labels where there are none.
     """
     name = ALIASES.get(name, name)
@@ -132,7 +144,7 @@ def checked_scores(name: str, scores: object, count: int) -> Floats:
     return found
 
 
-@criterion("contribution", per="sets")
+@criterion("contribution", per="groups")
 def contribution(request: Request) -> Floats:
     """Relative contribution `r_p`, the largest over readers and the task's classes (arXiv 2203.13453).
 

@@ -9,7 +9,7 @@ from modellego.capture.network import Network
 from modellego.cut import CutPlan
 from modellego.data.chunks import Batches, NetworkInput
 from modellego.errors import CutError
-from modellego.refit.values import RefitReport, StageError
+from modellego.refit.report import RefitReport, StageError
 from modellego.registry import Registry
 
 LEAST_SQUARES = "least_squares"
@@ -44,7 +44,7 @@ def refit_method(name: str) -> Callable[[Repair], Repair]:
 
     def enter(function: Repair) -> Repair:
         if name == LEAST_SQUARES:
-            raise CutError(f"there is a refit {name!r} already: take another name")
+            raise CutError(f"there is already a refit {name!r}: choose another name")
         REFITS.enter(name, function)
         return function
 

@@ -36,7 +36,7 @@ def chain(count: int, first: Node, step: Callable[[str, str], Node]) -> list[Nod
 
 # what is put behind the placeholder, and what the refusal says
 CRASHES: dict[str, tuple[list[Node], str]] = {
-    "dtype that is no dtype": ([call("aten.scalar_tensor.default", 1, dtype=1000)], "'dtype' must be a dtype"),
+    "dtype that is not a dtype": ([call("aten.scalar_tensor.default", 1, dtype=1000)], "'dtype' must be a dtype"),
     "dtype of ones": ([call("aten.ones.default", [1], dtype=99)], "'dtype' must be a dtype"),
     "dtype of new_full": ([call("aten.new_full.default", X, [1], 1, dtype=99)], "'dtype' must be a dtype"),
     "negative dtype": ([call("aten.softmax.int", X, 1, -1)], "'dtype' must be a dtype"),
@@ -208,14 +208,9 @@ def test_the_brick_that_is_attacked_runs(outcomes: dict[str, Outcome]) -> None:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_refused(outcomes: dict[str, Outcome], name: str) -> None:
-    outcome = outcomes[str(list(ATTACKS).index(name))]
-    assert outcome.verdict == "refused", outcome
-    with pytest.raises(AssertionError, match=ATTACKS[name][1]):
-        raise AssertionError(outcome.text)
+    outcomes[str(list(ATTACKS).index(name))].check_refused(ATTACKS[name][1])
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_costs_little(outcomes: dict[str, Outcome], name: str) -> None:
-    outcome = outcomes[str(list(ATTACKS).index(name))]
-    assert outcome.seconds < 2
-    assert outcome.mebibytes < 512
+    outcomes[str(list(ATTACKS).index(name))].check_cheap()

@@ -1,21 +1,23 @@
 """Bricks on disk: saved whole or not at all, loaded without pickle and without running code of the file."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from modellego.brick.format.budget import Budget
 from modellego.brick.format.build import build_brick, encode_brick, expected_of
 from modellego.brick.format.card import model_card
 from modellego.brick.format.document import MAX_BYTES, dump_document, parse_document, read_json
 from modellego.brick.format.folder import foreign_files, write_folder
+from modellego.brick.format.limits import Limits
 from modellego.brick.format.weights import MissingFileError, dump_weights, read_plain_file, read_weights
 from modellego.brick.model import Assembled, Brick
 from modellego.errors import FormatError
 
 DOCUMENT, WEIGHTS, CARD = "brick.json", "model.safetensors", "README.md"
 FILES = (DOCUMENT, WEIGHTS, CARD)
+_log = logging.getLogger(__name__)
 _TRIES = 5  # to open a directory that is being replaced at that moment
 
 
@@ -34,10 +36,11 @@ def save(brick: Brick | Assembled, path: str | Path, force: bool = False) -> Pat
     text = dump_document(document)
     weights = dump_weights(tensors)
     stored = {k: t.detach().to("cpu") for k, t in tensors.items()}
-    build_brick(parse_document(text), stored, Budget.of(len(text.encode()) + len(weights)))
+    build_brick(parse_document(text), stored, Limits.of(len(text.encode()) + len(weights)))
     files = {DOCUMENT: text.encode(), WEIGHTS: weights, CARD: model_card(brick, len(weights)).encode()}
     write_folder(target, files, replace=force)
     brick.name = _name(target)
+    _log.info("wrote %s: %s", target, brick)
     return target
 
 
@@ -54,7 +57,7 @@ def load(path: str | Path) -> Brick | Assembled:
     if not os.path.lexists(folder):
         raise FormatError(f"there is no brick at {folder}")
     if not folder.is_dir():
-        raise FormatError(f"{folder} is no directory: a brick is a directory with {', '.join(FILES)}")
+        raise FormatError(f"{folder} is not a directory: a brick is a directory with {', '.join(FILES)}")
     try:
         for _ in range(_TRIES):
             with contextlib.suppress(MissingFileError), _opened(folder) as handle:
@@ -87,8 +90,9 @@ def _load(folder: int | Path, name: str) -> Brick | Assembled:
     wanted = expected_of(document)
     stored = {name: expected for name, expected in wanted.items() if name not in document.ties}
     tensors = read_weights(WEIGHTS, folder, stored)
-    brick = build_brick(document, tensors, Budget.of(len(text) + sum(t.nbytes for t in tensors.values())))
+    brick = build_brick(document, tensors, Limits.of(len(text) + sum(t.nbytes for t in tensors.values())))
     brick.name = name
+    _log.info("loaded %s", brick)
     return brick
 
 
@@ -121,7 +125,7 @@ def check_target(path: str | Path, force: bool = False) -> Path:
     """
     target = Path(os.path.abspath(path))
     if not target.name:
-        raise FormatError(f"{path} is no place for a brick: give the name of a new directory")
+        raise FormatError(f"{path} is not a place for a brick: give the name of a new directory")
     if not target.parent.is_dir():
         raise FormatError(f"the directory {target.parent} does not exist: make it first")
     if not os.access(target.parent, os.W_OK):
@@ -132,7 +136,7 @@ def check_target(path: str | Path, force: bool = False) -> Path:
         raise FormatError(f"{path} exists: choose another name, or replace it by force")
     if target.is_symlink() or not is_brick(target):
         raise FormatError(
-            f"{path} exists and is no brick: it is not replaced; choose another name or remove it yourself"
+            f"{path} exists and is not a brick: it is not replaced; choose another name or remove it yourself"
         )
     others = foreign_files(target, FILES)
     if others:

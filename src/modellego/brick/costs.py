@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from modellego.brick import Assembled, Brick
+from modellego.brick.model import Assembled, Brick
 from modellego.capture.cost import Cost, module_cost, network_macs
 from modellego.capture.network import Network
 
