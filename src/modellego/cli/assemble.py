@@ -64,6 +64,7 @@ def assemble(
         unlabelled=open_unlabelled(unlabelled) if unlabelled else None,
         reject=reject.share,
         reject_by=reject.reject_by,  # type: ignore[arg-type]
+        mapping=images.mapping or None,
         seed=seed,
         progress=progress,
         **given,

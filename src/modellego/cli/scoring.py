@@ -15,14 +15,14 @@ def scored(
     made: "Brick | Assembled", data: "Data | None", mapping: Mapping[str, str | int]
 ) -> "tuple[Evaluation | None, str]":
     """Return the evaluation on the test part of the data, or None and why there is none (empty without test images)."""
-    from modellego.data import match_labels
+    from modellego.cli.opening import say_labels
     from modellego.errors import DataError
     from modellego.evaluation import evaluate
 
     if data is None or data.test is None:
         return None, ""
     try:
-        match_labels(data.test.classes, made.classes, mapping)
+        say_labels(data, made.vocabulary, mapping)
     except DataError as error:  # equal names kept apart: the images cannot tell whose class they show
         return None, f"Not scored: {error}."
     found = evaluate(made, data.test, mapping=mapping, progress=progress)

@@ -63,7 +63,7 @@ def fit_stage(
     groups, size, outputs = prior.shape
     features = size - int(bias)
     if features > DUAL or total < features:
-        every = max(1, math.ceil(total * groups * features / WIDE)) if features > DUAL else 1
+        every = max(1, math.ceil(total * groups * features / WIDE))
         return _fit_dual(
             _thinned(rows(), every),
             prior,
