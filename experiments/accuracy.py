@@ -11,7 +11,7 @@ from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from statistics import mean
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -180,10 +180,10 @@ class Accuracy:
         """Assemble the two bricks of a row."""
         images = self.calibration(pair, seed) if method != "none" else None
         bricks = self.pieces(pair, variant, seed)
-        return cast(
-            Assembled,
-            assemble(bricks, calibrate=None if method == "none" else method, data=images, per_class=None, seed=seed),
-        )
+        calibrate = None if method == "none" else method
+        made = assemble(bricks, calibrate=calibrate, data=images, per_class=None, seed=seed)
+        assert isinstance(made, Assembled)
+        return made
 
     def assembled_row(self, pair: tuple[str, str], variant: str, method: str, seed: int) -> dict[str, Any]:
         """Score an assembled model on the test images of all its classes."""

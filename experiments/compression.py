@@ -27,11 +27,11 @@ NETWORKS = ("resnet20", "resnet32")
 SHARES = (0.75, 0.5)
 SEEDS = (0, 1, 2)  # of the random criterion
 METHODS = (
-    Method("contribution", "sets"),
+    Method("contribution", "groups"),
     Method("contribution"),
     Method("reconstruction"),
-    *(Method(name, "sets") for name in ("fpgm", "hrank", "l1")),
-    *(Method("random", "sets", seed) for seed in SEEDS),
+    *(Method(name, "groups") for name in ("fpgm", "hrank", "l1")),
+    *(Method("random", "groups", seed) for seed in SEEDS),
 )
 CALIBRATION = 200  # images per class, for the criteria and the refit
 TUNING = 500  # images per class, the same for all

@@ -28,7 +28,7 @@ from modellego.training import Augment
 CLASSES = ("ant", "bee", "cow")
 EACH, TESTED, ODD = 100, 90, 25  # training and test images per class; of these so many of odd sizes, the last ones
 SIZE = (12, 12)
-Piece = ml.Brick | ml.Assembled
+AnyBrick = ml.Brick | ml.Assembled
 
 
 def sizes(count: int, random: np.random.Generator) -> Iterator[tuple[int, int]]:
@@ -102,7 +102,7 @@ def both(case: tuple[ml.Brick, ml.Data, ml.Data], verb: Callable[[ml.Brick, ml.D
     return verb(copy.deepcopy(made), data), verb(copy.deepcopy(made), known)
 
 
-def same_model(one: Piece, two: Piece) -> None:
+def same_model(one: AnyBrick, two: AnyBrick) -> None:
     assert one.classes == two.classes
     assert one.state_dict().keys() == two.state_dict().keys()
     for key, tensor in one.state_dict().items():
@@ -184,7 +184,7 @@ def test_disassemble_refits_on_files_of_any_size(case: tuple[ml.Brick, ml.Data, 
 @pytest.mark.parametrize("options", [{"calibrate": "head"}, {"calibrate": "affine"}, {"calibrate": "prior"},
                                      {"scale": "layers"}, {"scale": "logits"}], ids=str)  # fmt: skip
 def test_assemble(case: tuple[ml.Brick, ml.Data, ml.Data], options: dict[str, str]) -> None:
-    def put_together(first: ml.Brick, data: ml.Data) -> Piece:
+    def put_together(first: ml.Brick, data: ml.Data) -> AnyBrick:
         resize = first.frame.resize
         assert resize is not None
         parts = [brick(resize, CLASSES[:2], seed=3), brick(resize, CLASSES[2:], seed=4)]
@@ -292,7 +292,7 @@ def test_finetune(case: tuple[ml.Brick, ml.Data, ml.Data]) -> None:
 
 
 def test_distill(case: tuple[ml.Brick, ml.Data, ml.Data]) -> None:
-    def teach(student: ml.Brick, data: ml.Data) -> Piece:
+    def teach(student: ml.Brick, data: ml.Data) -> AnyBrick:
         resize = student.frame.resize
         assert resize is not None
         return ml.distill(brick(resize, seed=5), student, data, settings=SETTINGS).student

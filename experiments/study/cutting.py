@@ -26,10 +26,10 @@ MostConfident = Callable[[Sequence[int], int], dict[int, NDArray[np.int64]]]
 
 @dataclass(frozen=True)
 class Method:
-    """A criterion and how its scores of unlike layers and sets compare.
+    """A criterion and how its scores of unlike layers and channel groups compare.
 
-    `per` "macs": a set's score is divided by the MACs that go with it; "sets": it stands alone. `seed` is the
-    criterion's own, which matters to `random`.
+    `per` "macs": a channel group's score is divided by the MACs that go with it; "groups": it stands alone. `seed`
+    is the criterion's own, which matters to `random`.
     """
 
     criterion: str
@@ -40,7 +40,7 @@ class Method:
     def name(self) -> str:
         """Return what tables call it.
 
-        >>> Method("l1", "sets").name, Method("contribution").name, Method("random", "sets", 2).name
+        >>> Method("l1", "groups").name, Method("contribution").name, Method("random", "groups", 2).name
         ('l1', 'contribution per MAC', 'random 2')
         """
         number = f" {self.seed}" if self.criterion == "random" else ""

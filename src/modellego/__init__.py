@@ -137,8 +137,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(_HOME[name]), name)
-    if _HOME[name] == "modellego.brick":
-        import_module("modellego.assembly.parts")  # which gives bricks the methods take, add and replace
     globals()[name] = found
     return found
 

@@ -42,7 +42,7 @@ class Branches(nn.Module):
 
 def test_a_skip_is_a_link_around_the_block() -> None:
     _, found = bones(Residual())
-    assert [(s.name, s.kind, len(s.sets)) for s in found.stages] == [
+    assert [(s.name, s.kind, len(s.groups)) for s in found.stages] == [
         ("input", "input", 3), ("stem", "conv", 6), ("a", "conv", 5), ("sum", "sum", 6), ("fc", "logits", 4),
     ]  # fmt: skip
     assert {(h.source, h.target, h.reading) for h in found.hops} == {
@@ -69,9 +69,9 @@ def test_every_feature_read_in_the_zoo_is_on_a_stage(name: str) -> None:
     for reader in found.readers.values():
         for places in (reader.inputs, reader.outputs):
             assert (places >= 0).all()
-            assert all(channel < len(found.stages[stage].sets) for stage, channel in places.tolist())
+            assert all(channel < len(found.stages[stage].groups) for stage, channel in places.tolist())
     assert found.stages[-1].kind == "logits"
-    assert len(found.stages[-1].sets) == network.num_logits == 7
+    assert len(found.stages[-1].groups) == network.num_logits == 7
     assert all(hop.source < hop.target for hop in found.hops)
 
 

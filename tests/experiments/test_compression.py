@@ -15,9 +15,9 @@ from experiments.study.cutting import Cutter, Method
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compression, "METHODS", (Method("l1", "sets"), Method("random", "sets", 0)))
+    monkeypatch.setattr(compression, "METHODS", (Method("l1", "groups"), Method("random", "groups", 0)))
     monkeypatch.setattr(compression, "SHARES", (0.5,))
-    monkeypatch.setattr(compression, "JUDGES", (Method("l1", "sets"),))
+    monkeypatch.setattr(compression, "JUDGES", (Method("l1", "groups"),))
     monkeypatch.setattr(compression, "RATES", (0.01, 1e-9))
 
 

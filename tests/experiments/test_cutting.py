@@ -17,7 +17,7 @@ def cutter(run_of: Callable[[str], Run]) -> Cutter:
     return Cutter(subject.whole, subject.data, "2,0", 6, most_confident=subject.most_confident)
 
 
-@pytest.mark.parametrize("method", [Method("contribution"), Method("contribution", "sets"), Method("l1", "sets")])
+@pytest.mark.parametrize("method", [Method("contribution"), Method("contribution", "groups"), Method("l1", "groups")])
 def test_budget_holds(cutter: Cutter, method: Method) -> None:
     assert cutter.row(cutter.cut(method, 0.5))["macs"] <= 0.5
 

@@ -123,4 +123,4 @@ def test_products_between_feature_maps_count_as_uncut(fused: bool) -> None:
 def test_saving_in_sets_counts_each_as_one() -> None:
     network = capture(Mixing().eval(), (3, 16, 16))
     channels = analyse(network)
-    assert CostModel(network, channels).saving(channels.keep_all(), "sets").tolist() == [1.0] * channels.n_groups
+    assert CostModel(network, channels).saving(channels.keep_all(), "groups").tolist() == [1.0] * channels.n_groups

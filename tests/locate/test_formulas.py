@@ -194,7 +194,7 @@ def test_filters_are_ranked_alike_whatever_the_layers_scale(name: str) -> None:
 
 def test_ranked_per_set_the_least_score_goes_first() -> None:
     _, of = looked_at()
-    order = rank("l1", of, (1, 1), "sets").order
+    order = rank("l1", of, (1, 1), "groups").order
     assert (np.diff(scores_by("l1", of)[order]) >= 0).all()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from modellego.assembly import assemble
 from modellego.assembly.samples import PER_CLASS
-from modellego.brick import Assembled, Brick
+from modellego.brick import AnyBrick
 from modellego.data import DataLike, load_data
 from modellego.errors import AssemblyError, DataError
 from modellego.evaluation import logits_of, saved_score, score
@@ -20,7 +20,6 @@ WAYS: dict[str, dict[str, str]] = {
     "affine": {"calibrate": "affine"},
     "head": {"calibrate": "head"},
 }
-Piece = Brick | Assembled
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Ablation:
 
 
 def ablation(
-    bricks: Sequence[Piece],
+    bricks: Sequence[AnyBrick],
     data: DataLike,
     *,
     names: Sequence[str] | None = None,

@@ -18,7 +18,7 @@ from modellego.assembly.heads import (
     make_rows,
 )
 from modellego.assembly.heads.registered import CALIBRATIONS, fit_registered
-from modellego.brick import Assembled, Brick, Joint
+from modellego.brick import AnyBrick, Brick, Joint
 from modellego.brick.joint import Read
 from modellego.data import ImageSet
 from modellego.data.feed import framed_batches
@@ -27,7 +27,6 @@ from modellego.data.views import VIEWS, altered_frames
 from modellego.preprocess import Frame
 from modellego.progress import Progress, silent
 
-Piece = Brick | Assembled
 Calibrate = Literal["affine", "head", "prior"]
 
 
@@ -40,7 +39,7 @@ class Calibration:
 
 
 def calibrated(
-    bricks: Sequence[Piece],
+    bricks: Sequence[AnyBrick],
     classes: JoinedClasses,
     images: ImageSet,
     method: str,
@@ -86,7 +85,7 @@ def calibrated(
 
 @torch.no_grad()
 def calibrated_without_labels(
-    bricks: Sequence[Piece], classes: JoinedClasses, images: Store, progress: Progress = silent
+    bricks: Sequence[AnyBrick], classes: JoinedClasses, images: Store, progress: Progress = silent
 ) -> Calibration:
     """Shift each class's logit so that images, all classes about equally often among them, are shared out so.
 
@@ -109,13 +108,18 @@ def calibrated_without_labels(
     return Calibration(Joint(shift=shift, merge=classes.groups), told)
 
 
-def _identity(brick: Piece) -> tuple[Tensor, Tensor]:
+def _identity(brick: AnyBrick) -> tuple[Tensor, Tensor]:
     return torch.eye(brick.num_outputs), torch.zeros(brick.num_outputs)
 
 
 @torch.no_grad()
 def _rows(
-    bricks: Sequence[Piece], reads: Sequence[Read] | None, images: ImageSet, views: int, seed: int, progress: Progress
+    bricks: Sequence[AnyBrick],
+    reads: Sequence[Read] | None,
+    images: ImageSet,
+    views: int,
+    seed: int,
+    progress: Progress,
 ) -> Rows:
     """Run all bricks over the images and their altered views, up to what is read of each."""
     for brick in bricks:
@@ -134,7 +138,7 @@ def _rows(
     return make_rows([[torch.cat(c) for c in view] for view in found], torch.from_numpy(images.labels))
 
 
-def _frames(bricks: Sequence[Piece]) -> list[Frame]:
+def _frames(bricks: Sequence[AnyBrick]) -> list[Frame]:
     return [frame for brick in bricks for frame in brick.frames]
 
 

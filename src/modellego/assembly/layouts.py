@@ -8,12 +8,10 @@ import torch
 from modellego.assembly.ends import as_features, with_joint
 from modellego.assembly.padding.padded import Member, pad
 from modellego.assembly.side_by_side import parallel
-from modellego.brick import Assembled, Brick, BrickInfo, Joint
+from modellego.brick import AnyBrick, Assembled, Brick, BrickInfo, Joint
 from modellego.brick.joint import Read
 from modellego.errors import AssemblyError
 from modellego.registry import Registry
-
-Piece = Brick | Assembled
 
 
 @dataclass(frozen=True)
@@ -23,14 +21,14 @@ class LayoutRequest:
     Where the joint's `reads` says so, it reads a brick's features instead of its logits.
     """
 
-    bricks: Sequence[Piece]
+    bricks: Sequence[AnyBrick]
     names: Sequence[str]
     classes: Sequence[str]
     joint: Joint
     notes: str
 
 
-LayOut = Callable[[LayoutRequest], Piece]
+LayOut = Callable[[LayoutRequest], AnyBrick]
 LAYOUTS = Registry[LayOut]("layout", AssemblyError)
 
 
@@ -51,7 +49,7 @@ def layout(name: str) -> Callable[[LayOut], LayOut]:
     return enter
 
 
-def laid_out(name: str, request: LayoutRequest) -> Piece:
+def laid_out(name: str, request: LayoutRequest) -> AnyBrick:
     """Lay bricks out by a layout's name, and check what comes back on one image.
 
     Raises:
@@ -73,13 +71,13 @@ def laid_out(name: str, request: LayoutRequest) -> Piece:
 
 
 @layout("parallel")
-def side_by_side(request: LayoutRequest) -> Piece:
+def side_by_side(request: LayoutRequest) -> AnyBrick:
     """Any bricks side by side on the same images."""
     return parallel(request.bricks, request.classes, request.joint, notes=request.notes)
 
 
 @layout("padded")
-def padded(request: LayoutRequest) -> Piece:
+def padded(request: LayoutRequest) -> AnyBrick:
     """Bricks of one topology as one block-diagonal network."""
     leaves = single_networks(request.bricks)
     network, preprocess = pad(members(leaves, request.names, request.joint.reads))
@@ -104,7 +102,7 @@ def members(bricks: Sequence[Brick], names: Sequence[str], reads: Sequence[Read]
     ]
 
 
-def single_networks(bricks: Sequence[Piece]) -> list[Brick]:
+def single_networks(bricks: Sequence[AnyBrick]) -> list[Brick]:
     """Return bricks of one network each.
 
     Raises:

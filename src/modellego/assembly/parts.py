@@ -7,8 +7,7 @@ from typing import Unpack
 from modellego.assembly.class_names import brick_names, free_name
 from modellego.assembly.verb import assemble
 from modellego.brick import Assembled, Assembly, Brick
-from modellego.brick.methods import Again, Taken
-from modellego.brick.model import Piece
+from modellego.brick.methods import Recalibration, Taken
 from modellego.data.classes import near
 from modellego.errors import AssemblyError
 
@@ -16,14 +15,14 @@ from modellego.errors import AssemblyError
 def take(
     model: Brick | Assembled,
     name: str,
-    **again: Unpack[Again],
+    **again: Unpack[Recalibration],
 ) -> Taken:
     """Take a brick off an assembled model: it equals the brick that went in, bit by bit; the model stays as it is.
 
     Args:
         model: bricks side by side.
         name: the brick's name, one of `names(model)`.
-        again: how the rest is calibrated again: `data`, `calibrate` and more, as `Again` says.
+        again: how the rest is calibrated again: `data`, `calibrate` and more, as `Recalibration` says.
 
     Raises:
         AssemblyError: there is no such brick; or the model does not hold its bricks as they went in (padded to one
@@ -57,7 +56,7 @@ def add(
     *,
     name: str | None = None,
     allow_same: bool = False,
-    **again: Unpack[Again],
+    **again: Unpack[Recalibration],
 ) -> Assembled:
     """Return an assembled model with one brick more, behind the others; neither of the two is changed.
 
@@ -87,7 +86,7 @@ def replace(
     *,
     new_name: str | None = None,
     allow_same: bool = False,
-    **again: Unpack[Again],
+    **again: Unpack[Recalibration],
 ) -> Assembled:
     """Return an assembled model with another brick in the place of the one called `name`; neither is changed.
 
@@ -168,7 +167,7 @@ def _joined(
     model: Assembled,
     bricks: Sequence[Brick | Assembled],
     names: Sequence[str],
-    again: Again,
+    again: Recalibration,
     happened: str,
     allow_same: bool = True,
 ) -> Assembled:
@@ -196,6 +195,3 @@ def _joined(
         told.append("The rule for none of these, which was about the classes before, is gone.")
     made.info = made.info.changed(notes=" ".join(told))
     return made
-
-
-Piece.take, Piece.add, Piece.replace = take, add, replace  # type: ignore[assignment]  # functions of a class: methods

@@ -5,13 +5,11 @@ from itertools import combinations
 
 import torch
 
-from modellego.brick import Assembled, Brick
+from modellego.brick import AnyBrick, Brick
 from modellego.errors import AssemblyError
 
-Piece = Brick | Assembled
 
-
-def check_distinct(bricks: Sequence[Piece], names: Sequence[str]) -> None:
+def check_distinct(bricks: Sequence[AnyBrick], names: Sequence[str]) -> None:
     """Ask whether joining a brick with itself is meant, also where it is a part of an assembled one.
 
     Raises:
@@ -47,5 +45,5 @@ def same(one: Brick, other: Brick) -> bool:
     )
 
 
-def _leaves(piece: Piece) -> list[Brick]:
+def _leaves(piece: AnyBrick) -> list[Brick]:
     return [part for part in piece.modules() if isinstance(part, Brick)]

@@ -16,7 +16,7 @@ from modellego.assembly.padding.topology import match
 from modellego.assembly.same import check_distinct
 from modellego.assembly.samples import PER_CLASS, other_samples, own_samples, train_images
 from modellego.assembly.scaling import LayerScaling, logit_factors, scale_layers
-from modellego.brick import Assembled, Assembly, Brick, Joint
+from modellego.brick import AnyBrick, Assembly, Brick, Joint
 from modellego.brick.reject_rule import Statistic
 from modellego.data import DataLike, ImageSet
 from modellego.data.feed import Inputs
@@ -27,12 +27,11 @@ from modellego.evaluation import logits_of
 from modellego.progress import Progress, silent
 from modellego.rejection.rule import HELD, add_reject_rule, check_rule
 
-Piece = Brick | Assembled
 Scale = Literal["logits", "layers"]
 
 
 def assemble(
-    bricks: Sequence[Piece],
+    bricks: Sequence[AnyBrick],
     *,
     layout: str = "parallel",
     scale: Scale | None = None,
@@ -48,7 +47,7 @@ def assemble(
     reject_by: Statistic | None = None,
     seed: int = 0,
     progress: Progress = silent,
-) -> Piece:
+) -> AnyBrick:
     """Put bricks together to one classifier that tells all their classes apart; no training, the bricks are copied.
 
     Args:
@@ -145,7 +144,7 @@ def _check_words(layout: str, scale: str | None, calibrate: str | None) -> None:
 
 
 def _check_bricks(
-    bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str | None, merge: bool
+    bricks: Sequence[AnyBrick], names: Sequence[str], layout: str, scale: str | None, merge: bool
 ) -> JoinedClasses:
     if len(bricks) < 2:
         raise AssemblyError("there is nothing to assemble: give two bricks or more")
@@ -164,7 +163,9 @@ def _check_bricks(
     return classes
 
 
-def _refuse_early(bricks: Sequence[Piece], names: Sequence[str], layout: str, scale: str | None) -> Sequence[Piece]:
+def _refuse_early(
+    bricks: Sequence[AnyBrick], names: Sequence[str], layout: str, scale: str | None
+) -> Sequence[AnyBrick]:
     """Refuse topologies that do not fit before images are read; return bricks whose graphs end in their last layer."""
     if layout != "padded" and scale != "layers":
         return bricks
@@ -183,7 +184,7 @@ def _tidied(brick: Brick) -> Brick:
 
 
 def _logit_factors(
-    bricks: Sequence[Piece], classes: JoinedClasses, samples: Sequence[ImageSet], progress: Progress
+    bricks: Sequence[AnyBrick], classes: JoinedClasses, samples: Sequence[ImageSet], progress: Progress
 ) -> Tensor:
     found = []
     for brick, own, part in zip(bricks, classes.own, samples, strict=True):
@@ -194,8 +195,8 @@ def _logit_factors(
 
 
 def _layers_scaled(
-    bricks: Sequence[Piece], names: Sequence[str], samples: Sequence[ImageSet], progress: Progress
-) -> tuple[list[Piece], list[LayerScaling]]:
+    bricks: Sequence[AnyBrick], names: Sequence[str], samples: Sequence[ImageSet], progress: Progress
+) -> tuple[list[AnyBrick], list[LayerScaling]]:
     leaves = single_networks(bricks)
     with progress("scaling", "bricks"):
         inputs = [Inputs(part, b.frame, b.prepare, 100) for b, part in zip(leaves, samples, strict=True)]

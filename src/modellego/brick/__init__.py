@@ -3,11 +3,12 @@
 from modellego.brick.format import check_target, is_brick, load, save
 from modellego.brick.info import FORMAT_VERSION, Assembly, BrickInfo, Cut, Origin, make_info
 from modellego.brick.joint import Joint
-from modellego.brick.model import Assembled, Brick, assembled_info
+from modellego.brick.model import AnyBrick, Assembled, Brick, assembled_info
 from modellego.brick.reject_rule import Reject, confidence, predict_reject
 
 __all__ = [
     "FORMAT_VERSION",
+    "AnyBrick",
     "Assembled",
     "Assembly",
     "Brick",

@@ -1,7 +1,12 @@
-"""The methods of bricks that are functions of later rooms, which make them methods on import; and what they give."""
+"""The methods of bricks that are verbs: each calls its function, whose room is imported when the method is called.
+
+The one place where a room reaches for others further down in the order of ARCHITECTURE.md, so that `brick.predict`
+is there however a brick was made; the functions say what they take, raise and return.
+"""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypedDict, Unpack
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +20,7 @@ if TYPE_CHECKING:
     from modellego.brick.model import Assembled, Brick
 
 
-class Again(TypedDict, total=False):
+class Recalibration(TypedDict, total=False):
     """How a model whose bricks changed is calibrated again.
 
     data: images of its bricks' classes; without them it is not calibrated, and its notes say so.
@@ -66,51 +71,50 @@ class Taken(NamedTuple):
     rest: "Brick | Assembled"
 
 
-class Taker(Protocol):
-    """The method `take` of assembled models."""
+class Verbs:
+    """The verbs of bricks and assembled models, as methods."""
 
-    def __call__(self, name: str, **again: Unpack[Again]) -> "Taken":
-        """Take a brick off: it and the rest; see `modellego.assembly.parts.take`."""
-        ...
+    def predict(self, images: GivenImages, top: int = 5) -> list[Prediction]:
+        """Name the likeliest classes of one image or many; see `modellego.predict`."""
+        found: list[Prediction] = _verb("evaluation.prediction", "predict")(self, images, top)
+        return found
 
+    def predict_proba(self, images: GivenImages) -> NDArray[np.float64]:
+        """Return the probabilities of images, float64 `[N, C]`; see `modellego.predict_proba`."""
+        found: NDArray[np.float64] = _verb("evaluation.prediction", "predict_proba")(self, images)
+        return found
 
-class Adder(Protocol):
-    """The method `add` of assembled models."""
+    def take(self, name: str, **again: Unpack[Recalibration]) -> Taken:
+        """Take a brick off an assembled model: it and the rest; see `modellego.take`."""
+        found: Taken = _verb("assembly.parts", "take")(self, name, **again)
+        return found
 
-    def __call__(
-        self, brick: "Brick | Assembled", *, name: str | None = None, allow_same: bool = False, **again: Unpack[Again]
+    def add(
+        self,
+        brick: "Brick | Assembled",
+        *,
+        name: str | None = None,
+        allow_same: bool = False,
+        **again: Unpack[Recalibration],
     ) -> "Assembled":
-        """Return the model with one brick more; see `modellego.assembly.parts.add`."""
-        ...
+        """Return an assembled model with one brick more; see `modellego.add`."""
+        made: Assembled = _verb("assembly.parts", "add")(self, brick, name=name, allow_same=allow_same, **again)
+        return made
 
-
-class Replacer(Protocol):
-    """The method `replace` of assembled models."""
-
-    def __call__(
+    def replace(
         self,
         name: str,
         brick: "Brick | Assembled",
         *,
         new_name: str | None = None,
         allow_same: bool = False,
-        **again: Unpack[Again],
+        **again: Unpack[Recalibration],
     ) -> "Assembled":
-        """Return the model with another brick in the place of one; see `modellego.assembly.parts.replace`."""
-        ...
+        """Return an assembled model with another brick in the place of one; see `modellego.replace`."""
+        replaced = _verb("assembly.parts", "replace")
+        made: Assembled = replaced(self, name, brick, new_name=new_name, allow_same=allow_same, **again)
+        return made
 
 
-class Predictor(Protocol):
-    """The method `predict` of bricks."""
-
-    def __call__(self, images: GivenImages, top: int = 5) -> list[Prediction]:
-        """Name the likeliest classes of one image or many; see `modellego.evaluation.predict`."""
-        ...
-
-
-class ProbabilityPredictor(Protocol):
-    """The method `predict_proba` of bricks."""
-
-    def __call__(self, images: GivenImages) -> NDArray[np.float64]:
-        """Return the probabilities of images, `[N, C]`; see `modellego.evaluation.predict_proba`."""
-        ...
+def _verb(room: str, name: str) -> Any:
+    return getattr(import_module(f"modellego.{room}"), name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from torch import fx, nn
@@ -10,27 +10,18 @@ from torch import fx, nn
 from modellego.brick.body import Head, body_of, find_head
 from modellego.brick.info import BrickInfo, make_info
 from modellego.brick.joint import Joint, Read
-from modellego.brick.methods import Adder, Predictor, ProbabilityPredictor, Replacer, Taker
+from modellego.brick.methods import Verbs
 from modellego.brick.reject_rule import predict_reject
 from modellego.capture.network import Network, annotated, reads_graph
 from modellego.errors import AssemblyError, DataError, FormatError
 from modellego.preprocess import Frame, Framed, apply
 
 
-class Piece(nn.Module):
-    """What a brick and an assembled brick have in common.
-
-    `predict` and `predict_proba` are functions of `modellego.evaluation`, `take`, `add` and `replace` of
-    `modellego.assembly.parts`, which make them methods here.
-    """
+class BrickModule(nn.Module, Verbs):
+    """What a brick and an assembled model have in common."""
 
     info: BrickInfo
     name: str = ""  # what it is called in assemblies: its directory, once it was saved or loaded
-    predict: ClassVar[Predictor]
-    predict_proba: ClassVar[ProbabilityPredictor]
-    take: ClassVar[Taker]
-    add: ClassVar[Adder]
-    replace: ClassVar[Replacer]
 
     def save(self, path: str | Path, force: bool = False) -> Path:
         """Write the brick to a directory and return it; see `modellego.brick.save`.
@@ -64,7 +55,7 @@ class Piece(nn.Module):
         return predict_reject(logits, self.info.reject)
 
 
-class Brick(Piece):
+class Brick(BrickModule):
     """A classifier of one network: `network(apply(info.preprocess, images))`.
 
     `network` is the captured graph, each tensor's shape noted in it; `info` is what the brick says about itself. It
@@ -157,7 +148,7 @@ class Brick(Piece):
         return annotated(self.network, self.info.input_shape or ())
 
 
-class Assembled(Piece):
+class Assembled(BrickModule):
     """Bricks side by side on the same images, and a joint that makes their outputs one row of logits.
 
     Raises:
@@ -210,6 +201,9 @@ class Assembled(Piece):
             for brick, read in zip(self.bricks, reads, strict=True)
         ]
         return cast(torch.Tensor, self.joint(torch.cat(columns, 1)))
+
+
+AnyBrick = Brick | Assembled
 
 
 def assembled_info(bricks: Sequence[Brick | Assembled], classes: Sequence[str], **fields: Any) -> BrickInfo:

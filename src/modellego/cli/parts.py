@@ -20,7 +20,7 @@ AllowSame = Annotated[bool, typer.Option("--allow-same", help="Join a brick with
 
 
 @dataclass(frozen=True)
-class Again(o.RejectOptions, o.MaybeImages):
+class RecalibrationOptions(o.RejectOptions, o.MaybeImages):
     """How what is joined anew is calibrated."""
 
     calibrate: Annotated[
@@ -42,7 +42,7 @@ def take(
     *,
     output: o.Output,
     rest: Annotated[Path | None, typer.Option(help="Where to write the model without the brick.")] = None,
-    again: Again,
+    again: RecalibrationOptions,
     answer: o.Answer,
 ) -> None:
     """Take a brick off an assembled model, as it went in; with --rest, write what stays, calibrated again by --data."""
@@ -79,7 +79,7 @@ def add(
     output: o.Output,
     name: Annotated[str | None, typer.Option(help="What to call it; as its directory, by default.")] = None,
     allow_same: AllowSame = False,
-    again: Again,
+    again: RecalibrationOptions,
     answer: o.Answer,
 ) -> None:
     """Put a brick on an assembled model, behind the others; calibrated again by --data."""
@@ -104,7 +104,7 @@ def replace(
         str | None, typer.Option(help="What to call the new one; as its directory, by default.")
     ] = None,
     allow_same: AllowSame = False,
-    again: Again,
+    again: RecalibrationOptions,
     answer: o.Answer,
 ) -> None:
     """Put another brick in the place of one of an assembled model; calibrated again by --data."""
@@ -119,7 +119,9 @@ def replace(
     print_json(found) if answer.json else _tell(found)
 
 
-def _written(made: "Brick | Assembled", path: Path, force: bool, data: "Data | None", again: Again) -> dict[str, Any]:
+def _written(
+    made: "Brick | Assembled", path: Path, force: bool, data: "Data | None", again: RecalibrationOptions
+) -> dict[str, Any]:
     """Score and write a model that was joined anew, and return what there is to say; one brick left stays as it is."""
     from modellego.brick import Assembled
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from modellego.capture.layers import WeightedLayer
 from modellego.contribution.aggregate import LayerSums, group_count, table
 
-Rule = Literal["poster", "back_to_front"]
+Allocation = Literal["poster", "back_to_front"]
 Comparison = Literal[">=", ">"]
 EPS = 1e-5
 BLOCK_ENTRIES = 1 << 17  # of float64: about one core's second-level cache
@@ -44,7 +44,7 @@ def pair_relevance(layer: WeightedLayer, sums: LayerSums, eps: float = EPS) -> T
 def allocate(
     layer: WeightedLayer,
     sums: LayerSums,
-    rule: Rule = "poster",
+    rule: Allocation = "poster",
     *,
     alpha: float = 0.3,
     relevant: Tensor | None = None,

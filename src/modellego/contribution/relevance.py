@@ -15,7 +15,7 @@ from torch import nn
 
 from modellego.channels.channel_map import ChannelMap, KeepMask
 from modellego.contribution.adjoint import Backward
-from modellego.contribution.allocate import Comparison, Rule, allocate, passes
+from modellego.contribution.allocate import Allocation, Comparison, allocate, passes
 from modellego.contribution.flow import Flags, Flow, channel_axis, one_axis, plan_flow, sources_of
 from modellego.contribution.stream import ClassSums
 from modellego.errors import CutError
@@ -32,13 +32,13 @@ class Thresholds:
     conv_beta: float = 0.2
     linear_alpha: float = 0.4
     linear_beta: float = 0.3
-    rule: Rule = "poster"
+    rule: Allocation = "poster"
     comparison: Comparison = ">="
 
     def __post_init__(self) -> None:
-        if self.rule not in get_args(Rule):
+        if self.rule not in get_args(Allocation):
             raise CutError(
-                f"relative contribution is formed by the rule {' or '.join(get_args(Rule))}, not {self.rule!r}"
+                f"relative contribution is formed by the rule {' or '.join(get_args(Allocation))}, not {self.rule!r}"
             )
         for name in ("conv_alpha", "conv_beta", "linear_alpha", "linear_beta"):
             if not 0 <= getattr(self, name) <= 1:

@@ -60,7 +60,7 @@ def collect_routes(
         raise LegoError(f"class {wrong[0]} has no logit in this network, which gives {network.num_logits}")
     known = channels if channels is not None else analyse(network)
     bones, layers = skeleton(network, known), reading_layers(network, known)
-    contribution = [np.zeros((len(samples), len(stage.sets))) for stage in bones.stages]
+    contribution = [np.zeros((len(samples), len(stage.groups))) for stage in bones.stages]
     found: dict[tuple[int, int, str], _Edges] = {}
     named = ((name, batches) for name, (_, batches) in samples.items())
     stream = class_sums(network, named, channel_map=known)
@@ -86,7 +86,7 @@ def collect_routes(
 
 def _relevance(bones: Skeleton, layers: Mapping[str, WeightedLayer], sums: ClassSums, logit: int) -> list[Floats]:
     """Return the contribution of each stage's channels to one class, float64 `[channels]`, in 0..1."""
-    relevance = [np.zeros(len(stage.sets)) for stage in bones.stages]
+    relevance = [np.zeros(len(stage.groups)) for stage in bones.stages]
     read: set[int] = set()
     for node, reader in bones.readers.items():
         r_p = allocate(layers[node], sums.layers[node]).cpu().numpy()
@@ -108,8 +108,8 @@ def _relevance(bones: Skeleton, layers: Mapping[str, WeightedLayer], sums: Class
 
 def _pass_back(relevance: list[Floats], bones: Skeleton, stage: int, after: int) -> None:
     """A sum passes relevance to its terms: by channel group."""
-    of_group = dict(zip(bones.stages[after].sets.tolist(), relevance[after].tolist(), strict=True))
-    given = np.array([of_group.get(value, 0.0) for value in bones.stages[stage].sets.tolist()])
+    of_group = dict(zip(bones.stages[after].groups.tolist(), relevance[after].tolist(), strict=True))
+    given = np.array([of_group.get(value, 0.0) for value in bones.stages[stage].groups.tolist()])
     relevance[stage] = np.maximum(relevance[stage], given)
 
 

@@ -20,12 +20,12 @@ Ids = NDArray[np.int64]
 
 
 @dataclass
-class Stage:
+class RouteStage:
     """One tensor: its name, what makes it, and the channel group of each of its marks, int64 `[channels]`."""
 
     name: str
     kind: str
-    sets: Ids
+    groups: Ids
     made_by: list[str] = field(default_factory=list)  # the layers (module paths) whose weights make it
 
 
@@ -54,7 +54,7 @@ class LayerPlaces:
 class Skeleton:
     """Stages in the graph's order, the links between them, and the reading layers, by node."""
 
-    stages: list[Stage]
+    stages: list[RouteStage]
     hops: list[Hop]
     readers: dict[str, LayerPlaces]
 
@@ -74,16 +74,16 @@ def skeleton(network: Network, channels: ChannelMap) -> Skeleton:
     >>> from modellego.capture import capture
     >>> from modellego.channels import analyse
     >>> network = capture(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2)), (3, 4, 4))
-    >>> [(stage.name, stage.kind, len(stage.sets)) for stage in skeleton(network, analyse(network)).stages]
+    >>> [(stage.name, stage.kind, len(stage.groups)) for stage in skeleton(network, analyse(network)).stages]
     [('input', 'input', 3), ('0', 'conv', 4), ('3', 'logits', 2)]
     """
     readings = {reading.node: reading for reading in channels.readers}
-    stages: list[Stage] = []
+    stages: list[RouteStage] = []
     hops: list[Hop] = []
     origins: dict[fx.Node, _Origin] = {}
     made: dict[str, int] = {}  # reading node -> the stage it makes
 
-    def add(stage: Stage) -> _Origin:
+    def add(stage: RouteStage) -> _Origin:
         stages.append(stage)
         return _Origin((len(stages) - 1,), (len(stages) - 1,))
 
@@ -92,19 +92,19 @@ def skeleton(network: Network, channels: ChannelMap) -> Skeleton:
         together = _union(sources) if _is_tensor(node) else _Origin()
         origins[node] = together
         if node.op == "placeholder":
-            origins[node] = add(Stage("input", "input", np.full(network.input_shape[0], -1)))
+            origins[node] = add(RouteStage("input", "input", np.full(network.input_shape[0], -1)))
         elif node.name in readings:
             reading = readings[node.name]
             kind = "linear" if len(node.meta["shape"]) != 4 else "conv"
-            origins[node] = add(Stage(reading.layer, kind, reading.out_groups, [reading.layer]))
+            origins[node] = add(RouteStage(reading.layer, kind, reading.out_groups, [reading.layer]))
             made[node.name] = len(stages) - 1
             hops += [Hop(head, len(stages) - 1, node.name) for head in together.heads]
         elif len({source.heads for source in sources}) > 1 and (kind := _meeting(node)):
-            sets = _sets_of(channels, node) if kind != "concat" else np.empty(0, np.int64)
-            if kind != "concat" and not len(sets):
+            groups = _groups_of(channels, node) if kind != "concat" else np.empty(0, np.int64)
+            if kind != "concat" and not len(groups):
                 continue
             beside = [stages[head].name for head in together.heads]
-            new = add(Stage(_common(beside, kind) if kind == "concat" else kind, kind, sets))
+            new = add(RouteStage(_common(beside, kind) if kind == "concat" else kind, kind, groups))
             hops += [Hop(head, new.heads[0], None) for head in together.heads]
             origins[node] = _Origin(new.heads, together.marks) if kind == "concat" else new
     inputs = {
@@ -143,26 +143,26 @@ def _union(origins: Iterable[_Origin]) -> _Origin:
     return _Origin(tuple(heads), tuple(marks))
 
 
-def _sets_of(channels: ChannelMap, node: fx.Node) -> Ids:
+def _groups_of(channels: ChannelMap, node: fx.Node) -> Ids:
     """The channel groups of a tensor, each once, in the order in which they lie."""
     ids = channels.ids[node.name].ravel()
-    sets, first = np.unique(ids, return_index=True)
-    return sets[np.argsort(first)][sets[np.argsort(first)] >= 0]
+    groups, first = np.unique(ids, return_index=True)
+    return groups[np.argsort(first)][groups[np.argsort(first)] >= 0]
 
 
-def _place(sets: Ids, marks: tuple[int, ...], stages: list[Stage]) -> Ids:
+def _place(groups: Ids, marks: tuple[int, ...], stages: list[RouteStage]) -> Ids:
     """Find the (stage, channel) of each feature that a layer reads, by its channel group among the stages before it.
 
     A group that several channels share is dealt out to them in order, in equal runs (a flattened map is one run).
     """
-    holders = [(stage, channel) for stage in marks for channel in range(len(stages[stage].sets))]
-    places = np.full((len(sets), 2), -1, np.int64)
+    holders = [(stage, channel) for stage in marks for channel in range(len(stages[stage].groups))]
+    places = np.full((len(groups), 2), -1, np.int64)
     if not holders:
         return places
     table = np.array(holders, np.int64)
-    held = np.concatenate([stages[stage].sets for stage in marks])
-    for value in np.unique(sets):
-        wanted, found = np.flatnonzero(sets == value), np.flatnonzero(held == value)
+    held = np.concatenate([stages[stage].groups for stage in marks])
+    for value in np.unique(groups):
+        wanted, found = np.flatnonzero(groups == value), np.flatnonzero(held == value)
         if len(found):
             places[wanted] = table[found[np.arange(len(wanted)) * len(found) // len(wanted)]]
     return places
@@ -172,15 +172,15 @@ def _rows(stage: int, count: int) -> Ids:
     return np.stack([np.full(count, stage), np.arange(count)], axis=1)
 
 
-def _name_last(network: Network, origins: dict[fx.Node, _Origin], stages: list[Stage]) -> None:
+def _name_last(network: Network, origins: dict[fx.Node, _Origin], stages: list[RouteStage]) -> None:
     """Call the stage whose channels the network gives out its logits."""
     output = next(node for node in reversed(network.graph.graph.nodes) if node.op == "output")
     marks = origins[output.all_input_nodes[0]].marks
-    if len(marks) == 1 and len(stages[marks[0]].sets) == network.num_logits:
+    if len(marks) == 1 and len(stages[marks[0]].groups) == network.num_logits:
         stages[marks[0]].kind = "logits"
 
 
-def _merged(stages: list[Stage], hops: list[Hop], readers: dict[str, LayerPlaces]) -> Skeleton:
+def _merged(stages: list[RouteStage], hops: list[Hop], readers: dict[str, LayerPlaces]) -> Skeleton:
     """Make one stage of a sum and of what is made only to be added to it, and number what is left afresh."""
     leaving: dict[int, list[Hop]] = {}
     for hop in hops:
@@ -191,7 +191,7 @@ def _merged(stages: list[Stage], hops: list[Hop], readers: dict[str, LayerPlaces
         if len(out) != 1 or out[0].reading is not None or stage.kind not in ("conv", "linear"):
             continue
         target = stages[out[0].target]
-        if len(target.sets) == len(stage.sets) and set(target.sets) == set(stage.sets):
+        if len(target.groups) == len(stage.groups) and set(target.groups) == set(stage.groups):
             into[index] = out[0].target
             target.made_by += stage.made_by
     for stage in stages:
@@ -202,8 +202,8 @@ def _merged(stages: list[Stage], hops: list[Hop], readers: dict[str, LayerPlaces
 
     def channel_in(index: int, channels: Ids) -> Ids:
         """The channels of a merged stage, as numbered in the sum: by their groups, in order."""
-        rank = np.argsort(np.argsort(stages[index].sets, kind="stable"), kind="stable")
-        order: Ids = np.argsort(stages[into[index]].sets, kind="stable")
+        rank = np.argsort(np.argsort(stages[index].groups, kind="stable"), kind="stable")
+        order: Ids = np.argsort(stages[into[index]].groups, kind="stable")
         return order[rank[channels]]
 
     def renumber(places: Ids) -> Ids:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from modellego.brick import Assembled, Brick
 from modellego.brick.methods import Prediction
-from modellego.brick.model import Piece
 from modellego.capture.modes import evaluating
 from modellego.data.feed import BATCH, framed_batches
 from modellego.data.given import GivenImages, image_store
@@ -137,6 +136,3 @@ class PartStore:
     def read(self, index: int) -> Pixels:
         """Read from the whole store."""
         return self.store.read(self.numbers[index])
-
-
-Piece.predict, Piece.predict_proba = predict, predict_proba  # type: ignore[assignment]  # functions of a class: methods

@@ -139,9 +139,9 @@ class CostModel:
     def saving(self, keep: KeepMask, what: str = "macs") -> Floats:
         """Return what each group, removed alone, would save, float64 `[n_groups]`, given what is kept now.
 
-        `what` is "macs", "parameters", or "sets": each counts as one.
+        `what` is "macs", "parameters", or "groups": each counts as one.
         """
-        if what == "sets":
+        if what == "groups":
             return np.ones(self.channels.n_groups)
         alive = self.alive(keep)
         total = np.zeros(self.channels.n_groups)

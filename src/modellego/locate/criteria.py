@@ -49,14 +49,14 @@ class Request:
         return tensor_of(self.images)
 
 
-Scores = Callable[[Request], Floats]
+Scorer = Callable[[Request], Floats]
 
 
 @dataclass(frozen=True)
 class Criterion:
     """A function that scores channel groups, and what its scores are divided by where `rank` is not told."""
 
-    scores: Scores
+    scores: Scorer
     per: str
 
 
@@ -77,7 +77,7 @@ def meant(name: str | None, budgeted: bool) -> str:
     return name or (UNDER_BUDGET if budgeted else BY_THRESHOLDS)
 
 
-def criterion(name: str, per: str = "macs") -> Callable[[Scores], Scores]:
+def criterion(name: str, per: str = "macs") -> Callable[[Scorer], Scorer]:
     """Register a criterion: a function from a `Request` to float64 `[n_groups]`, higher is better, none below 0.
 
     `per` is what its scores are divided by, as in `rank`, unless that is told otherwise.
@@ -91,7 +91,7 @@ def criterion(name: str, per: str = "macs") -> Callable[[Scores], Scores]:
     if name in DYNAMIC or name in ALIASES:
         raise CutError(f"there is a criterion {name!r} already: take another name")
 
-    def enter(function: Scores) -> Scores:
+    def enter(function: Scorer) -> Scorer:
         CRITERIA.enter(name, Criterion(function, per))
         return function
 
@@ -111,8 +111,8 @@ def names() -> tuple[str, ...]:
 def rank(name: str, request: Request, whole: tuple[int, int], per: str | None = None) -> Curve:
     """Rank all channel groups by a criterion, per MAC or parameter saved (`per` "macs" or "parameters").
 
-    `per` "sets" ranks by the bare score, as pruning libraries do; None takes the criterion's own way. `whole` holds the
-    MACs and parameters of the uncut source that shares are counted from.
+    `per` "groups" ranks by the bare score, as pruning libraries do; None takes the criterion's own way. `whole` holds
+    the MACs and parameters of the uncut source that shares are counted from.
     Raises `CutError` for a name that is not known, or a criterion that needs labels where there are none.
     """
     name = ALIASES.get(name, name)
@@ -149,7 +149,7 @@ def checked_scores(name: str, scores: object, count: int) -> Floats:
     return found
 
 
-@criterion("contribution", per="sets")
+@criterion("contribution", per="groups")
 def contribution(request: Request) -> Floats:
     """Relative contribution `r_p`, the largest over readers and the task's classes (arXiv 2203.13453).
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from modellego.capture.network import Network
 from modellego.cut import CutPlan
 from modellego.errors import CutError
-from modellego.refit.values import RefitReport, StageError
+from modellego.refit.report import RefitReport, StageError
 from modellego.registry import Registry
 
 LEAST_SQUARES = "least_squares"

@@ -20,9 +20,10 @@ from modellego.progress import Update
 from modellego.refit.checkpoints import execution_order, first_node, place_checkpoints
 from modellego.refit.fit import Rows, fit_stage
 from modellego.refit.held import Frontier, StageRows
+from modellego.refit.options import RefitOptions
 from modellego.refit.plan import Site, Stage, make_plan
+from modellego.refit.report import RefitReport, StageError
 from modellego.refit.shelf import Shelf
-from modellego.refit.values import RefitOptions, RefitReport, StageError
 from modellego.refit.write import effective, has_bias, write
 
 WORK = 150_000_000_000  # multiplications that a stage's products may take, but for four rows a feature

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modellego.assembly.heads import fit_head, make_rows
+from modellego.assembly.heads.fitted import Candidate
 from modellego.assembly.heads.select import balanced_accuracy, choose, fold_of
-from modellego.assembly.heads.values import Candidate
 from tests.assembly.heads.problems import accuracy, problem
 
 

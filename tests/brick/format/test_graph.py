@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import fx, nn
 
-from modellego.brick.format.budget import Budget
 from modellego.brick.format.document import NetworkDocument
 from modellego.brick.format.graph import build_network, encode_network, expected_tensors
+from modellego.brick.format.limits import Limits
 from modellego.capture.network import annotate
 from modellego.errors import FormatError
 
@@ -28,7 +28,7 @@ def round_trip(network: fx.GraphModule, shape: tuple[int, ...]) -> fx.GraphModul
     document, tensors = encode_network(network)
     again = NetworkDocument.model_validate_json(document.model_dump_json(), strict=True)
     assert set(expected_tensors(again)) == set(tensors)
-    return build_network(again, tensors, shape, Budget.of(0))
+    return build_network(again, tensors, shape, Limits.of(0))
 
 
 def same_function(a: fx.GraphModule, b: fx.GraphModule, shape: tuple[int, ...]) -> bool:

@@ -2,16 +2,17 @@
 
 from modellego.assembly.heads.affine import fit_affine
 from modellego.assembly.heads.convex import Penalty
+from modellego.assembly.heads.fitted import Affine, CalibratedHead, CalibrationReport
 from modellego.assembly.heads.prior import fit_prior
+from modellego.assembly.heads.rows import Anchor, Rows, concatenated_head, make_rows
 from modellego.assembly.heads.select import fit_head
-from modellego.assembly.heads.values import Affine, Anchor, Head, Report, Rows, concatenated_head, make_rows
 
 __all__ = [
     "Affine",
     "Anchor",
-    "Head",
+    "CalibratedHead",
+    "CalibrationReport",
     "Penalty",
-    "Report",
     "Rows",
     "concatenated_head",
     "fit_affine",

@@ -10,8 +10,9 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from modellego.assembly.heads.convex import class_weights, groups_matrix, slope_of
+from modellego.assembly.heads.fitted import Affine
+from modellego.assembly.heads.rows import Anchor, Rows
 from modellego.assembly.heads.select import CONCATENATION, FOLDS, choose, cross_validate, make_report
-from modellego.assembly.heads.values import Affine, Anchor, Rows
 
 PENALTIES = (1.0, 0.1, 0.01, 0.001)
 _BRICK = 1e-3  # of what all classes of a brick share: weak, there to make the optimum unique
@@ -35,7 +36,7 @@ def fit_affine(
 
     Source: vector scaling (Guo et al. 2017), shrunk towards one temperature per brick.
 
-    >>> from modellego.assembly.heads.values import concatenated_head, make_rows
+    >>> from modellego.assembly.heads.rows import concatenated_head, make_rows
     >>> logits = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
     >>> anchor = concatenated_head([(torch.eye(2), torch.zeros(2))] * 2)
     >>> rows = make_rows([[logits[:, :2], 9 * logits[:, 2:]]], logits.argmax(1))

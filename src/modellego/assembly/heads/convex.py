@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
-from modellego.assembly.heads.values import Anchor, Rows
+from modellego.assembly.heads.rows import Anchor, Rows
 
 _SHIFT = 1e-2  # the penalties of shifts and of scales: weak, there to make the optimum unique
 _SCALE = 1e-2

@@ -7,8 +7,9 @@ from typing import Literal
 
 from torch import Tensor
 
+from modellego.assembly.heads.fitted import CalibratedHead
+from modellego.assembly.heads.rows import Anchor, Rows
 from modellego.assembly.heads.select import CONCATENATION, FOLDS, choose, cross_validate, make_report
-from modellego.assembly.heads.values import Anchor, Head, Rows
 from modellego.errors import AssemblyError
 from modellego.registry import Registry
 
@@ -49,7 +50,7 @@ def calibration(name: str, reads: Reads = "features") -> Callable[[FitHead], Fit
     return enter
 
 
-def fit_registered(name: str, rows: Rows, anchor: Anchor, *, groups: Groups = None, seed: int = 0) -> Head:
+def fit_registered(name: str, rows: Rows, anchor: Anchor, *, groups: Groups = None, seed: int = 0) -> CalibratedHead:
     """Fit a registered calibration, cross-validated against the concatenated head, which is kept unless it is beaten.
 
     Raises:
@@ -67,7 +68,7 @@ def fit_registered(name: str, rows: Rows, anchor: Anchor, *, groups: Groups = No
     candidates = cross_validate(rows, anchor, fitter, folds=FOLDS, groups=groups, seed=seed)
     chosen = choose(candidates)
     weight, bias = (anchor.weight, anchor.bias) if chosen.name == CONCATENATION else fitted(rows)
-    return Head(weight, bias, make_report(rows, candidates, chosen, time.perf_counter() - began))
+    return CalibratedHead(weight, bias, make_report(rows, candidates, chosen, time.perf_counter() - began))
 
 
 def checked_head(name: str, found: object, anchor: Anchor) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,8 @@ from modellego.assembly.heads.convex import (
     neutral,
     plain,
 )
-from modellego.assembly.heads.values import Anchor, Candidate, Head, Report, Rows
+from modellego.assembly.heads.fitted import CalibratedHead, CalibrationReport, Candidate
+from modellego.assembly.heads.rows import Anchor, Rows
 
 FOLDS = 3
 PATH = tuple(Penalty(gate, rows) for gate in (0.1, 0.01, 0.002) for rows in (1.0, 0.1, 0.03, 0.01))
@@ -37,7 +38,7 @@ def fit_head(
     balance: bool = True,
     groups: Sequence[Sequence[int]] | None = None,
     seed: int = 0,
-) -> Head:
+) -> CalibratedHead:
     """Return a linear head over all bricks' columns, anchored at the concatenated head, its penalties cross-validated.
 
     Args:
@@ -52,7 +53,7 @@ def fit_head(
     The concatenation is kept where no candidate is at least as accurate on held-out unaltered images and better over
     all held-out views.
 
-    >>> from modellego.assembly.heads.values import concatenated_head, make_rows
+    >>> from modellego.assembly.heads.rows import concatenated_head, make_rows
     >>> columns = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
     >>> anchor = concatenated_head([(torch.eye(2), torch.zeros(2))] * 2)
     >>> rows = make_rows([[columns[:, :2], columns[:, 2:]]], (columns * torch.tensor([1, 1, 9, 9])).argmax(1))
@@ -75,7 +76,7 @@ def fit_head(
         problem = make_problem(rows, anchor, balance=balance, groups=groups)
         penalty = next(p for p in penalties if _name(p) == chosen.name)
         weight, bias = as_linear(fit_terms(problem, penalty), problem)
-    return Head(weight, bias, make_report(rows, candidates, chosen, time.perf_counter() - began))
+    return CalibratedHead(weight, bias, make_report(rows, candidates, chosen, time.perf_counter() - began))
 
 
 def _name(penalty: Penalty) -> str:
@@ -128,7 +129,7 @@ def _right(logits: Tensor, labels: Tensor, wanted: Tensor) -> Tensor:
 def fold_of(rows: Rows, folds: int, seed: int) -> Tensor:
     """Deal the images out to folds, class by class; int64 [N], all views of an image in one fold.
 
-    >>> from modellego.assembly.heads.values import make_rows
+    >>> from modellego.assembly.heads.rows import make_rows
     >>> rows = make_rows([[torch.zeros(4, 1)]] * 2, torch.tensor([0, 0, 1, 1]))
     >>> fold_of(rows, 2, seed=0).view(2, 4).sort(1).values.tolist()
     [[0, 0, 1, 1], [0, 0, 1, 1]]
@@ -164,7 +165,7 @@ def choose(candidates: Sequence[Candidate]) -> Candidate:
     return max(fit, key=lambda c: c.views, default=base)
 
 
-def make_report(rows: Rows, candidates: Sequence[Candidate], chosen: Candidate, seconds: float) -> Report:
+def make_report(rows: Rows, candidates: Sequence[Candidate], chosen: Candidate, seconds: float) -> CalibrationReport:
     """Gather what a calibration has to say of itself."""
     images, views = len(np.unique(rows.images.numpy())), int(rows.views.max()) + 1
-    return Report(chosen.name, chosen is candidates[0], tuple(candidates), images, views, seconds)
+    return CalibrationReport(chosen.name, chosen is candidates[0], tuple(candidates), images, views, seconds)

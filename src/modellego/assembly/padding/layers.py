@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from modellego.assembly.padding.layout import Layout, positions_of, side_by_side, whole_groups
+from modellego.assembly.padding.placement import Placement, positions_of, side_by_side, whole_groups
 from modellego.assembly.padding.topology import DROPOUTS, Step, layer_of
 from modellego.assembly.padding.walk import Laid, PadWalk, all_equal
 from modellego.capture.layers import build_layer, describe_layer
@@ -26,7 +26,7 @@ def pad_layer(walk: PadWalk, step: Step) -> Laid:
             step,
             source,
             walk.place(str(step[0].target), lambda: build_layer(*describe_layer(gentlest))),
-            source.layout,
+            source.placement,
         )
     if isinstance(layer, (*_CONVS, nn.Linear)):
         return _weighted(walk, step, source)
@@ -37,13 +37,13 @@ def pad_layer(walk: PadWalk, step: Step) -> Laid:
     return _per_channel(walk, step, source)
 
 
-def _call(walk: PadWalk, step: Step, source: Laid, path: str, layout: Layout | None) -> Laid:
-    shape = walk.padded_shape(step, layout.axis if layout else None)
-    return Laid(walk.emit(path, (source.node,), shape=shape, like=step[0]), layout)
+def _call(walk: PadWalk, step: Step, source: Laid, path: str, placement: Placement | None) -> Laid:
+    shape = walk.padded_shape(step, placement.axis if placement else None)
+    return Laid(walk.emit(path, (source.node,), shape=shape, like=step[0]), placement)
 
 
 def _channel_axis(walk: PadWalk, step: Step, source: Laid, axis: int) -> None:
-    if source.layout is not None and source.layout.axis != axis:
+    if source.placement is not None and source.placement.axis != axis:
         walk.refuse(
             step, "it mixes the bricks' channels, which lie along another axis than the one its weights belong to"
         )
@@ -55,19 +55,19 @@ def _called_before(walk: PadWalk, step: Step, source: Laid) -> Laid | None:
     if known is None:
         return None
     path, inputs, outputs = known
-    if inputs is None or source.layout is None:
-        if inputs is not source.layout:
+    if inputs is None or source.placement is None:
+        if inputs is not source.placement:
             walk.refuse(step, "one layer is called on the image and on channels")
         return _call(walk, step, source, path, outputs)
-    if len(inputs) != len(source.layout) or inputs.axis != source.layout.axis:
+    if len(inputs) != len(source.placement) or inputs.axis != source.placement.axis:
         walk.refuse(step, "one layer is called on different channels")
     return _call(walk, step, walk.arrange(source, inputs), path, outputs)
 
 
-def _enter(walk: PadWalk, step: Step, source: Laid, layout: Layout | None, build: Any) -> Laid:
+def _enter(walk: PadWalk, step: Step, source: Laid, placement: Placement | None, build: Any) -> Laid:
     path = walk.place(str(step[0].target), build)
-    walk.layers[tuple(id(layer_of(n)) for n in step)] = (path, source.layout, layout)
-    return _call(walk, step, source, path, layout)
+    walk.layers[tuple(id(layer_of(n)) for n in step)] = (path, source.placement, placement)
+    return _call(walk, step, source, path, placement)
 
 
 def _weighted(walk: PadWalk, step: Step, source: Laid) -> Laid:
@@ -86,7 +86,7 @@ def _weighted(walk: PadWalk, step: Step, source: Laid) -> Laid:
     if grouped:
         return _grouped(walk, step, source, layers, axis)
     rows = [int(layer.weight.shape[0]) for layer in layers]
-    columns = source.layout
+    columns = source.placement
     name, arguments = describe_layer(layers[0])
     inputs = len(columns) if columns is not None else int(layers[0].weight.shape[1])
     sizes = ("in_features", "out_features") if linear else ("in_channels", "out_channels")
@@ -115,19 +115,19 @@ def _grouped(walk: PadWalk, step: Step, source: Laid, layers: Sequence[Any], axi
     if len(ins) > 1 or len(outs) > 1:
         walk.refuse(step, f"unequal groups, of {_and(ins)} channels in and {_and(outs)} out")
     p, q = ins.pop(), outs.pop()
-    assert source.layout is not None
-    layout = source.layout
-    groups = whole_groups(layout, p)
+    assert source.placement is not None
+    placement = source.placement
+    groups = whole_groups(placement, p)
     if groups is None:
-        layout = side_by_side(axis, [layer.in_channels for layer in layers])
-        source = walk.arrange(source, layout)
-        groups = whole_groups(layout, p)
+        placement = side_by_side(axis, [layer.in_channels for layer in layers])
+        source = walk.arrange(source, placement)
+        groups = whole_groups(placement, p)
     assert groups is not None
     brick, group = groups
-    out = Layout(axis, brick.repeat(q), (group[:, None] * q + torch.arange(q).numpy()).reshape(-1))
+    out = Placement(axis, brick.repeat(q), (group[:, None] * q + torch.arange(q).numpy()).reshape(-1))
     rows = positions_of(side_by_side(axis, [layer.out_channels for layer in layers]), out.brick, out.place)
     name, arguments = describe_layer(layers[0])
-    arguments |= {"in_channels": len(layout), "out_channels": len(out), "groups": len(brick),
+    arguments |= {"in_channels": len(placement), "out_channels": len(out), "groups": len(brick),
                   "bias": any(layer.bias is not None for layer in layers)}  # fmt: skip
 
     def build() -> nn.Module:
@@ -143,16 +143,16 @@ def _per_channel(walk: PadWalk, step: Step, source: Laid) -> Laid:
     """Add a norm or PReLU with one weight per channel: weights concatenated in the input's order."""
     layers: list[Any] = [layer_of(n) for n in step]
     source = walk.spread(source, 1)
-    layout = source.layout
-    assert layout is not None
+    placement = source.placement
+    assert placement is not None
     _channel_axis(walk, step, source, 1)
     again = _called_before(walk, step, source)
     if again is not None:
         return again
     sizes = [int(n.args[0].meta["shape"][1]) for n in step]  # type: ignore[union-attr]
     name, arguments = describe_layer(layers[0])
-    arguments["num_parameters" if isinstance(layers[0], nn.PReLU) else "num_features"] = len(layout)
-    order = positions_of(side_by_side(1, sizes), layout.brick, layout.place)
+    arguments["num_parameters" if isinstance(layers[0], nn.PReLU) else "num_features"] = len(placement)
+    order = positions_of(side_by_side(1, sizes), placement.brick, placement.place)
 
     def gathered(key: str) -> torch.Tensor | None:
         vectors: list[Any] = [getattr(layer, key, None) for layer in layers]
@@ -164,7 +164,7 @@ def _per_channel(walk: PadWalk, step: Step, source: Laid) -> Laid:
     def build() -> nn.Module:
         return _made(name, arguments, layers, {k: gathered(k) for k in ("weight", "bias", *_BUFFERS)})
 
-    return _enter(walk, step, source, layout, build)
+    return _enter(walk, step, source, placement, build)
 
 
 def _group_norm(walk: PadWalk, step: Step, source: Laid) -> Laid:
@@ -174,18 +174,18 @@ def _group_norm(walk: PadWalk, step: Step, source: Laid) -> Laid:
     if len(sizes) > 1:
         walk.refuse(step, f"a group norm over both: unequal groups, of {_and(sizes)} channels")
     source = walk.spread(source, 1)
-    assert source.layout is not None
+    assert source.placement is not None
     _channel_axis(walk, step, source, 1)
-    if whole_groups(source.layout, next(iter(sizes))) is None:
+    if whole_groups(source.placement, next(iter(sizes))) is None:
         source = walk.arrange(source, side_by_side(1, [layer.num_channels for layer in layers]))
     again = _called_before(walk, step, source)
     if again is not None:
         return again
-    layout = source.layout
-    assert layout is not None
+    placement = source.placement
+    assert placement is not None
     name, arguments = describe_layer(layers[0])
-    arguments |= {"num_channels": len(layout), "num_groups": sum(layer.num_groups for layer in layers)}
-    order = positions_of(side_by_side(1, [x.num_channels for x in layers]), layout.brick, layout.place)
+    arguments |= {"num_channels": len(placement), "num_groups": sum(layer.num_groups for layer in layers)}
+    order = positions_of(side_by_side(1, [x.num_channels for x in layers]), placement.brick, placement.place)
 
     def build() -> nn.Module:
         tensors = {}
@@ -195,14 +195,14 @@ def _group_norm(walk: PadWalk, step: Step, source: Laid) -> Laid:
             tensors[key] = torch.cat([v.detach() for v in vectors])[torch.from_numpy(order)] if affine else None
         return _made(name, arguments, layers, tensors)
 
-    return _enter(walk, step, source, layout, build)
+    return _enter(walk, step, source, placement, build)
 
 
 def _layer_norm(walk: PadWalk, step: Step, source: Laid) -> Laid:
     """Add a layer norm over positions only, the same in all bricks; over channels it would mix the bricks."""
     layers: list[Any] = [layer_of(n) for n in step]
     first = len(source.node.meta["shape"]) - len(layers[0].normalized_shape)
-    if source.layout is not None and source.layout.axis >= first:
+    if source.placement is not None and source.placement.axis >= first:
         walk.refuse(step, "a layer norm over the channels of both")
     for key in ("weight", "bias"):
         held = [getattr(layer, key) for layer in layers]
@@ -218,7 +218,7 @@ def _layer_norm(walk: PadWalk, step: Step, source: Laid) -> Laid:
         tensors = {k: None if (v := getattr(layers[0], k)) is None else v.detach().clone() for k in ("weight", "bias")}
         return _made(name, arguments, layers, tensors)
 
-    return _enter(walk, step, source, source.layout, build)
+    return _enter(walk, step, source, source.placement, build)
 
 
 def _biases(layers: Sequence[Any]) -> torch.Tensor | None:

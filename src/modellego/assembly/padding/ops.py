@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import fx
 
-from modellego.assembly.padding.layout import Layout, positions_of, side_by_side
+from modellego.assembly.padding.placement import Placement, positions_of, side_by_side
 from modellego.assembly.padding.structure import pad_part, pad_structural
 from modellego.assembly.padding.topology import Step, same_literals
 from modellego.assembly.padding.walk import Laid, PadWalk, Parts, all_equal, as_kind_of
@@ -40,61 +40,63 @@ def _together(walk: PadWalk, step: Step) -> Laid:
         walk.refuse(step, "it works with different numbers in each")
     ndim = len(step[0].meta["shape"])
     tensors = _sources(step)
-    axes = {t.layout.axis + ndim - len(n.meta["shape"]) for n in tensors if (t := walk.tensor(n)).layout is not None}
+    axes = {
+        t.placement.axis + ndim - len(n.meta["shape"]) for n in tensors if (t := walk.tensor(n)).placement is not None
+    }
     if len(axes) > 1:
         walk.refuse(step, "channels meet along different axes")
     axis = axes.pop() if axes else 1
     sizes = [int(n.meta["shape"][axis]) for n in step]
-    layout = _common_order(walk, step, tensors, axis, sizes)
-    swaps = {n: _met(walk, step, n, axis, layout) for n in tensors}
+    placement = _common_order(walk, step, tensors, axis, sizes)
+    swaps = {n: _met(walk, step, n, axis, placement) for n in tensors}
     for node in step[0].all_input_nodes:
         if node.op == "get_attr":
-            swaps[node] = _constant(walk, step, node, layout, sizes)
-    return walk.emit_like(step, layout, swaps)
+            swaps[node] = _constant(walk, step, node, placement, sizes)
+    return walk.emit_like(step, placement, swaps)
 
 
-def _common_order(walk: PadWalk, step: Step, tensors: list[fx.Node], axis: int, sizes: list[int]) -> Layout:
+def _common_order(walk: PadWalk, step: Step, tensors: list[fx.Node], axis: int, sizes: list[int]) -> Placement:
     """Take the order of the first tensor that has all the channels."""
     for place, node in enumerate(tensors):
-        layout = walk.tensor(node).layout
+        placement = walk.tensor(node).placement
         own = [_sources((n,))[place].meta["shape"] for n in step]
         shift = len(step[0].meta["shape"]) - len(own[0])
-        if layout is not None and [s[axis - shift] for s in own] == sizes:
-            return layout.moved(axis)
+        if placement is not None and [s[axis - shift] for s in own] == sizes:
+            return placement.moved(axis)
     return side_by_side(axis, sizes)
 
 
-def _met(walk: PadWalk, step: Step, node: fx.Node, axis: int, layout: Layout) -> fx.Node:
+def _met(walk: PadWalk, step: Step, node: fx.Node, axis: int, placement: Placement) -> fx.Node:
     """Return a tensor as it meets the others: channels in their order, one channel repeated where it was broadcast."""
     laid = walk.tensor(node)
     shape = laid.node.meta["shape"]
     own_axis = axis - (len(step[0].meta["shape"]) - len(node.meta["shape"]))
-    if laid.layout is None:
+    if laid.placement is None:
         if own_axis < 0 or shape[own_axis] == 1:
             return laid.node
-        return walk.pick(laid.node, own_axis, layout.place)
-    counts = np.bincount(laid.layout.brick, minlength=len(step))
-    place = np.where(counts[layout.brick] > 1, layout.place, 0)
-    return walk.pick(laid.node, own_axis, positions_of(laid.layout, layout.brick, place))
+        return walk.pick(laid.node, own_axis, placement.place)
+    counts = np.bincount(laid.placement.brick, minlength=len(step))
+    place = np.where(counts[placement.brick] > 1, placement.place, 0)
+    return walk.pick(laid.node, own_axis, positions_of(laid.placement, placement.brick, place))
 
 
-def _constant(walk: PadWalk, step: Step, node: fx.Node, layout: Layout, sizes: list[int]) -> fx.Node:
+def _constant(walk: PadWalk, step: Step, node: fx.Node, placement: Placement, sizes: list[int]) -> fx.Node:
     """Return a constant as it meets a padded tensor: shared where all agree, else one entry per channel."""
     tensors = walk.tensors_of(step, node)
     ndim = len(step[0].meta["shape"])
-    back = ndim - layout.axis  # the axis, counted from the end
+    back = ndim - placement.axis  # the axis, counted from the end
     flat = all(t.ndim < back or t.shape[-back] == 1 for t in tensors)
     if flat and all_equal(tensors):
         return walk.shared_constants(step)[node]
-    key = (str(node.target), back, layout.brick.tobytes(), layout.place.tobytes())
+    key = (str(node.target), back, placement.brick.tobytes(), placement.place.tobytes())
     if key not in walk.constants:
         wide = [t.reshape((1,) * max(0, back - t.ndim) + tuple(t.shape)) for t in tensors]
         rests = [(*w.shape[:-back], *w.shape[w.ndim - back + 1 :]) for w in wide]
         if any(r != rests[0] for r in rests):
             walk.refuse(step, "its constants differ in shape")
-        order = positions_of(side_by_side(layout.axis, sizes), layout.brick, layout.place)
+        order = positions_of(side_by_side(placement.axis, sizes), placement.brick, placement.place)
         shape = list(wide[0].shape)
-        shape[-back] = len(layout)
+        shape[-back] = len(placement)
         walk.constants[key] = walk.constant(
             str(node.target), lambda: as_kind_of(_gathered(wide, back, sizes, order), tensors), shape
         )
@@ -132,24 +134,24 @@ def _along(walk: PadWalk, step: Step, axes: list[int], kept: bool) -> Laid:
     if len(sources) != 1 or not same_literals(step):
         walk.refuse(step, "it works with different numbers in each, or on several tensors")
     source = walk.spread(walk.tensor(sources[0]), 1)
-    assert source.layout is not None
+    assert source.placement is not None
     ndim = len(sources[0].meta["shape"])
     gone = {int(a) % ndim for a in axes}
-    axis = source.layout.axis
+    axis = source.placement.axis
     if axis in gone:
         walk.refuse(step, "it mixes the channels of both")
     after = axis if kept else axis - sum(a < axis for a in gone)
-    return walk.emit_like(step, source.layout.moved(after), {sources[0]: source.node})
+    return walk.emit_like(step, source.placement.moved(after), {sources[0]: source.node})
 
 
 def _pad(walk: PadWalk, step: Step) -> Laid:
     """Padding: beside positions as it is; zeros beside channels become both bricks' channels of zeros."""
     source = walk.spread(walk.tensor(_sources(step)[0]), 1)
-    layout = source.layout
-    assert layout is not None
+    placement = source.placement
+    assert placement is not None
     pads = [[int(p) for p in argument(n, "pad")] for n in step]
     rest = {str((argument(n, "mode", "constant"), argument(n, "value"))) for n in step}
-    at = 2 * (len(step[0].meta["shape"]) - 1 - layout.axis)
+    at = 2 * (len(step[0].meta["shape"]) - 1 - placement.axis)
     others = [p[:at] + p[at + 2 :] for p in pads]
     if len(rest) > 1 or any(o != others[0] for o in others) or any(len(p) != len(pads[0]) for p in pads):
         walk.refuse(step, "it pads by different numbers in each")
@@ -158,28 +160,28 @@ def _pad(walk: PadWalk, step: Step) -> Laid:
         if min(min(p[at], p[at + 1]) for p in pads) < 0 or "constant" not in str(rest):
             walk.refuse(step, "it crops or repeats channels")
         total[at], total[at + 1] = (sum(p[at + side] for p in pads) for side in (0, 1))
-        layout = _with_zeros(layout, [p[at] for p in pads], [p[at + 1] for p in pads])
+        placement = _with_zeros(placement, [p[at] for p in pads], [p[at + 1] for p in pads])
     args = (step[0].args[0], total, *step[0].args[2:])
-    return walk.emit_like(step, layout, {_sources(step)[0]: source.node}, args)
+    return walk.emit_like(step, placement, {_sources(step)[0]: source.node}, args)
 
 
-def _with_zeros(layout: Layout, before: list[int], after: list[int]) -> Layout:
-    sizes = np.bincount(layout.brick, minlength=len(before))
-    first, last = side_by_side(layout.axis, before), side_by_side(layout.axis, after)
+def _with_zeros(placement: Placement, before: list[int], after: list[int]) -> Placement:
+    sizes = np.bincount(placement.brick, minlength=len(before))
+    first, last = side_by_side(placement.axis, before), side_by_side(placement.axis, after)
     starts = np.asarray(before, dtype=np.int64)
-    place = [first.place, layout.place + starts[layout.brick], last.place + (starts + sizes)[last.brick]]
-    return Layout(layout.axis, np.concatenate([first.brick, layout.brick, last.brick]), np.concatenate(place))
+    place = [first.place, placement.place + starts[placement.brick], last.place + (starts + sizes)[last.brick]]
+    return Placement(placement.axis, np.concatenate([first.brick, placement.brick, last.brick]), np.concatenate(place))
 
 
 def _scalar(walk: PadWalk, step: Step) -> Laid:
-    """Sizes must be the same in all bricks; taking one of several outputs keeps the layout."""
+    """Sizes must be the same in all bricks; taking one of several outputs keeps the placement."""
     node: Any = step[0]
     if op_name(node.target) == "operator.getitem":
-        return walk.emit_like(step, walk.tensor(node.args[0]).layout)
+        return walk.emit_like(step, walk.tensor(node.args[0]).placement)
     source = walk.tensor(node.args[0])
-    if op_name(node.target) == "aten.sym_size.int" and source.layout is not None:
+    if op_name(node.target) == "aten.sym_size.int" and source.placement is not None:
         axis = int(node.args[1]) % len(node.args[0].meta["shape"])
-        if axis != source.layout.axis:
+        if axis != source.placement.axis:
             return Laid(walk.emit_like(step, None).node, None)
     walk.refuse(step, "it works out a size from the number of channels")
 

@@ -7,8 +7,8 @@ import torch
 from torch import fx
 
 from modellego.assembly.padding.layers import pad_layer
-from modellego.assembly.padding.layout import side_by_side
 from modellego.assembly.padding.ops import pad_op
+from modellego.assembly.padding.placement import side_by_side
 from modellego.assembly.padding.topology import Step, match
 from modellego.assembly.padding.walk import Laid, PadWalk
 from modellego.capture.network import Network, annotate
@@ -130,7 +130,7 @@ def _image(walk: PadWalk, node: fx.Node, members: Sequence[Member]) -> Laid:
         numbers = torch.tensor([v for p in preprocesses for v in getattr(p, key)], dtype=dtype).view(-1, 1, 1)
         held = walk.constant(f"input_{key}", lambda t=numbers: t, numbers.shape)  # type: ignore[misc]
         made = walk.emit(op, (made, held), shape=wide)
-    return Laid(made, copies.layout)
+    return Laid(made, copies.placement)
 
 
 def _logits(walk: PadWalk, step: Step) -> fx.Node:
@@ -138,7 +138,7 @@ def _logits(walk: PadWalk, step: Step) -> fx.Node:
     source = step[0].args[0]
     assert isinstance(source, fx.Node)
     laid = walk.tensor(source)
-    if laid.layout is None or laid.layout.axis != 1:
+    if laid.placement is None or laid.placement.axis != 1:
         walk.refuse(step, "its logits do not come from layers of the bricks")
     sizes = [n.args[0].meta["shape"][1] for n in step]  # type: ignore[union-attr]
     return walk.arrange(laid, side_by_side(1, sizes)).node

@@ -2,7 +2,7 @@
 
 Each brick's op is executed on the positions of that brick's own tensor; that says what must come out. The padded
 op is executed on the positions of the padded tensor. Where all of the bricks' results are found in what comes out,
-along one axis, the op serves as it is, and what was found is the layout of its result. Else channels are picked
+along one axis, the op serves as it is, and what was found is the placement of its result. Else channels are picked
 directly, and where that does not do either, each brick's part goes through its own op and they are put together again.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import fx
 
-from modellego.assembly.padding.layout import Layout, interleaved, positions_of, read_layout, side_by_side
+from modellego.assembly.padding.placement import Placement, interleaved, positions_of, read_placement, side_by_side
 from modellego.assembly.padding.topology import Step
 from modellego.assembly.padding.walk import Laid, PadWalk, Parts, copied
 from modellego.capture.ops import op_name
@@ -59,11 +59,11 @@ def pad_part(walk: PadWalk, step: Step, parts: Parts) -> Laid:
     if picked is not None:
         return picked
     dim = int(argument(parts.step[0], "dim", 0)) % len(own[0].meta["shape"])  # type: ignore[union-attr]
-    assert parts.source.layout is not None
+    assert parts.source.placement is not None
     sizes = [e.shape for e in expected]
-    if dim != parts.source.layout.axis and len(sizes[0]) == len(own[0].meta["shape"]):  # type: ignore[union-attr]
+    if dim != parts.source.placement.axis and len(sizes[0]) == len(own[0].meta["shape"]):  # type: ignore[union-attr]
         before = sum(e[0].shape[dim] for e in parts.expected[:index])
-        return Laid(walk.pick(parts.source.node, dim, before + np.arange(sizes[0][dim])), parts.source.layout)
+        return Laid(walk.pick(parts.source.node, dim, before + np.arange(sizes[0][dim])), parts.source.placement)
     walk.refuse(parts.step, "its parts cannot be followed")
 
 
@@ -74,11 +74,11 @@ def _numbered(own: list[fx.Node], k: int) -> Ids:
     return np.arange(before, before + int(np.prod(shapes[k])), dtype=np.int64).reshape(shapes[k])
 
 
-def _padded_numbers(own: list[fx.Node], layout: Layout) -> Ids:
+def _padded_numbers(own: list[fx.Node], placement: Placement) -> Ids:
     """Return the numbers of all bricks' positions as they lie in the padded tensor."""
-    sizes = [n.meta["shape"][layout.axis] for n in own]
-    order = positions_of(side_by_side(layout.axis, sizes), layout.brick, layout.place)
-    return np.concatenate([_numbered(own, k) for k in range(len(own))], axis=layout.axis).take(order, layout.axis)
+    sizes = [n.meta["shape"][placement.axis] for n in own]
+    order = positions_of(side_by_side(placement.axis, sizes), placement.brick, placement.place)
+    return np.concatenate([_numbered(own, k) for k in range(len(own))], axis=placement.axis).take(order, placement.axis)
 
 
 def _run(node: fx.Node, source: fx.Node, numbers: Ids) -> Ids | list[Ids]:
@@ -107,10 +107,10 @@ def _axes(step: Step) -> list[int]:
 def _as_it_is(walk: PadWalk, step: Step, own: list[fx.Node], source: Laid, expected: list[Ids]) -> Laid | None:
     """Add the op with its sizes written anew, if all bricks' results are in what comes out."""
     node = step[0]
-    assert source.layout is not None
+    assert source.placement is not None
     if any(n.op == "get_attr" for n in node.all_input_nodes):
         return None
-    numbers = _padded_numbers(own, source.layout)
+    numbers = _padded_numbers(own, source.placement)
     for axis in _axes(step):
         shape = list(node.meta["shape"])
         if any(
@@ -122,14 +122,14 @@ def _as_it_is(walk: PadWalk, step: Step, own: list[fx.Node], source: Laid, expec
         args = _resized(node, axis, shape[axis])
         if args is None:
             continue
-        laid = walk.emit_like(step, Layout(axis, source.layout.brick, source.layout.place), args=args)
+        laid = walk.emit_like(step, Placement(axis, source.placement.brick, source.placement.place), args=args)
         try:
             numbered = np.broadcast_to(execute(laid.node, {source.node: numbers}), shape)
-            layout = read_layout(numbered, expected, axis)
+            placement = read_placement(numbered, expected, axis)
         except _FAILURES:
-            layout = None
-        if layout is not None:
-            return Laid(laid.node, layout)
+            placement = None
+        if placement is not None:
+            return Laid(laid.node, placement)
         walk.graph.erase_node(laid.node)
     return None
 
@@ -156,15 +156,15 @@ def _pick(walk: PadWalk, source: Laid, own: list[fx.Node], expected: list[Ids]) 
 
     They are taken in the order in which they lie, so that neighbours make a slice.
     """
-    layout = source.layout
-    assert layout is not None
+    placement = source.placement
+    assert placement is not None
     bricks, places, taken = [], [], []
     for k, result in enumerate(expected):
         numbers = _numbered(own, k)
         if result.ndim != numbers.ndim:
             return None
-        wanted = np.moveaxis(result, layout.axis, 0)
-        held = np.moveaxis(numbers, layout.axis, 0)
+        wanted = np.moveaxis(result, placement.axis, 0)
+        held = np.moveaxis(numbers, placement.axis, 0)
         if wanted.shape[1:] != held.shape[1:]:
             return None
         first = held.reshape(len(held), -1)[:, 0]
@@ -175,15 +175,15 @@ def _pick(walk: PadWalk, source: Laid, own: list[fx.Node], expected: list[Ids]) 
         places.append(np.arange(len(chosen), dtype=np.int64))
         taken.append(chosen.astype(np.int64))
     brick, place = np.concatenate(bricks), np.concatenate(places)
-    positions = positions_of(layout, brick, np.concatenate(taken))
+    positions = positions_of(placement, brick, np.concatenate(taken))
     order = np.argsort(positions, kind="stable")
-    node = walk.pick(source.node, layout.axis, positions[order])
-    return Laid(node, Layout(layout.axis, brick[order], place[order]))
+    node = walk.pick(source.node, placement.axis, positions[order])
+    return Laid(node, Placement(placement.axis, brick[order], place[order]))
 
 
 def _apart(walk: PadWalk, step: Step, own: list[fx.Node], source: Laid) -> Laid:
     """Send each brick's part through its own op, and put the results side by side."""
-    assert source.layout is not None
+    assert source.placement is not None
     axes = _axes(step)
     if len(axes) > 1 and len({tuple(n.meta["shape"]) for n in step}) > 1:
         walk.refuse(step, "the bricks' results differ along several axes")
@@ -193,7 +193,7 @@ def _apart(walk: PadWalk, step: Step, own: list[fx.Node], source: Laid) -> Laid:
         swaps: dict[fx.Node, fx.Node] = {}
         for n in node.all_input_nodes:
             if n is own[k]:
-                swaps[n] = walk.own_part(source, k, n.meta["shape"][source.layout.axis])
+                swaps[n] = walk.own_part(source, k, n.meta["shape"][source.placement.axis])
             elif n.op == "get_attr":
                 tensor = walk.tensors_of(step, next(c for c in step[0].all_input_nodes if c.op == "get_attr"))[k]
                 swaps[n] = walk.constant(str(n.target), lambda t=tensor: copied(t), tensor.shape)  # type: ignore[misc]
@@ -216,20 +216,20 @@ def _join(walk: PadWalk, step: Step, stacked: bool) -> Laid:
         walk.refuse(step, "a constant is put beside the channels")
     dim = int(argument(node, "dim", 0)) % len(node.meta["shape"])
     laid = [walk.tensor(n) for n in tensors]
-    axes = {x.layout.axis for x in laid if x.layout is not None} or {1}
+    axes = {x.placement.axis for x in laid if x.placement is not None} or {1}
     if len(axes) > 1:
         walk.refuse(step, "the channels of what it joins lie along different axes")
     axis = axes.pop()
     laid = [walk.spread(x, axis) for x in laid]
-    layouts = [x.layout for x in laid if x.layout is not None]
+    placements = [x.placement for x in laid if x.placement is not None]
     if dim == axis and not stacked:
         sizes = [[n.args[0][t].meta["shape"][axis] for n in step] for t in range(len(tensors))]  # type: ignore[index,union-attr]
-        layout = interleaved(layouts, sizes)
+        placement = interleaved(placements, sizes)
     else:
-        if any(len(x) != len(layouts[0]) for x in layouts):
+        if any(len(x) != len(placements[0]) for x in placements):
             walk.refuse(step, "what it joins has different channels")
-        laid = [walk.arrange(x, layouts[0]) for x in laid]
-        layout = layouts[0].moved(axis + 1 if stacked and dim <= axis else axis)
+        laid = [walk.arrange(x, placements[0]) for x in laid]
+        placement = placements[0].moved(axis + 1 if stacked and dim <= axis else axis)
     args = ([x.node for x in laid], dim)
-    shape = walk.padded_shape(step, layout.axis)
-    return Laid(walk.emit(node.target, args, shape=shape, like=node), layout)
+    shape = walk.padded_shape(step, placement.axis)
+    return Laid(walk.emit(node.target, args, shape=shape, like=node), placement)

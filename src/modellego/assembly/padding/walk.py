@@ -1,4 +1,4 @@
-"""What is known while bricks of one topology are padded into one graph: nodes, layouts, layers, constants so far."""
+"""What is known while bricks of one topology are padded into one graph: nodes, placements, layers, constants so far."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from modellego.assembly.padding.layout import Layout, positions_of, side_by_side
+from modellego.assembly.padding.placement import Placement, positions_of, side_by_side
 from modellego.assembly.padding.topology import Step, describe, same_literals, shapes_of
 from modellego.capture.network import Network
 from modellego.capture.walk import attribute
@@ -21,10 +21,10 @@ Build = Callable[[], "nn.Module | torch.Tensor"]
 
 @dataclass(frozen=True, eq=False)
 class Laid:
-    """A tensor of the padded graph, and whose channels lie where; without a layout all bricks share the tensor."""
+    """A tensor of the padded graph, and whose channels lie where; without a placement all bricks share the tensor."""
 
     node: fx.Node
-    layout: Layout | None
+    placement: Placement | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class PadWalk:
     graph: fx.Graph = field(default_factory=fx.Graph)
     root: dict[str, Build] = field(default_factory=dict)
     values: dict[fx.Node, Laid | Parts] = field(default_factory=dict)
-    layers: dict[tuple[int, ...], tuple[str, Layout | None, Layout | None]] = field(default_factory=dict)
+    layers: dict[tuple[int, ...], tuple[str, Placement | None, Placement | None]] = field(default_factory=dict)
     picked: dict[tuple[Any, ...], fx.Node] = field(default_factory=dict)
     constants: dict[tuple[Any, ...], fx.Node] = field(default_factory=dict)
 
@@ -102,7 +102,7 @@ class PadWalk:
     def emit_like(
         self,
         step: Step,
-        layout: Layout | None,
+        placement: Placement | None,
         swaps: dict[fx.Node, fx.Node] | None = None,
         args: tuple[Any, ...] | None = None,
     ) -> Laid:
@@ -112,7 +112,7 @@ class PadWalk:
         def moved(n: fx.Node) -> fx.Node:
             return swaps[n] if swaps and n in swaps else self.tensor(n).node
 
-        shape = self.padded_shape(step, layout.axis if layout else None) if "shape" in node.meta else None
+        shape = self.padded_shape(step, placement.axis if placement else None) if "shape" in node.meta else None
         new = self.emit(
             node.target,
             fx.node.map_arg(node.args if args is None else args, moved),
@@ -120,7 +120,7 @@ class PadWalk:
             shape,
             like=node,
         )
-        return Laid(new, layout)
+        return Laid(new, placement)
 
     def place(self, path: str, build: Build) -> str:
         """Enter a layer or constant under a name that is still free, and return the name."""
@@ -155,31 +155,31 @@ class PadWalk:
                 self.picked[key] = self.emit(_aten.index_select.default, (node, axis, chosen), shape=after)
         return self.picked[key]
 
-    def arrange(self, laid: Laid, wanted: Layout) -> Laid:
+    def arrange(self, laid: Laid, wanted: Placement) -> Laid:
         """Bring a tensor's channels into another order."""
-        assert laid.layout is not None
-        positions = positions_of(laid.layout, wanted.brick, wanted.place)
+        assert laid.placement is not None
+        positions = positions_of(laid.placement, wanted.brick, wanted.place)
         return Laid(self.pick(laid.node, wanted.axis, positions), wanted)
 
     def own_part(self, laid: Laid, brick: int, size: int) -> fx.Node:
         """Take one brick's channels out, in that brick's own order."""
-        if laid.layout is None:
+        if laid.placement is None:
             return laid.node
         place = np.arange(size, dtype=np.int64)
-        positions = positions_of(laid.layout, np.full(size, brick, dtype=np.int64), place)
-        return self.pick(laid.node, laid.layout.axis, positions)
+        positions = positions_of(laid.placement, np.full(size, brick, dtype=np.int64), place)
+        return self.pick(laid.node, laid.placement.axis, positions)
 
     def spread(self, laid: Laid, axis: int) -> Laid:
         """Give each brick a copy of its own of a tensor that all share."""
-        if laid.layout is not None:
+        if laid.placement is not None:
             return laid
         shape, count = laid.node.meta["shape"], len(self.networks)
-        layout = side_by_side(axis, [shape[axis]] * count)
+        placement = side_by_side(axis, [shape[axis]] * count)
         key = (laid.node, axis, "copies")
         if key not in self.picked:
             after = [*shape[:axis], shape[axis] * count, *shape[axis + 1 :]]
             self.picked[key] = self.emit(_aten.cat.default, ([laid.node] * count, axis), shape=after)
-        return Laid(self.picked[key], layout)
+        return Laid(self.picked[key], placement)
 
     def tensors_of(self, step: Step, node: fx.Node) -> list[torch.Tensor]:
         """Return each brick's constant that stands where `node`, a `get_attr` read by the first brick's node, does."""
@@ -198,7 +198,7 @@ class PadWalk:
             if node.op == "get_attr":
                 if not all_equal(self.tensors_of(step, node)):
                     return False
-            elif not isinstance(found := self.values[node], Laid) or found.layout is not None:
+            elif not isinstance(found := self.values[node], Laid) or found.placement is not None:
                 return False
         return same_literals(step)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import nn
 
-from modellego.brick.format.budget import Budget
 from modellego.brick.format.document import (
     AssembledDocument,
     JointDocument,
@@ -17,6 +16,7 @@ from modellego.brick.format.document import (
 )
 from modellego.brick.format.graph import Expected, build_network, encode_network, expected_tensors
 from modellego.brick.format.layers import FLOATS
+from modellego.brick.format.limits import Limits
 from modellego.brick.info import BrickInfo
 from modellego.brick.joint import Joint
 from modellego.brick.model import Assembled, Brick
@@ -126,11 +126,11 @@ def _expected_joint(joint: JointDocument) -> dict[str, Expected]:
 
 
 def build_brick(
-    document: LeafDocument | AssembledDocument, tensors: Mapping[str, torch.Tensor], budget: Budget
+    document: LeafDocument | AssembledDocument, tensors: Mapping[str, torch.Tensor], limits: Limits
 ) -> Brick | Assembled:
     """Build the brick of a document in eval mode around tensors that fit `expected_of`, ties apart.
 
-    All of its networks together must stay within `budget`.
+    All of its networks together must stay within `limits`.
 
     Tied names come to hold the same parameter; every parameter wants gradients.
 
@@ -142,15 +142,15 @@ def build_brick(
         if name not in document.ties:
             held[name] = nn.Parameter(tensors[name]) if expected.parameter else tensors[name]
     held |= {name: held[original] for name, original in document.ties.items()}
-    return _build(document, held, budget)
+    return _build(document, held, limits)
 
 
 def _build(
-    document: LeafDocument | AssembledDocument, tensors: Mapping[str, torch.Tensor], budget: Budget
+    document: LeafDocument | AssembledDocument, tensors: Mapping[str, torch.Tensor], limits: Limits
 ) -> Brick | Assembled:
     info = BrickInfo.model_validate({name: getattr(document, name) for name in BrickInfo.model_fields})
     if isinstance(document, LeafDocument):
-        return Brick(build_network(document.network, tensors, document.input_shape or (), budget), info)
+        return Brick(build_network(document.network, tensors, document.input_shape or (), limits), info)
     parts: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)  # "0", "1", ... and "joint"
     for name, tensor in tensors.items():
         part, _, rest = name.removeprefix("bricks.").partition(".")
@@ -158,7 +158,7 @@ def _build(
     bricks = []
     for i, child in enumerate(document.bricks):
         with _inside(f"bricks.{i}"):
-            bricks.append(_build(child, parts[str(i)], budget))
+            bricks.append(_build(child, parts[str(i)], limits))
     with _inside("joint"):
         return Assembled(bricks, _build_joint(document.joint, parts["joint"]), info)
 

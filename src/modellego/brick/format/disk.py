@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from modellego.brick.format.budget import Budget
 from modellego.brick.format.build import build_brick, encode_brick, expected_of
 from modellego.brick.format.card import model_card
 from modellego.brick.format.document import MAX_BYTES, dump_document, parse_document, read_json
 from modellego.brick.format.folder import foreign_files, write_folder
+from modellego.brick.format.limits import Limits
 from modellego.brick.format.weights import MissingFileError, dump_weights, read_plain_file, read_weights
 from modellego.brick.model import Assembled, Brick
 from modellego.errors import FormatError
@@ -36,7 +36,7 @@ def save(brick: Brick | Assembled, path: str | Path, force: bool = False) -> Pat
     text = dump_document(document)
     weights = dump_weights(tensors)
     stored = {k: t.detach().to("cpu") for k, t in tensors.items()}
-    build_brick(parse_document(text), stored, Budget.of(len(text.encode()) + len(weights)))
+    build_brick(parse_document(text), stored, Limits.of(len(text.encode()) + len(weights)))
     files = {DOCUMENT: text.encode(), WEIGHTS: weights, CARD: model_card(brick, len(weights)).encode()}
     write_folder(target, files, replace=force)
     brick.name = _name(target)
@@ -90,7 +90,7 @@ def _load(folder: int | Path, name: str) -> Brick | Assembled:
     wanted = expected_of(document)
     stored = {name: expected for name, expected in wanted.items() if name not in document.ties}
     tensors = read_weights(WEIGHTS, folder, stored)
-    brick = build_brick(document, tensors, Budget.of(len(text) + sum(t.nbytes for t in tensors.values())))
+    brick = build_brick(document, tensors, Limits.of(len(text) + sum(t.nbytes for t in tensors.values())))
     brick.name = name
     _log.info("loaded %s", brick)
     return brick

@@ -9,10 +9,10 @@ import torch
 from torch import fx, nn
 
 from modellego.brick.format.arguments import NodeRef, decode_value, encode_value
-from modellego.brick.format.budget import Budget
 from modellego.brick.format.document import NetworkDocument, NodeDocument, TensorDocument
 from modellego.brick.format.guard import dry_run, is_operator
 from modellego.brick.format.layers import encode_layer, meta_layer
+from modellego.brick.format.limits import Limits
 from modellego.brick.format.signature import check_operator
 from modellego.brick.names import check_path
 from modellego.capture.ops import OPS, op_name
@@ -131,7 +131,7 @@ def expected_tensors(document: NetworkDocument, inputs: int = 1) -> dict[str, Ex
 
 
 def build_network(
-    document: NetworkDocument, tensors: Mapping[str, torch.Tensor], input_shape: tuple[int, ...], budget: Budget
+    document: NetworkDocument, tensors: Mapping[str, torch.Tensor], input_shape: tuple[int, ...], limits: Limits
 ) -> fx.GraphModule:
     """Build the graph of a document around the tensors that `expected_tensors` asks for.
 
@@ -143,7 +143,7 @@ def build_network(
     """
     network = _without_memory(document)
     example = next(iter(network.parameters()), torch.empty(0))
-    shape = dry_run(network, input_shape, example.dtype, budget)
+    shape = dry_run(network, input_shape, example.dtype, limits)
     if len(shape) != 2 or shape[0] != 1:
         raise FormatError(f"the graph gives {list(shape)} for one image; a brick gives [1, columns]")
     for path in document.layers:

@@ -1,4 +1,4 @@
-"""A dry run of a graph from a file, on tensors without data: it must fit together and stay within its budget.
+"""A dry run of a graph from a file, on tensors without data: it must fit together and stay within its limits.
 
 The graph runs twice, for one image and for a large prime number of them, node by node. What the generated code does
 later is the same arithmetic: operators of Python stand alone on a line of it, and a bare number never comes first
@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from modellego.brick.format.budget import Budget, Ledger
 from modellego.brick.format.layers import first_line
+from modellego.brick.format.limits import Ledger, Limits
 from modellego.brick.format.signature import check_call
 from modellego.capture.network import example_inputs, fake_mode, reads_graph
 from modellego.capture.ops import FAMILY, op_name
@@ -155,31 +155,31 @@ def _note(node: fx.Node, result: Any) -> None:
 
 
 def dry_run(
-    graph: fx.GraphModule, input_shape: tuple[int, ...], dtype: torch.dtype, budget: Budget | None = None
+    graph: fx.GraphModule, input_shape: tuple[int, ...], dtype: torch.dtype, limits: Limits | None = None
 ) -> tuple[int, ...]:
     """Run a graph whose tensors lie on the meta device, for one image and for very many, and note shapes.
 
     Return the shape of what it gives for one image. `node.meta["shape"]` is as `annotate` leaves it.
 
     Raises:
-        FormatError: it does not run, or costs more than `budget`; the text names the node.
+        FormatError: it does not run, or costs more than `limits`; the text names the node.
     """
-    budget = budget or Budget.of(0)
-    _run(graph, input_shape, dtype, budget, MANY)
-    return _run(graph, input_shape, dtype, budget, 1, settle=True)
+    limits = limits or Limits.of(0)
+    _run(graph, input_shape, dtype, limits, MANY)
+    return _run(graph, input_shape, dtype, limits, 1, settle=True)
 
 
 def _run(
     graph: fx.GraphModule,
     input_shape: tuple[int, ...],
     dtype: torch.dtype,
-    budget: Budget,
+    limits: Limits,
     batch: int,
     settle: bool = False,
 ) -> tuple[int, ...]:
     guard = _Guard(graph, garbage_collect_values=True)
     guard.extra_traceback = False
-    ledger = Ledger(budget, batch, meta=not reads_graph(graph))
+    ledger = Ledger(limits, batch, meta=not reads_graph(graph))
     try:
         with _without_data(graph, ledger), torch.no_grad():
             with torch.device("meta" if ledger.meta else "cpu"):
@@ -191,7 +191,7 @@ def _run(
         size = f"an input of shape {list(input_shape)}" + ("" if batch == 1 else " in batches of any size")
         raise FormatError(f"{where} does not run on {size}: {first_line(error)}") from error
     if settle:
-        budget.work -= ledger.work
+        limits.work -= ledger.work
     if not isinstance(output, torch.Tensor):
         raise FormatError("the graph does not return one tensor")
     return tuple(output.shape)

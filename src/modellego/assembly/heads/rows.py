@@ -1,7 +1,7 @@
-"""What calibration reads and gives back: rows of columns, the concatenated head as an anchor, a head with a report."""
+"""What calibration reads: rows of the bricks' columns, and the concatenated head as an anchor."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -111,62 +111,3 @@ def _block_diagonal(weights: Sequence[Tensor]) -> Tensor:
         whole[row : row + weight.shape[0], column : column + weight.shape[1]] = weight
         row, column = row + weight.shape[0], column + weight.shape[1]
     return whole
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One regularisation that was tried: class-balanced accuracies (0 to 1) on held-out calibration images."""
-
-    name: str
-    plain: float  # on the unaltered images
-    views: float  # the mean over all views, the unaltered one among them
-
-
-@dataclass(frozen=True)
-class Report:
-    """How a calibration was chosen: all candidates, the concatenation first, and whether the concatenation was kept."""
-
-    chosen: str
-    kept_concatenation: bool
-    candidates: tuple[Candidate, ...]
-    images: int
-    views: int
-    seconds: float = field(compare=False)
-
-    def sentence(self) -> str:
-        """Say in one sentence what was chosen and what it gives on held-out calibration images."""
-        best = next(c for c in self.candidates if c.name == self.chosen)
-        base = self.candidates[0]
-        if self.kept_concatenation:
-            return (
-                "No calibration beats plain concatenation on held-out calibration images "
-                f"({100 * base.plain:.2f} %): the concatenation is kept."
-            )
-        told = (
-            f"Calibrated ({self.chosen}): on held-out calibration images "
-            f"{100 * base.plain:.2f} % (concatenated) -> {100 * best.plain:.2f} %"
-        )
-        if self.views > 1:
-            told += f", over {self.views} views of each {100 * base.views:.2f} -> {100 * best.views:.2f} %"
-        return told + "."
-
-
-@dataclass(frozen=True)
-class Head:
-    """A calibrated head over the bricks' columns: logits = columns @ weight.T + bias; `weight` [L, F], `bias` [L]."""
-
-    weight: Tensor
-    bias: Tensor
-    report: Report
-
-
-@dataclass(frozen=True)
-class Affine:
-    """A scale and a shift per class: logits * scale + shift, both float [L]."""
-
-    scale: Tensor
-    shift: Tensor
-    report: Report
-
-
-__all__ = ["Affine", "Anchor", "Candidate", "Head", "Report", "Rows", "concatenated_head", "make_rows"]

@@ -9,7 +9,7 @@ from modellego.channels.channel_map import Ids
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class Placement:
     """The channels of several bricks along `axis` of one tensor.
 
     Position i holds channel `place[i]` of brick `brick[i]` (int64 [n] each); every channel of every brick is there
@@ -23,41 +23,41 @@ class Layout:
     def __len__(self) -> int:
         return len(self.brick)
 
-    def moved(self, axis: int) -> "Layout":
+    def moved(self, axis: int) -> "Placement":
         """Return the same channels along another axis."""
-        return Layout(axis, self.brick, self.place)
+        return Placement(axis, self.brick, self.place)
 
-    def same_order(self, other: "Layout") -> bool:
+    def same_order(self, other: "Placement") -> bool:
         """Say whether both hold the same channels in the same order."""
         return np.array_equal(self.brick, other.brick) and np.array_equal(self.place, other.place)
 
 
-def side_by_side(axis: int, sizes: Sequence[int]) -> Layout:
-    """Return the layout of whole bricks one after the other.
+def side_by_side(axis: int, sizes: Sequence[int]) -> Placement:
+    """Return the placement of whole bricks one after the other.
 
     >>> side_by_side(1, [2, 1]).brick, side_by_side(1, [2, 1]).place
     (array([0, 0, 1]), array([0, 1, 0]))
     """
     brick = np.repeat(np.arange(len(sizes)), sizes)
     place = np.concatenate([np.arange(size) for size in sizes])
-    return Layout(axis, brick.astype(np.int64), place.astype(np.int64))
+    return Placement(axis, brick.astype(np.int64), place.astype(np.int64))
 
 
-def positions_of(layout: Layout, brick: Ids, place: Ids) -> Ids:
+def positions_of(placement: Placement, brick: Ids, place: Ids) -> Ids:
     """Return where the wanted channels lie, int64 of the shape of `brick`; all of them must be there.
 
     >>> positions_of(side_by_side(1, [2, 2]), np.array([1, 0]), np.array([1, 0]))
     array([3, 0])
     """
-    span = int(max(layout.place.max(initial=0), place.max(initial=0))) + 1
-    codes = layout.brick * span + layout.place
+    span = int(max(placement.place.max(initial=0), place.max(initial=0))) + 1
+    codes = placement.brick * span + placement.place
     order = np.argsort(codes, kind="stable")
     found = order[np.searchsorted(codes[order], brick * span + place)]
     return found.astype(np.int64)
 
 
-def interleaved(layouts: Sequence[Layout], sizes: Sequence[Sequence[int]]) -> Layout:
-    """Return the layout of a concatenation along the channel axis: A1 B1 A2 B2.
+def interleaved(placements: Sequence[Placement], sizes: Sequence[Sequence[int]]) -> Placement:
+    """Return the placement of a concatenation along the channel axis: A1 B1 A2 B2.
 
     `sizes[t][k]` is the number of channels of brick k in tensor t.
 
@@ -67,28 +67,28 @@ def interleaved(layouts: Sequence[Layout], sizes: Sequence[Sequence[int]]) -> La
     """
     before = np.zeros(len(sizes[0]), dtype=np.int64)
     places = []
-    for layout, counts in zip(layouts, sizes, strict=True):
-        places.append(layout.place + before[layout.brick])
+    for placement, counts in zip(placements, sizes, strict=True):
+        places.append(placement.place + before[placement.brick])
         before = before + np.asarray(counts, dtype=np.int64)
-    return Layout(layouts[0].axis, np.concatenate([x.brick for x in layouts]), np.concatenate(places))
+    return Placement(placements[0].axis, np.concatenate([x.brick for x in placements]), np.concatenate(places))
 
 
-def whole_groups(layout: Layout, size: int) -> tuple[Ids, Ids] | None:
+def whole_groups(placement: Placement, size: int) -> tuple[Ids, Ids] | None:
     """Return (brick, group) of each run of `size` positions, or None where a run is not one whole group in order.
 
     >>> whole_groups(side_by_side(1, [4, 2]), 2)
     (array([0, 0, 1]), array([0, 1, 0]))
     """
-    if len(layout) % size:
+    if len(placement) % size:
         return None
-    brick, place = layout.brick.reshape(-1, size), layout.place.reshape(-1, size)
+    brick, place = placement.brick.reshape(-1, size), placement.place.reshape(-1, size)
     whole = (brick == brick[:, :1]).all() and (place == place[:, :1] + np.arange(size)).all()
     if not whole or (place[:, 0] % size).any():
         return None
     return brick[:, 0], place[:, 0] // size
 
 
-def read_layout(codes: Ids, expected: Sequence[Ids], axis: int) -> Layout | None:
+def read_placement(codes: Ids, expected: Sequence[Ids], axis: int) -> Placement | None:
     """Recognise the bricks' own results in the padded result, along one axis; None where they are not all there.
 
     `codes` int64 [padded shape] says what each position of the padded result holds, `expected[k]` int64 what each
@@ -113,4 +113,4 @@ def read_layout(codes: Ids, expected: Sequence[Ids], axis: int) -> Layout | None
             return None
         found.append(same.pop())
     table = np.array(found, dtype=np.int64).reshape(-1, 2)
-    return Layout(axis, table[:, 0].copy(), table[:, 1].copy())
+    return Placement(axis, table[:, 0].copy(), table[:, 1].copy())

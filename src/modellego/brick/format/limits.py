@@ -22,10 +22,10 @@ _SLOW = 16  # times that, where elements are sorted, looked up or transformed
 
 
 @dataclass
-class Budget:
+class Limits:
     """What is left to spend: bytes alive at once and multiply-adds, per image, and calls of ops in the dry run.
 
-    >>> Budget.of(0).live_bytes >> 20
+    >>> Limits.of(0).live_bytes >> 20
     320
     """
 
@@ -34,8 +34,8 @@ class Budget:
     calls: int
 
     @classmethod
-    def of(cls, given_bytes: int) -> "Budget":
-        """Return the budget of a brick whose files hold so many bytes.
+    def of(cls, given_bytes: int) -> "Limits":
+        """Return the limits of a brick whose files hold so many bytes.
 
         A network that people train needs some 16 times its weights alive at most, and uses a weight some
         10,000 times per image (VGG-16 on 1024 x 1024); the rest lets tiny networks look at large images.
@@ -44,15 +44,15 @@ class Budget:
 
 
 class Ledger(TorchDispatchMode):
-    """Watches every op that torch runs, however deep, and raises `FormatError` once the budget is spent.
+    """Watches every op that torch runs, however deep, and raises `FormatError` once the limits is spent.
 
     `batch` images are in the run: bytes and work are counted per image. `meta` tells that tensors lie on the meta
     device; then new ones do too.
     """
 
-    def __init__(self, budget: Budget, batch: int, meta: bool) -> None:
+    def __init__(self, limits: Limits, batch: int, meta: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.budget = budget
+        self.limits = limits
         self.batch = batch
         self.meta = meta
         self.work = 0.0
@@ -86,8 +86,8 @@ class Ledger(TorchDispatchMode):
         return result
 
     def _call(self, calls: int) -> None:
-        self.budget.calls -= calls
-        if self.budget.calls < 0:
+        self.limits.calls -= calls
+        if self.limits.calls < 0:
             raise FormatError("the graph is made of more calls than the brick's bytes justify")
 
     def _count(self, result: Any, cost: "_Cost") -> None:
@@ -95,12 +95,12 @@ class Ledger(TorchDispatchMode):
         for tensor in _tensors(result):
             self._keep(tensor)
         self.work += cost.work
-        if self.live + cost.inside > self.budget.live_bytes * self.batch:
+        if self.live + cost.inside > self.limits.live_bytes * self.batch:
             raise FormatError(
                 f"it needs {(self.live + cost.inside) / self.batch / _MiB:,.0f} MiB per image, more than the "
-                f"{self.budget.live_bytes / _MiB:,.0f} MiB that the brick's bytes justify"
+                f"{self.limits.live_bytes / _MiB:,.0f} MiB that the brick's bytes justify"
             )
-        if self.work > self.budget.work * self.batch:
+        if self.work > self.limits.work * self.batch:
             raise FormatError("the graph takes more work per image than the brick's bytes justify")
 
     def _keep(self, tensor: torch.Tensor) -> None:
