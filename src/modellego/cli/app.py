@@ -25,8 +25,10 @@ from modellego.cli.groups import with_groups
 from modellego.cli.inspect import inspect
 from modellego.cli.parts import add, replace, take
 from modellego.cli.predict import predict
+from modellego.cli.recipes import recipe, run
 from modellego.cli.report import report
 from modellego.cli.routes import heatmap, routes
+from modellego.cli.shelf import shelf
 from modellego.cli.thresholds import thresholds
 
 app = typer.Typer(
@@ -53,6 +55,9 @@ for _command in (
     finetune,
     distill,
     export,
+    run,
+    recipe,
+    shelf,
     doctor,
 ):
     app.command()(with_groups(_command))

@@ -7,7 +7,7 @@ import typer
 
 from modellego.cli import options as o
 from modellego.cli.console import amount, out, percent, print_json, print_table, progress
-from modellego.cli.scoring import scored, spent
+from modellego.cli.spending import spent
 
 
 def assemble(
@@ -38,6 +38,7 @@ def assemble(
     """Put bricks together into one classifier of all their classes, without training."""
     from modellego.assembly import assemble as put_together
     from modellego.assembly.class_names import brick_names
+    from modellego.assembly.scoring import scored
     from modellego.brick import check_target, load
     from modellego.cli.opening import open_maybe, open_unlabelled
 
@@ -62,7 +63,7 @@ def assemble(
         progress=progress,
         **given,
     )
-    found, unscored = scored(made, data, images.mapping)
+    found, unscored = scored(made, data, images.mapping, progress)
     made.save(output.path, output.force)
     if answer.json:
         print_json(

@@ -153,7 +153,19 @@ class Recipe(Strict):
     exports: list[ExportSection] = Field(default_factory=list)
 
 
-_KEYS = sorted({k for s in [Recipe, *Strict.__subclasses__()] if s.__module__ == __name__ for k in s.model_fields})
+_SECTIONS: tuple[type[Strict], ...] = (
+    Recipe,
+    SourceSection,
+    DataSection,
+    BudgetSection,
+    ThresholdSection,
+    BrickSection,
+    AssemblySection,
+    CalibrationSection,
+    EvaluationSection,
+    ExportSection,
+)
+_KEYS = sorted({key for section in _SECTIONS for key in section.model_fields})
 
 
 def parse(written: Written) -> Recipe:
@@ -193,4 +205,3 @@ def _words(fault: Any) -> str:
         return f"{key} is missing"
     text = str(fault["msg"]).removeprefix("Value error, ")
     return f"{text[:1].lower()}{text[1:]}"
-

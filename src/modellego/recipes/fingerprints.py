@@ -1,8 +1,8 @@
 """Fingerprints: two runs of a step with one fingerprint would make the same thing.
 
 A fingerprint is the SHA-256 of what goes into a step: what the recipe says, the version of modellego, the fingerprints
-of the steps before, and the files named. Files of code and bricks are read; of weights and images, which are large, name,
-size and time of change are taken.
+of the steps before, and the files named. Files of code and bricks are read; of weights and images, which are large,
+name, size and time of change are taken.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The text of a recipe as plain values, with the line of each, so that errors can name it.
 
-YAML as of version 1.2's core schema: only `true`, `false`, `null` and numbers are anything else than text. (Of `no` as a
-class name, YAML 1.1 makes False.) No tags, no key given twice; what an alias repeats is counted each time.
+YAML as of version 1.2's core schema: only `true`, `false`, `null` and numbers are anything else than text. (Of `no` as
+a class name, YAML 1.1 makes False.) No tags, no key given twice; what an alias repeats is counted each time.
 """
 
 import re

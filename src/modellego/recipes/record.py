@@ -33,7 +33,9 @@ class Record:
                 raw = json.loads(self.file.read_text(encoding="utf-8"))
                 self.entries = {title: Entry(**entry) for title, entry in raw["steps"].items()}
             except (ValueError, KeyError, TypeError, AttributeError):
-                raise RecipeError(f"{self.file} is no record of a recipe: move it away, or take another folder") from None
+                raise RecipeError(
+                    f"{self.file} is no record of a recipe: move it away, or take another folder"
+                ) from None
 
     def finished(self, step: Step) -> Entry | None:
         """Return what a step found, where it was finished with this fingerprint and its files are as it left them."""

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from modellego.recipes.document import ASSEMBLY, Recipe
+from modellego.errors import RecipeError
+from modellego.recipes.document import ASSEMBLY, Recipe, parse
 from modellego.recipes.fingerprints import fingerprint, of_name
 from modellego.recipes.reading import Place, Written, read_yaml
-from modellego.recipes.document import parse
-from modellego.errors import RecipeError
 
 Kind = Literal["brick", "assembly", "evaluation", "export"]
 
@@ -26,7 +25,7 @@ class Step:
     @property
     def title(self) -> str:
         """What the step is called in front of people and in the record."""
-        return f"{self.kind} {self.name}"
+        return self.name if self.name == self.kind else f"{self.kind} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Opened:
 
 
 def open_recipe(path: str | Path, out: str | Path | None = None) -> Opened:
-    """Read a recipe from its file; results go into the folder `out`, by default one named as the file, here.
+    """Read a recipe from its file; results go into the folder `out`, by default the file's name and `-bricks`, here.
 
     Raises:
         RecipeError: it cannot be read, or is no recipe.
@@ -67,7 +66,7 @@ def open_recipe(path: str | Path, out: str | Path | None = None) -> Opened:
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"the recipe {path} cannot be read: {error}") from None
     written = read_yaml(text, file.name)
-    return Opened(written, parse(written), file.parent, Path(out) if out is not None else Path(file.stem))
+    return Opened(written, parse(written), file.parent, Path(out) if out is not None else Path(f"{file.stem}-bricks"))
 
 
 def steps_of(opened: Opened) -> list[Step]:

@@ -15,7 +15,7 @@ def open_source(spec: str, given: Mapping[str, Any], data: Data | None = None) -
     """Load a source model and capture it whole; what is not given is taken from the data.
 
     `given` holds what `load_source` takes, and `logits`: the key or position of the logits in what the model returns.
-    Where mean and std are not known, the usual ones are tried on the data, and a clear difference is noted in the brick.
+    Where mean and std are not known, the usual ones are tried on the data; a clear difference is noted in the brick.
 
     Raises:
         LegoError: the model cannot be found, loaded or captured.
