@@ -39,7 +39,7 @@ def run_one(name: str, given: list[str]) -> int:
     parser.add_argument("--sources", type=Path, default=SOURCES, help="folder of train-source (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
     parser.add_argument("--limit", type=int, help="images per split, to try it out")
-    parser.add_argument("--force", action="store_true", help="start anew, in place of what is there")
+    parser.add_argument("--force", action="store_true", help="start over, in place of what is there")
     if experiment.options is not None:
         experiment.options(parser)
     asked = vars(parser.parse_args(given))

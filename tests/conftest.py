@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: where the real data and the published models lie."""
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -19,3 +20,18 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"no real data at {folder} (set MODELLEGO_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def lego_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `modellego demo` writes, made once for all workers; copy it before anything is written there."""
+    from modellego.demonstration import demo
+
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder
+    with open(folder / "lego-demo.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "lego-demo").is_dir():
+            demo(folder / "lego-demo.part")
+            (folder / "lego-demo.part").rename(folder / "lego-demo")
+    return folder / "lego-demo"

@@ -40,7 +40,7 @@ def starting(run: Run, force: bool = False) -> None:
     if found and unlike:
         raise LegoError(
             f"{run.path} is of a run with another {unlike[0]} ({theirs.get(unlike[0])}): choose another folder with "
-            "--out, or start anew with --force"
+            "--out, or start over with --force"
         )
 
 

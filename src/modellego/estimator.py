@@ -180,7 +180,7 @@ class BrickClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             shape = (sides[0], sides[1], c)
         if shape[0] * shape[1] * shape[2] != features:
             size = "x".join(map(str, shape))
-            raise DataError(f"rows of {features} numbers are no images of {size}: say their image_shape, (h, w, c)")
+            raise DataError(f"rows of {features} numbers are not images of {size}: say their image_shape, (h, w, c)")
         return shape
 
 
@@ -214,5 +214,5 @@ def _classes(labels: NDArray[Any], names: Sequence[str], known: Sequence[str]) -
     found = match_labels(names, known)
     missing = [name for name, number in zip(names, found, strict=True) if number < 0]
     if missing:
-        raise DataError(f"the label {missing[0]!r} is no class of the model, which has {', '.join(known[:5])}, ...")
+        raise DataError(f"the label {missing[0]!r} is not a class of the model, which has {', '.join(known[:5])}, ...")
     return [int(number) for number in found]

@@ -60,7 +60,7 @@ def load_installed() -> None:
         except Exception as error:
             owner = point.dist.name if point.dist is not None else "an installed package"
             raise LegoError(
-                f"the plugin {point.name} of {owner} fails: {type(error).__name__}: {error}: mend or uninstall it"
+                f"the plugin {point.name} of {owner} fails: {type(error).__name__}: {error}: fix or uninstall it"
             ) from error
 
 

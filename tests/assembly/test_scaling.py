@@ -176,7 +176,7 @@ def test_the_change_is_told() -> None:
 
 def test_unlike_topologies_are_refused_before_images_are_read() -> None:
     bricks = [random_brick("plain", 4, 2, 0), random_brick("flat", 4, 2, 0, prefix="d")]
-    with pytest.raises(AssemblyError, match="unlike topology"):
+    with pytest.raises(AssemblyError, match="different topology"):
         assemble(bricks, scale="layers", data="nowhere")
 
 

@@ -108,9 +108,9 @@ CASES = {
         "input size",
     ),
     "an output that exists": ("disassemble nets.py:good --data pets --classes cat -o taken.brick", "exists"),
-    "an output that is no brick": (
+    "an output that is not a brick": (
         "disassemble nets.py:good --data pets --classes cat -o taken.brick --force",
-        "is no brick",
+        "is not a brick",
     ),
     "an output nowhere": ("disassemble nets.py:good --data pets --classes cat -o no/x.brick", "does not exist"),
     "a demo into a file": ("demo --out note.txt", "note.txt is a file"),
@@ -119,7 +119,7 @@ CASES = {
         "disassemble nets.py:good --data pets --classes cat --macs 2 -o x.brick",
         "out of range",
     ),
-    "points that are none": ("curve nets.py:Odd --data pets --classes cat --points 0.9;0.5", "no list of numbers"),
+    "points that are none": ("curve nets.py:Odd --data pets --classes cat --points 0.9;0.5", "not a list of numbers"),
     "a point beyond": ("curve nets.py:Odd --data pets --classes cat --points 2", "from 0 to 1, not 2"),
     "a curve into no picture": ("curve nets.py:Odd --data pets --classes cat --plot x.txt", "must end in .png"),
     "curves over an existing file": (
@@ -133,7 +133,7 @@ CASES = {
     "a missing brick": ("assemble ok.brick none.brick -o x.brick", "there is no brick at none.brick"),
     "scaling without data": ("assemble ok.brick other.brick --scale logits -o x.brick", "give data"),
     "an unknown layout": ("assemble ok.brick other.brick --layout heap -o x.brick", "parallel, padded"),
-    "a folder that is no brick": ("inspect taken.brick", "holds no brick.json"),
+    "a folder that is not a brick": ("inspect taken.brick", "holds no brick.json"),
     "options of a source for a brick": ("evaluate ok.brick --data pets --mean 1", "knows its own --mean"),
     "an unknown option": ("evaluate ok.brick --dta pets", "--dta"),
     "a missing option": ("evaluate ok.brick", "--data"),

@@ -27,13 +27,13 @@ def classes(tmp_path: Path) -> Path:
 
 def test_a_pipe_is_no_image(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(DataError, match="no plain file"):
+    with pytest.raises(DataError, match="not a plain file"):
         load_image(tmp_path / "pipe.png")
 
 
 def test_a_link_to_a_device_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "zero.png").symlink_to("/dev/zero")
-    with pytest.raises(DataError, match="no plain file"):
+    with pytest.raises(DataError, match="not a plain file"):
         load_image(tmp_path / "zero.png")
 
 

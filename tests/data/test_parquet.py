@@ -114,7 +114,7 @@ def test_a_corrupt_image_is_named_by_its_row(write_parquet: Writer) -> None:
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 no more")
-    with pytest.raises(DataError, match=r"a\.parquet is no whole parquet file"):
+    with pytest.raises(DataError, match=r"a\.parquet is not a complete parquet file"):
         load_data(tmp_path / "a.parquet")
 
 

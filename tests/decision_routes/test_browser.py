@@ -8,6 +8,8 @@ import pytest
 
 from modellego.decision_routes import RouteGraph, render_html, roles
 
+from .conftest import resnet
+
 Open = Callable[..., Any]
 
 
@@ -137,3 +139,45 @@ def test_edges_can_be_hidden_and_the_theme_switched(lenet_graph: RouteGraph, ope
         driver.execute_async_script(wait)
         seen.add(driver.execute_script(pixels))
     assert len(seen) == 3
+
+
+INJECTED = """<script>window.ran = 'script'</script><img src="x" onerror="window.ran = 'handler'">
+<button id="b" onclick="window.ran = 'click'" style="position:fixed">b</button><style>body{opacity:.5}</style>"""
+
+
+def test_what_is_put_into_the_page_does_not_run(lenet_graph: RouteGraph, open_page: Open) -> None:
+    page = render_html(lenet_graph)
+    driver = open_page(page.replace("</main>", INJECTED + "</main>"))
+    driver.execute_script("document.getElementById('b').click()")
+    driver.execute_async_script("setTimeout(arguments[0], 200)")
+    assert driver.execute_script("return window.ran || null") is None
+    style = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
+    assert driver.execute_script(style, "#b", "position") == "static"
+    assert driver.execute_script(style, "body", "opacity") == "1"
+    assert driver.execute_script("return document.querySelector('.mlr').routes.model.layers.length") == 6
+
+
+def test_a_wide_picture_says_that_it_goes_on(open_page: Open) -> None:
+    driver = open_page(render_html(resnet()), 390)
+    shown = "return [...document.querySelectorAll('.mlr-more')].map(b => !b.hidden)"
+    assert driver.execute_script(shown) == [False, True]
+    driver.execute_script("document.querySelector('.mlr-map').scrollLeft = 120")
+    driver.execute_async_script("setTimeout(arguments[0], 100)")
+    assert driver.execute_script(shown) == [True, True]
+    driver.execute_script("document.querySelector('.mlr-map').scrollLeft = 1e6")
+    driver.execute_async_script("setTimeout(arguments[0], 100)")
+    assert driver.execute_script(shown) == [True, False]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_names_of_layers_stand_whole_and_apart(any_graph: RouteGraph, open_page: Open, width: int) -> None:
+    driver = open_page(render_html(any_graph), width)
+    boxes = driver.execute_script("return document.querySelector('.mlr').routes.names()")
+    assert [box["name"] for box in boxes] == [layer.name for layer in any_graph.layers]
+    across = driver.execute_script("return document.querySelector('.mlr-spacer').clientWidth")
+    for i, one in enumerate(boxes):
+        assert one["left"] >= 0
+        assert one["right"] <= across
+        for other in boxes[:i]:
+            apart = one["left"] >= other["right"] or one["right"] <= other["left"]
+            assert apart or abs(one["y"] - other["y"]) >= 12, (one, other)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from modellego.decision_routes import RouteGraph, RouteLayer, RouteLink
-from modellego.reporting import Lineage, ModelSize, OffTaskConfidence, ReportData, Score, Width
+from modellego.reporting import Example, Lineage, ModelSize, OffTaskConfidence, ReportData, Score, Width
 
 _CONFTEST = Path(__file__).parents[1] / "decision_routes" / "conftest.py"
 _spec = importlib.util.spec_from_file_location("routes_conftest", _CONFTEST)
@@ -16,6 +16,10 @@ assert _spec.loader is not None
 _routes = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_routes)
 browser, open_page = _routes.browser, _routes.open_page
+
+DOT = (  # a grey pixel
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
 
 
 def _confusion(count: int) -> np.ndarray:
@@ -63,6 +67,14 @@ def whole_data() -> ReportData:
         widths=(Width("conv1", 16, 9), Width("layer1.0.conv1", 32, 20)),
         facts=(("Criterion", "relative contribution"),),
         notes=("Pooling is not counted.",),
+        examples=(
+            Example(DOT, "bee", "bee", 0.9),
+            Example(DOT, "apple", "bee", 0.6),
+            Example(DOT, "automobile", None, None),
+            Example(DOT, "fox", None, None, own=False),
+            Example(DOT, "owl", "bee", 0.7, own=False),
+        ),
+        rejects=True,
     )
 
 

@@ -21,9 +21,9 @@ CASES = {
 def test_all_stands_on_the_axis(case: str) -> None:
     inside, outside, threshold, tick = CASES[case]
     drawn = histogram(OffTaskConfidence(inside, outside, 0.5, threshold=threshold))
-    assert f">{tick}</span>" in drawn
+    assert f">{tick}</text>" in drawn
     (limit,) = re.findall(r'class="limit" x1="([-\d.]+)"', drawn)
-    places = [float(v) for v in re.findall(r"left:([-\d.e]+)%", drawn)]
+    places = [float(v) for v in re.findall(r'<text x="([-\d.e]+)%', drawn)]
     assert 0 < float(limit) < 100
     assert places == sorted(places)
     assert 0 <= places[0] < places[-1] <= 100

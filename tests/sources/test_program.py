@@ -97,7 +97,7 @@ def test_a_size_that_is_code_is_not_evaluated(program: Path, tmp_path: Path) -> 
 
 def test_a_broken_program_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.pt2").write_bytes(b"nothing")
-    with pytest.raises(SourceError, match=r"is no exported program .*torch\.export\.save"):
+    with pytest.raises(SourceError, match=r"is not an exported program .*torch\.export\.save"):
         load_source(str(tmp_path / "net.pt2"))
 
 

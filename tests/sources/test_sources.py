@@ -309,7 +309,7 @@ def test_a_size_that_is_none_is_refused(size: str | int | list[int]) -> None:
 
 
 def test_a_mean_that_is_no_number_is_refused() -> None:
-    with pytest.raises(SourceError, match=r"mean '0\.5,x' is no list of numbers"):
+    with pytest.raises(SourceError, match=r"mean '0\.5,x' is not a list of numbers"):
         load_source("zoo:resnet20", weights="random", mean="0.5,x")
 
 

@@ -35,5 +35,5 @@ def test_nothing_asked_nothing_done() -> None:
 
 
 def test_a_negative_shift_is_refused() -> None:
-    with pytest.raises(DataError, match="shifted"):
+    with pytest.raises(DataError, match="the shift must be"):
         Augment(shift=-1)

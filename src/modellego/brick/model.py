@@ -97,7 +97,7 @@ class Brick(BrickModule):
         `[N, F]` and `edge_index` int64 `[2, E]` instead.
 
         Raises:
-            DataError: images that are no floats, or of channels or a shape this brick cannot take; edges missing, or
+            DataError: images that are not floats, or of channels or a shape this brick cannot take; edges missing, or
                 given to a brick that reads images.
         """
         if (self.info.inputs == "graph") != (edge_index is not None):

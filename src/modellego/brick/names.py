@@ -31,7 +31,7 @@ def check_node_name(name: str) -> str:
     'conv2d_1'
     """
     if not _IDENTIFIER.fullmatch(name) or name.startswith("__"):
-        raise ValueError(f"{name[:80]!r} is no plain identifier (letters, digits, underscores)")
+        raise ValueError(f"{name[:80]!r} is not a plain identifier (letters, digits, underscores)")
     if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name == "self":
         raise ValueError(f"{name!r} is a reserved word")
     return name
@@ -49,7 +49,7 @@ def check_path(path: str) -> str:
     module_names, root_names = _attributes()
     for i, part in enumerate(parts):
         if not _PART.fullmatch(part) or part.startswith("__"):
-            raise ValueError(f"{path[:80]!r} is no module path (parts of letters, digits, _ and -, joined by dots)")
+            raise ValueError(f"{path[:80]!r} is not a module path (parts of letters, digits, _ and -, joined by dots)")
         if keyword.iskeyword(part):
             raise ValueError(f"{path[:80]!r} holds the reserved word {part!r}")
         if part in (root_names if i == 0 else module_names):

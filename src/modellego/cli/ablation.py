@@ -17,11 +17,14 @@ def ablation(
     merge_equal_classes: Annotated[
         bool, typer.Option("--merge-equal-classes", help="Join classes of the same name into one.")
     ] = False,
-    per_class: Annotated[int | None, typer.Option(min=1, help="Images per class for scaling and calibration.")] = None,
+    per_class: Annotated[int | None, o.CALIBRATION(min=1, help="Images per class for scaling and calibration.")] = None,
     seed: o.Seed = 0,
     answer: o.Answer,
 ) -> None:
-    """Compare ways of assembling the same bricks: padding, both parameter scalings, both calibrations."""
+    """Compare ways of assembling the same bricks: padding, both parameter scalings, both calibrations.
+
+    Example: modellego ablation lego-demo/lenet.brick lego-demo/resnet.brick --data digits
+    """
     from modellego.assembly.ablation import ablation as compare
     from modellego.assembly.class_names import brick_names
     from modellego.brick import load

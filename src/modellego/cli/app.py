@@ -22,6 +22,7 @@ from modellego.cli.export import export
 from modellego.cli.failures import TRACEBACK, sentence
 from modellego.cli.finetune import finetune
 from modellego.cli.groups import with_groups
+from modellego.cli.help import Command, Group
 from modellego.cli.inspect import inspect
 from modellego.cli.parts import add, replace, take
 from modellego.cli.predict import predict
@@ -32,6 +33,7 @@ from modellego.cli.shelf import shelf
 from modellego.cli.thresholds import thresholds
 
 app = typer.Typer(
+    cls=Group,
     name="modellego",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -60,7 +62,7 @@ for _command in (
     shelf,
     doctor,
 ):
-    app.command()(with_groups(_command))
+    app.command(cls=Command)(with_groups(_command))
 
 
 def _print_version(asked: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, out, percent, print_json, print_table, progress
+from modellego.cli.console import amount, out, percent, print_json, print_table, progress, remark
 from modellego.cli.spending import spent
 
 
@@ -17,25 +17,31 @@ def assemble(
     layout: Annotated[
         str, typer.Option(help="parallel: any bricks side by side; padded: one block-diagonal network.")
     ] = "parallel",
-    scale: Annotated[Literal["none", "logits", "layers"], typer.Option(help="Parameter scaling.")] = "none",
+    scale: Annotated[Literal["none", "logits", "layers"], o.CALIBRATION(help="Parameter scaling.")] = "none",
     calibrate: Annotated[
-        str, typer.Option(help="How heads are made comparable: none, affine, head, or prior (needs no labels).")
+        str, o.CALIBRATION(help="How heads are made comparable: none, affine, head, or prior (needs no labels).")
     ] = "none",
     merge_equal_classes: Annotated[
         bool, typer.Option("--merge-equal-classes", help="Join classes of the same name into one.")
     ] = False,
     allow_same: Annotated[bool, typer.Option("--allow-same", help="Join a brick with itself.")] = False,
-    per_class: Annotated[int | None, typer.Option(min=1, help="Images per class for scaling and calibration.")] = None,
+    per_class: Annotated[int | None, o.CALIBRATION(min=1, help="Images per class for scaling and calibration.")] = None,
     unlabelled: Annotated[
         list[Path] | None,
-        typer.Option(help="For --calibrate prior: image files or folders, with about as many images of every class."),
+        o.CALIBRATION(
+            metavar="PATH",
+            help="For --calibrate prior: image files or folders, with about as many images of every class.",
+        ),
     ] = None,
     reject: o.RejectOptions,
     images: o.MaybeImages,
     seed: o.Seed = 0,
     answer: o.Answer,
 ) -> None:
-    """Put bricks together into one classifier of all their classes, without training."""
+    """Put bricks together into one classifier of all their classes, without training.
+
+    Example: modellego assemble lego-demo/lenet.brick few.brick --data digits --calibrate head -o new.brick
+    """
     from modellego.assembly import assemble as put_together
     from modellego.assembly.class_names import brick_names
     from modellego.assembly.scoring import scored
@@ -89,7 +95,7 @@ def assemble(
     print_table(f"{len(pieces)} bricks, {layout}", ["model", "classes", "accuracy", "MACs"], rows)
     out().print(made.info.notes)
     if unscored:
-        out().print(f"[yellow]{unscored}")
+        remark(unscored)
     out().print(
         f"wrote {output.path}.  Next: modellego predict {output.path} IMAGE · "
         f"modellego report {output.path} -o report.html"

@@ -58,6 +58,11 @@ def note(text: str) -> None:
         stderr.print(text)
 
 
+def remark(text: str) -> None:
+    """Print a sentence that should not be overlooked."""
+    out().print(text, style="yellow")
+
+
 def warn(text: str) -> None:
     """Say on stderr, in one line, what may make the result other than what is wanted."""
     typer.echo(f"note: {text}", err=True)

@@ -15,19 +15,20 @@ def curve(
     *,
     images: o.Images,
     classes: o.Classes,
-    points: Annotated[str, typer.Option(help="Shares of the source's MACs.")] = "1,0.9,0.8,0.7,0.6,0.5,0.4,0.3",
+    points: Annotated[str, o.BUDGET(help="Shares of the source's MACs.")] = "1,0.9,0.8,0.7,0.6,0.5,0.4,0.3",
     criterion: o.Criterion = None,
-    round_to: Annotated[
-        int, typer.Option("--round", min=1, help="Keep channel counts that are multiples of this.")
-    ] = 1,
-    refit: Annotated[bool, typer.Option(help="Repair each cut by least squares, without training.")] = True,
+    round_to: Annotated[int, o.BUDGET("--round", min=1, help="Keep channel counts that are multiples of this.")] = 1,
+    refit: Annotated[bool, o.REFIT(help="Repair each cut by least squares, without training.")] = True,
     refit_images: o.RefitImages = 200,
     picture: o.Plot,
     source_options: o.SourceOptions,
     seed: o.Seed = 0,
     answer: o.Answer,
 ) -> None:
-    """Cut, refit and score a brick at several budgets, and show accuracy against MACs."""
+    """Cut, refit and score a brick at several budgets, and show accuracy against MACs.
+
+    Example: modellego curve lego-demo/resnet.brick --data digits --classes 7-9 --points 0.9,0.7 --plot curve.png
+    """
     from modellego.cli.opening import open_brick, open_data
     from modellego.curves import as_rows, plot_curve
     from modellego.curves import curve as measure

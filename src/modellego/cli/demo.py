@@ -18,7 +18,10 @@ def demo(
     seed: o.Seed = 0,
     answer: o.Answer,
 ) -> None:
-    """Train two small models on handwritten digits, take them apart, put the bricks together without training."""
+    """Train two small models on handwritten digits, take them apart, put the bricks together without training.
+
+    Example: modellego demo
+    """
     from modellego.demonstration import SOURCES
     from modellego.demonstration import demo as run
 

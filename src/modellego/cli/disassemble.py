@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, out, percent, print_json, print_table, progress
+from modellego.cli.console import amount, out, percent, print_json, print_table, progress, remark
 from modellego.cli.files import bytes_on_disk
 
 
@@ -16,42 +16,39 @@ def disassemble(
     images: o.Images,
     classes: o.Classes,
     output: o.Output,
-    macs: Annotated[float | None, typer.Option(help="Budget: share of the source's MACs, such as 0.5.")] = None,
-    parameters: Annotated[float | None, typer.Option(help="Budget: share of the source's parameters.")] = None,
-    latency: Annotated[float | None, typer.Option(help="Budget: share of the source's latency, measured.")] = None,
+    macs: Annotated[float | None, o.BUDGET(help="Share of the source's MACs, such as 0.5.")] = None,
+    parameters: Annotated[float | None, o.BUDGET(help="Share of the source's parameters.")] = None,
+    latency: Annotated[float | None, o.BUDGET(help="Share of the source's latency, measured.")] = None,
     max_drop: Annotated[
         float | None,
-        typer.Option(help="Budget: the smallest brick that loses at most this much accuracy (0.01 is one point)."),
+        o.BUDGET(help="The smallest brick that loses at most this much accuracy (0.01 is one point)."),
     ] = None,
-    round_to: Annotated[
-        int, typer.Option("--round", min=1, help="Keep channel counts that are multiples of this.")
-    ] = 1,
+    round_to: Annotated[int, o.BUDGET("--round", min=1, help="Keep channel counts that are multiples of this.")] = 1,
     criterion: o.Criterion = None,
-    conv_alpha: Annotated[float, typer.Option(min=0, max=1, help="Threshold of kernels (alpha), convolutions.")] = 0.3,
-    conv_beta: Annotated[float, typer.Option(min=0, max=1, help="Threshold of channels (beta), convolutions.")] = 0.2,
+    conv_alpha: Annotated[float, o.THRESHOLDS(min=0, max=1, help="Threshold of kernels (alpha), convolutions.")] = 0.3,
+    conv_beta: Annotated[float, o.THRESHOLDS(min=0, max=1, help="Threshold of channels (beta), convolutions.")] = 0.2,
     linear_alpha: Annotated[
-        float, typer.Option(min=0, max=1, help="Threshold of kernels (alpha), linear layers.")
+        float, o.THRESHOLDS(min=0, max=1, help="Threshold of kernels (alpha), linear layers.")
     ] = 0.4,
-    linear_beta: Annotated[float, typer.Option(min=0, max=1, help="Channel threshold, linear layers.")] = 0.3,
+    linear_beta: Annotated[float, o.THRESHOLDS(min=0, max=1, help="Channel threshold, linear layers.")] = 0.3,
     rule: Annotated[
         str,
-        typer.Option(help=o.RULE_HELP),
+        o.THRESHOLDS(help=o.RULE_HELP),
     ] = "poster",
     samples: o.MostConfident = 50,
     share: Annotated[
-        float | None, typer.Option(help="Sample images as a share of each class's images, at least 5.")
+        float | None, o.SAMPLES(help="Sample images as a share of each class's images, at least 5.")
     ] = None,
-    refit: Annotated[bool, typer.Option(help="Repair the cut by least squares, without training.")] = True,
+    refit: Annotated[bool, o.REFIT(help="Repair the cut by least squares, without training.")] = True,
     refit_images: o.RefitImages = 200,
-    refit_by: Annotated[
-        str, typer.Option(help="How to refit: least_squares, or a method from a plugin.")
-    ] = "least_squares",
+    refit_by: Annotated[str, o.REFIT(help="How to refit: least_squares, or a method from a plugin.")] = "least_squares",
     refit_data: Annotated[
-        list[Path] | None, typer.Option(help="Refit on these image files or folders instead; they need no labels.")
+        list[Path] | None,
+        o.REFIT(metavar="PATH", help="Refit on these image files or folders instead; they need no labels."),
     ] = None,
     tune: Annotated[
         int | None,
-        typer.Option(
+        o.REFIT(
             min=1,
             metavar="STEPS",
             help="After the refit, match the source's logits by gradient steps, such as 600: minutes, but no labels.",
@@ -62,7 +59,10 @@ def disassemble(
     seed: o.Seed = 0,
     answer: o.Answer,
 ) -> None:
-    """Cut a brick for some classes out of a classifier, and repair the cut without training."""
+    """Cut a brick for some classes out of a classifier, and repair the cut without training.
+
+    Example: modellego disassemble lego-demo/resnet.brick --data digits --classes 7-9 --macs 0.8 -o few.brick
+    """
     from modellego.brick import check_target
     from modellego.cli.opening import open_data, open_model, open_unlabelled
     from modellego.contribution.relevance import Thresholds
@@ -114,11 +114,11 @@ def disassemble(
     header = ["task", "base", "restricted", "brick", "MACs", "parameters"]
     print_table(f"{len(brick.classes)} classes", header, [[classes, *row]])
     if tune and brick.info.refit is not None:
-        out().print(_tuning(brick.info.refit))
+        remark(_tuning(brick.info.refit))
     if data.test is None:
-        out().print("[yellow]There is no test data, so nothing was scored: name some with --test-data.")
+        remark("There is no test data, so nothing was scored: name some with --test-data.")
     if brick.info.notes:
-        out().print(f"[yellow]{brick.info.notes}")
+        remark(brick.info.notes)
     size = bytes_on_disk(output.path) or 0
     out().print(
         f"wrote {output.path} ({amount(size)}B).  Next: modellego predict {output.path} IMAGE · "
@@ -130,7 +130,7 @@ def _tuning(refit: dict[str, Any]) -> str:
     """Say what tuning did, from a brick's refit."""
     report = refit["tuning"]
     if not report["kept_steps"]:
-        return "[yellow]Tuning did not surely bring the brick closer to its source: it stays as refitted."
+        return "Tuning did not surely bring the brick closer to its source: it stays as refitted."
     same = [percent(report[when]["same"]) for when in ("before", "after")]
     how = f"{report['kept_steps']} steps without labels, rate {report['lr']:g}, batch norms {report['norms']}"
     return f"tuned: {how}; held-out images answered as the source does: {same[0]} before, {same[1]} after"

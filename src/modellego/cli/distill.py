@@ -21,18 +21,21 @@ def distill(
         str | None, typer.Option(help="The student's weights; a zoo network needs none.")
     ] = None,
     temperature: Annotated[
-        float, typer.Option(help="Temperature: what the logits of teacher and student are divided by.")
+        float, o.TRAINING(help="Temperature: what the logits of teacher and student are divided by.")
     ] = 4.0,
-    share: Annotated[float, typer.Option(help="Weight of the teacher's loss; the labels' loss has the rest.")] = 0.9,
-    epochs: Annotated[int, typer.Option(help="Number of epochs.")] = 30,
-    lr: Annotated[float, typer.Option(help="First learning rate; it falls to zero along a cosine.")] = 0.05,
-    batch_size: Annotated[int, typer.Option(help="Images per step.")] = 128,
+    share: Annotated[float, o.TRAINING(help="Weight of the teacher's loss; the labels' loss has the rest.")] = 0.9,
+    epochs: Annotated[int, o.TRAINING(help="Number of epochs.")] = 30,
+    lr: Annotated[float, o.TRAINING(help="First learning rate; it falls to zero along a cosine.")] = 0.05,
+    batch_size: Annotated[int, o.TRAINING(help="Images per step.")] = 128,
     training: o.Training,
     source_options: o.SourceOptions,
     seed: o.Seed = 0,
     answer: o.Answer,
 ) -> None:
-    """Train a student on the teacher's logits as well as on the labels (Hinton et al. 2015)."""
+    """Train a student on the teacher's logits as well as on the labels (Hinton et al. 2015).
+
+    Example: modellego distill lego-demo/resnet.brick zoo:lenet5 --data digits --epochs 2 -o student.brick
+    """
     from modellego.brick import check_target, is_brick, load
     from modellego.cli.opening import open_data, open_model
     from modellego.data import resolve_classes

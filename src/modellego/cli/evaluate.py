@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, out, percent, print_json, print_table, progress
+from modellego.cli.console import amount, out, percent, print_json, print_table, progress, remark
 from modellego.cli.files import bytes_on_disk
 
 
@@ -24,7 +24,10 @@ def evaluate(
     source_options: o.SourceOptions,
     answer: o.Answer,
 ) -> None:
-    """Score a model: accuracy beside base and base restricted, cost, latency, behaviour off its task."""
+    """Score a model: accuracy beside base and base restricted, cost, latency, behaviour off its task.
+
+    Example: modellego evaluate new.brick --data digits
+    """
     from modellego.brick import Brick
     from modellego.cli.opening import open_data, open_model
     from modellego.errors import LegoError
@@ -68,9 +71,9 @@ def evaluate(
     title = f"{len(found.classes)} classes, {found.scores.images:,} images"
     print_table(title, header, [[model, *cells]])
     if data.test is None:
-        out().print("[yellow]There is no test data: this is scored on the data given, which may have been chosen from.")
+        remark("There is no test data: this is scored on the data given, which may have been chosen from.")
     if found.cost.not_counted:
-        out().print(f"[dim]not counted as MACs: {', '.join(found.cost.not_counted)}")
+        out().print(f"not counted as MACs: {', '.join(found.cost.not_counted)}")
     if found.reject is not None:
         rule = found.reject
         out().print(

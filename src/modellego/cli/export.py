@@ -29,7 +29,7 @@ def export(
 ) -> None:
     """Write a brick as ONNX or as a PyTorch program, checked on images against the brick.
 
-    Example: modellego export lego-demo/resnet.brick --data digits --int8 -o resnet.onnx
+    Example: modellego export lego-demo/lenet.brick --data digits -o lenet.onnx
     """
     from modellego.brick import load
     from modellego.cli.opening import open_maybe

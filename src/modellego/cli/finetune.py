@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, note, out, percent, print_json, print_table, progress
+from modellego.cli.console import amount, note, out, percent, print_json, print_table, progress, remark
 
 if TYPE_CHECKING:
     from modellego.training import Epoch
@@ -18,44 +18,45 @@ def finetune(
     images: o.Images,
     output: o.Output,
     epochs: Annotated[
-        int | None, typer.Option(help="Number of epochs; by default chosen by the number of images.")
+        int | None, o.TRAINING(help="Number of epochs; by default chosen by the number of images.")
     ] = None,
     lr: Annotated[
         float | None,
-        typer.Option(help="First learning rate; it falls to zero along a cosine. By default chosen by short trials."),
+        o.TRAINING(help="First learning rate; it falls to zero along a cosine. By default chosen by short trials."),
     ] = None,
     norms: Annotated[
         Literal["train", "frozen"] | None,
-        typer.Option(
+        o.TRAINING(
             help="Batch norms use each batch's statistics, or keep their own. By default chosen by short trials."
         ),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per step; by default chosen by their number.")] = None,
+    batch_size: Annotated[int | None, o.TRAINING(help="Images per step; by default chosen by their number.")] = None,
     training: o.Training,
-    weight_decay: Annotated[float, typer.Option(help="Weight decay.")] = 5e-4,
+    weight_decay: Annotated[float, o.TRAINING(help="Weight decay.")] = 5e-4,
     held_out: Annotated[
         float | None,
-        typer.Option(
+        o.TRAINING(
             help="Share of the training images held out to choose weights by; by default chosen by their number."
         ),
     ] = None,
     keep: Annotated[
         Literal["last", "best"],
-        typer.Option(
+        o.TRAINING(
             help="Which weights to keep: the best on held-out images (the brick's own, where training "
             "does not help), or the last epoch's."
         ),
     ] = "best",
     grow_cross: Annotated[
-        bool, typer.Option("--grow-cross", help="In padded models, also train the weights between different bricks.")
+        bool, o.TRAINING("--grow-cross", help="In padded models, also train the weights between different bricks.")
     ] = False,
-    precision: Annotated[
-        Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 on a GPU.")
-    ] = "auto",
+    precision: Annotated[Literal["auto", "float32", "bfloat16"], o.RUN(help="auto: bfloat16 on a GPU.")] = "auto",
     seed: o.Seed = 0,
     answer: o.Answer,
 ) -> None:
-    """Train a brick or an assembled model for some epochs; an interrupted run continues with --resume."""
+    """Train a brick or an assembled model for some epochs; an interrupted run continues with --resume.
+
+    Example: modellego finetune few.brick --data digits --epochs 2 -o tuned.brick
+    """
     from modellego.brick import check_target
     from modellego.cli.opening import open_data, open_model
     from modellego.finetuning import finetune as train
@@ -95,9 +96,9 @@ def finetune(
         f"first learning rate {s.lr:g}, batch norms {s.norms}, {s.batch_size} images per step, {s.epochs} epochs"
     )
     if not done.kept_epoch:
-        out().print("[yellow]Training did not surely help on the held-out images: the model stays as it was.")
+        remark("Training did not surely help on the held-out images: the model stays as it was.")
     if after is None:
-        out().print("[yellow]There is no test data, so nothing was scored: name some with --test-data.")
+        remark("There is no test data, so nothing was scored: name some with --test-data.")
     else:
         out().print(f"on test images: {percent(before)} before, {percent(after)} after")
     size = sum(f.stat().st_size for f in output.path.iterdir())
@@ -111,12 +112,12 @@ def checkpoint_path(output: o.Output, training: o.Training) -> Path:
     file = training.checkpoint or output.path.with_name(f"{output.path.name}.checkpoint")
     if file.exists() and not training.resume and not output.force:
         raise LegoError(
-            f"{file} is the checkpoint of an interrupted run: go on with --resume, or start anew with --force"
+            f"{file} is the checkpoint of an interrupted run: go on with --resume, or start over with --force"
         )
     if not file.parent.is_dir():
         raise LegoError(f"the directory {file.parent} does not exist: make it first")
     if not training.resume:
-        note(f"[dim]checkpoint: {file}")
+        note(f"checkpoint: {file}")
     return file
 
 

@@ -1,4 +1,7 @@
-"""`modellego inspect`: the layers of a model or brick, its channel groups, and what may be cut."""
+"""`modellego inspect`: the layers of a model or brick, its channel groups, and what may be cut.
+
+Example: modellego inspect lego-demo/lenet.brick
+"""
 
 from typing import Annotated, Any
 
@@ -14,7 +17,10 @@ def inspect(
     source_options: o.SourceOptions,
     answer: o.Answer,
 ) -> None:
-    """Show a model's layers, its groups of coupled channels, and which of them may be cut."""
+    """Show a model's layers, its groups of coupled channels, and which of them may be cut.
+
+    Example: modellego inspect lego-demo/lenet.brick
+    """
     from modellego.cli.opening import open_model
     from modellego.evaluation.inspection import inspect as look_into
 

@@ -15,7 +15,7 @@ def numbers(option: str, text: str, least: float, most: float) -> list[float]:
     try:
         found = [float(part) for part in text.split(",")]
     except ValueError as error:
-        raise LegoError(f"{option} {text!r} is no list of numbers: write 0.9,0.5") from error
+        raise LegoError(f"{option} {text!r} is not a list of numbers: write 0.9,0.5") from error
     for value in found:
         if not least <= value <= most:
             raise LegoError(f"{option} takes numbers from {least:g} to {most:g}, not {value:g}")

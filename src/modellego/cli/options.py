@@ -7,28 +7,34 @@ from typing import Annotated
 
 import typer
 
+from modellego.cli.help import panel
+
+BUDGET, SAMPLES = panel("Budget"), panel("Sample images")
+THRESHOLDS, REFIT = panel("Thresholds, where there is no budget"), panel("Refit")
+SOURCE, REJECTION, CALIBRATION = panel("Source model"), panel('"None of these"'), panel("Calibration")
+TRAINING, RUN, MORE = panel("Training"), panel("Run"), panel("More")
 RULE_HELP = (
     "How relative contribution is computed: poster (from all output channels, as in the paper) or back_to_front "
     "(only from output channels already found relevant, as in the paper's software)."
 )
 DATA_HELP = "A folder of class folders, parquet shards, 'digits', or a hub's data-set name; repeatable."
 MapOption = Annotated[
-    list[str] | None, typer.Option("--map", help="LABEL=CLASS: which class of the model a label of the data means.")
+    list[str] | None,
+    typer.Option("--map", metavar="LABEL=CLASS", help="Which class of the model a label of the data means."),
 ]
 TestDataOption = Annotated[
-    list[str] | None, typer.Option("--test-data", help="Images to score on, where --data has no test part of its own.")
+    list[str] | None,
+    typer.Option("--test-data", metavar="DATA", help="Images to score on, where --data has no test part of its own."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists at the output path.")]
-Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
+Seed = Annotated[int, MORE(help="Seed of all random choices.")]
 Classes = Annotated[str, typer.Option(help="Classes of the task: 0-2,7 or names.")]
-MostConfident = Annotated[
-    int, typer.Option(min=1, help="Sample images per class: those the model is most confident of.")
-]
+MostConfident = Annotated[int, SAMPLES(min=1, help="Sample images per class: those the model is most confident of.")]
 Criterion = Annotated[
     str | None,
-    typer.Option(help="What ranks channels under a budget: reconstruction (by default), contribution, taylor, l1, ..."),
+    BUDGET(help="What ranks channels under a budget: reconstruction (by default), contribution, taylor, l1, ..."),
 ]
-RefitImages = Annotated[int, typer.Option(min=1, help="Images per class for the refit.")]
+RefitImages = Annotated[int, REFIT(min=1, help="Images per class for the refit.")]
 
 
 def _load_plugins(files: list[Path] | None) -> list[Path] | None:
@@ -59,7 +65,7 @@ class Answer:
 
     plugin: Annotated[
         list[Path] | None,
-        typer.Option(callback=_load_plugins, help="A Python file that registers criteria and more."),
+        MORE(metavar="FILE", callback=_load_plugins, help="A Python file that registers criteria and more."),
     ] = None
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")] = False
 
@@ -84,7 +90,7 @@ class Plot:
 class TrainImages(_Labelled):
     """Labelled images of which none is scored."""
 
-    data: Annotated[list[str], typer.Option("--data", help=DATA_HELP)]
+    data: Annotated[list[str], typer.Option("--data", metavar="DATA", help=DATA_HELP)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +104,7 @@ class Images(TrainImages):
 class MaybeImages(_Labelled):
     """Labelled images for a command that can do without."""
 
-    data: Annotated[list[str] | None, typer.Option("--data", help=DATA_HELP)] = None
+    data: Annotated[list[str] | None, typer.Option("--data", metavar="DATA", help=DATA_HELP)] = None
     test_data: TestDataOption = None
 
 
@@ -108,15 +114,15 @@ class SourceOptions:
 
     weights: Annotated[
         str | None,
-        typer.Option(help="Weights file (safetensors or a torch state dict); 'random' for untrained weights."),
+        SOURCE(help="Weights file (safetensors or a torch state dict); 'random' for untrained weights."),
     ] = None
-    input_size: Annotated[str | None, typer.Option(help="Input size in pixels: 32, or HEIGHTxWIDTH.")] = None
-    channels: Annotated[int | None, typer.Option(help="Input channels: 1 or 3.")] = None
-    mean: Annotated[str | None, typer.Option(help="Mean per channel, of images in [0,1]: 0.49,0.48,0.45.")] = None
-    std: Annotated[str | None, typer.Option(help="Standard deviation per channel, of images in [0,1].")] = None
-    class_names: Annotated[str | None, typer.Option(help="Class names: a file (one per line or JSON) or a,b,c.")] = None
+    input_size: Annotated[str | None, SOURCE(help="Input size in pixels: 32, or HEIGHTxWIDTH.")] = None
+    channels: Annotated[int | None, SOURCE(help="Input channels: 1 or 3.")] = None
+    mean: Annotated[str | None, SOURCE(help="Mean per channel, of images in [0,1]: 0.49,0.48,0.45.")] = None
+    std: Annotated[str | None, SOURCE(help="Standard deviation per channel, of images in [0,1].")] = None
+    class_names: Annotated[str | None, SOURCE(help="Class names: a file (one per line or JSON) or a,b,c.")] = None
     logits: Annotated[
-        str | None, typer.Option(help="Key or position of the logits in what the model returns, if not a tensor.")
+        str | None, SOURCE(help="Key or position of the logits in what the model returns, if not a tensor.")
     ] = None
 
 
@@ -124,13 +130,11 @@ class SourceOptions:
 class Training:
     """What runs of training have in common."""
 
-    flip: Annotated[bool, typer.Option(help="Mirror training images at random.")] = True
-    shift: Annotated[int, typer.Option(help="Shift training images by up to this many pixels.")] = 4
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto"
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Where to keep the checkpoint; by default beside the output.")
-    ] = None
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run from its checkpoint.")] = False
+    flip: Annotated[bool, TRAINING(help="Mirror training images at random.")] = True
+    shift: Annotated[int, TRAINING(help="Shift training images by up to this many pixels.")] = 4
+    device: Annotated[str, RUN(help="auto, cpu, cuda, ...")] = "auto"
+    checkpoint: Annotated[Path | None, RUN(help="Where to keep the checkpoint; by default beside the output.")] = None
+    resume: Annotated[bool, RUN("--resume", help="Continue an interrupted run from its checkpoint.")] = False
 
 
 @dataclass(frozen=True)
@@ -138,13 +142,13 @@ class RejectOptions:
     """When a model says "none of these"."""
 
     reject: Annotated[
-        bool, typer.Option("--reject", help='Let the model say "none of these" of images it is not sure of.')
+        bool, REJECTION("--reject", help='Let the model say "none of these" of images it is not sure of.')
     ] = False
     reject_keep: Annotated[
-        float | None, typer.Option(help="Share of its own images still answered, such as 0.95; implies --reject.")
+        float | None, REJECTION(help="Share of its own images still answered, such as 0.95; implies --reject.")
     ] = None
     reject_by: Annotated[
-        str | None, typer.Option(help="With --reject: energy, max_logit, max_probability or margin (energy).")
+        str | None, REJECTION(help="With --reject: energy, max_logit, max_probability or margin (energy).")
     ] = None
 
     @property

@@ -24,9 +24,9 @@ class RecalibrationOptions(o.RejectOptions, o.MaybeImages):
     """How what is joined anew is calibrated."""
 
     calibrate: Annotated[
-        str | None, typer.Option(help="With --data: affine, head or prior; as the model was, by default.")
+        str | None, o.CALIBRATION(help="With --data: affine, head or prior; as the model was, by default.")
     ] = None
-    per_class: Annotated[int | None, typer.Option(min=1, help="Images per class for calibration.")] = None
+    per_class: Annotated[int | None, o.CALIBRATION(min=1, help="Images per class for calibration.")] = None
     seed: o.Seed = 0
 
     def options(self, data: "Data | None") -> dict[str, Any]:
@@ -45,7 +45,10 @@ def take(
     again: RecalibrationOptions,
     answer: o.Answer,
 ) -> None:
-    """Take a brick off an assembled model, as it went in; with --rest, write what stays, calibrated again by --data."""
+    """Take a brick off an assembled model, as it went in; with --rest, write what stays, calibrated again by --data.
+
+    Example: modellego take new.brick lenet -o lenet.brick
+    """
     from modellego.assembly.parts import take as take_off
     from modellego.brick import check_target, load
     from modellego.cli.opening import open_maybe
@@ -82,7 +85,10 @@ def add(
     again: RecalibrationOptions,
     answer: o.Answer,
 ) -> None:
-    """Put a brick on an assembled model, behind the others; calibrated again by --data."""
+    """Put a brick on an assembled model, behind the others; calibrated again by --data.
+
+    Example: modellego add new.brick lego-demo/resnet.brick -o more.brick
+    """
     from modellego.assembly.parts import add as put_on
     from modellego.brick import check_target, load
     from modellego.cli.opening import open_maybe
@@ -107,7 +113,10 @@ def replace(
     again: RecalibrationOptions,
     answer: o.Answer,
 ) -> None:
-    """Put another brick in the place of one of an assembled model; calibrated again by --data."""
+    """Put another brick in the place of one of an assembled model; calibrated again by --data.
+
+    Example: modellego replace new.brick few lego-demo/resnet.brick --data digits -o newer.brick
+    """
     from modellego.assembly.parts import replace as exchange
     from modellego.brick import check_target, load
     from modellego.cli.opening import open_maybe

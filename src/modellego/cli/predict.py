@@ -36,6 +36,8 @@ def predict(
     """Name the classes of image files; with a reject rule, a brick may say "none of these".
 
     Files that cannot be read are listed at the end, and the exit code is 1.
+
+    Example: modellego predict new.brick photos/ --format csv
     """
     from modellego.brick import load
     from modellego.errors import LegoError

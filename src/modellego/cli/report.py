@@ -15,14 +15,18 @@ def report(
     output: o.Output,
     images: o.MaybeImages,
     source: Annotated[
-        list[Path] | None, typer.Option(help="The uncut source model, as a brick's directory; repeatable.")
+        list[Path] | None,
+        typer.Option(metavar="BRICK", help="The uncut source model, as a brick's directory; repeatable."),
     ] = None,
     routes: Annotated[bool, typer.Option(help="Draw decision routes (needs --data).")] = True,
     classes: Annotated[str | None, typer.Option(help="Classes whose routes are drawn.")] = None,
     latency: Annotated[int, typer.Option(min=0, help="Forward passes to time; 0 for none.")] = 0,
     answer: o.Answer,
 ) -> None:
-    """Write a page about a model: lineage, sizes, accuracy, confusion, off-task behaviour, routes."""
+    """Write a page about a model: lineage, sizes, accuracy, confusion, off-task behaviour, routes.
+
+    Example: modellego report new.brick --data digits -o new.html
+    """
     from modellego.brick import Brick, load
     from modellego.cli.files import check_file, write_file
     from modellego.cli.opening import open_maybe

@@ -23,7 +23,10 @@ def routes(
     source_options: o.SourceOptions,
     answer: o.Answer,
 ) -> None:
-    """Draw decision routes: an interactive page (.html) or a picture (.png, .svg), one for each network."""
+    """Draw decision routes: an interactive page (.html) or a picture (.png, .svg), one for each network.
+
+    Example: modellego routes few.brick --data digits -o routes.html
+    """
     from modellego.cli.files import check_file, write_file
     from modellego.cli.opening import open_data, open_model
     from modellego.decision_routes import render_html, save_picture
@@ -77,7 +80,10 @@ def heatmap(
     source_options: o.SourceOptions,
     answer: o.Answer,
 ) -> None:
-    """Draw the relative contribution of a layer's channels to each class (.png, .svg, .pdf)."""
+    """Draw the relative contribution of a layer's channels to each class (.png, .svg, .pdf).
+
+    Example: modellego heatmap few.brick --data digits -o heatmap.png
+    """
     from modellego.cli.files import check_picture, write_file
     from modellego.cli.opening import open_brick, open_data
     from modellego.heatmaps import draw_classes, draw_samples

@@ -19,22 +19,25 @@ def thresholds(
     images: o.Images,
     classes: o.Classes,
     vary: Annotated[
-        str, typer.Option(help="Which thresholds to vary, one at a time; the others stay as they are.")
+        str, o.THRESHOLDS(help="Which thresholds to vary, one at a time; the others stay as they are.")
     ] = NAMES,
-    values: Annotated[str, typer.Option(help="The values that each of them takes.")] = "0,0.1,0.2,0.3,0.4,0.5,0.6,0.8",
+    values: Annotated[str, o.THRESHOLDS(help="The values that each of them takes.")] = "0,0.1,0.2,0.3,0.4,0.5,0.6,0.8",
     rule: Annotated[
         str,
-        typer.Option(help=o.RULE_HELP),
+        o.THRESHOLDS(help=o.RULE_HELP),
     ] = "poster",
     samples: o.MostConfident = 50,
-    refit: Annotated[bool, typer.Option(help="Repair each cut by least squares, without training.")] = False,
+    refit: Annotated[bool, o.REFIT(help="Repair each cut by least squares, without training.")] = False,
     refit_images: o.RefitImages = 200,
     picture: o.Plot,
     source_options: o.SourceOptions,
     seed: o.Seed = 0,
     answer: o.Answer,
 ) -> None:
-    """Cut at growing thresholds alpha and beta, and show accuracy, MACs and parameters."""
+    """Cut at growing thresholds alpha and beta, and show accuracy, MACs and parameters.
+
+    Example: modellego thresholds lego-demo/lenet.brick --data digits --classes 0-1 --vary conv_beta --values 0.1,0.3
+    """
     from modellego.cli.opening import open_brick, open_data
     from modellego.contribution.relevance import Thresholds
     from modellego.curves import plot_threshold_curves

@@ -42,7 +42,7 @@ class Thresholds:
             )
         for name in ("conv_alpha", "conv_beta", "linear_alpha", "linear_beta"):
             if not 0 <= getattr(self, name) <= 1:
-                raise CutError(f"the threshold {name} is {getattr(self, name):g}: it lies in 0..1")
+                raise CutError(f"the threshold {name} is {getattr(self, name):g}: it must be between 0 and 1")
 
     def of(self, layer: nn.Module) -> tuple[float, float]:
         """Return alpha and beta for a layer."""

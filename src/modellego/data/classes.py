@@ -187,5 +187,5 @@ def parse_mapping(pairs: Sequence[str]) -> dict[str, str | int]:
     """
     for pair in pairs:
         if "=" not in pair:
-            raise DataError(f"{pair!r} is no mapping: write label=class")
+            raise DataError(f"{pair!r} is not a mapping: write label=class")
     return {label.strip(): target.strip() for label, _, target in (p.rpartition("=") for p in pairs)}

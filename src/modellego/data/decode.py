@@ -92,7 +92,7 @@ def read_plain(path: str | os.PathLike[str]) -> bytes:
         with os.fdopen(os.open(path, flags), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise DataError(f"{path} is no plain file: replace or remove it")
+                raise DataError(f"{path} is not a plain file: replace or remove it")
             if status.st_size > MAX_BYTES:
                 raise DataError(f"{path} has more than {MAX_BYTES >> 20} MiB: replace or remove it")
             return file.read(status.st_size)

@@ -54,7 +54,7 @@ def reader(name: str) -> Callable[[Read], Read]:
 
     def enter(function: Read) -> Read:
         if name in ("hub", "digits"):
-            raise DataError(f"there is a reader of data {name!r} already: take another name")
+            raise DataError(f"there is already a reader of data {name!r}: choose another name")
         READERS.enter(name, function)
         return function
 

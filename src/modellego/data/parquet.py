@@ -84,7 +84,7 @@ def _image_set(paths: Sequence[Path], test: bool = False) -> ImageSet | None:
         place = {name: k for k, name in enumerate(names)}
         unknown = next((i for i, text in enumerate(texts) if text not in place), None)
         if unknown is not None:
-            raise DataError(f"{store.name(unknown)} has the label {texts[unknown]!r}, which is no class name")
+            raise DataError(f"{store.name(unknown)} has the label {texts[unknown]!r}, which is not a class name")
         labels = np.array([place[text] for text in texts], np.int64)
     elif pa.types.is_integer(kind):
         labels = raw.to_numpy().astype(np.int64)
@@ -136,7 +136,7 @@ class ParquetStore:
             try:
                 self.files.append(pq.ParquetFile(path, memory_map=True))
             except (pa.ArrowException, OSError) as error:
-                raise DataError(f"{path} is no whole parquet file: fetch it again ({error})") from error
+                raise DataError(f"{path} is not a complete parquet file: fetch it again ({error})") from error
         self.schema: pa.Schema = self.files[0].schema_arrow
         for path, file in zip(self.paths, self.files, strict=True):
             if file.schema_arrow.names != self.schema.names:

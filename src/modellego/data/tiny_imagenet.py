@@ -32,7 +32,7 @@ def read_tiny_imagenet(folder: Path) -> Splits:
         inside = folder / "train" / number / "images"
         below = images_below(inside) if inside.is_dir() else []
         if not below:
-            raise DataError(f"class {number} ({names[label]}) has no images in {inside}: unpack the data set anew")
+            raise DataError(f"class {number} ({names[label]}) has no images in {inside}: unpack the data set again")
         paths += below
         labels += [label] * len(below)
     train = ImageSet.of(CacheStore(FileStore(paths)), labels, names)

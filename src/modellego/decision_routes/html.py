@@ -1,11 +1,15 @@
 """The interactive route picture: a route graph becomes one self-contained HTML page, or a piece of one."""
 
-from modellego.decision_routes.page import embed_json, fill, pack_unit, read_asset, text
+from modellego.decision_routes.page import embed_json, fill, pack_unit, read_asset, text, whole_page
 from modellego.decision_routes.route_graph import RouteGraph
-from modellego.decision_routes.theme import POLICY, theme_css
+from modellego.decision_routes.theme import theme_css
 from modellego.drawing.palette import LIGHT, SHAPES
 
 _PACKAGE = "modellego.decision_routes"
+_NO_SCRIPT = (
+    "<noscript><p>This picture is drawn by a script inside the page; switch scripts on to see it. "
+    "Nothing is fetched.</p></noscript>\n"
+)
 _SCRIPTS = ("model.js", "layout.js", "draw.js", "share.js", "view.js")
 
 
@@ -19,15 +23,15 @@ def render_html(graph: RouteGraph) -> str:
     >>> "<title>a &lt;b&gt;</title>" in page, "<b>" in page
     (True, False)
     """
-    values = {
-        "title": text(graph.title),
-        "policy": text(POLICY),
-        "style": theme_css() + routes_css(),
-        "subtitle": text(_subtitle(graph)),
-        "routes": render_fragment(graph),
-        "script": routes_script(),
-    }
-    return fill(read_asset(_PACKAGE, "page.html"), values)
+    return whole_page(
+        graph.title,
+        _subtitle(graph),
+        _NO_SCRIPT + render_fragment(graph),
+        style=theme_css() + routes_css(),
+        script=routes_script(),
+        kind="page-wide",
+        colophon=("A channel belongs to a class when its relative contribution for that class reaches the threshold."),
+    )
 
 
 def render_fragment(graph: RouteGraph) -> str:

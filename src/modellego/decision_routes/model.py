@@ -89,27 +89,29 @@ def _parts(model: Brick | Assembled) -> list[tuple[Brick, Network, tuple[str, ..
     if isinstance(model, Brick):
         return [(model, model.captured(), model.classes)]
     found: list[tuple[Brick, Network, tuple[str, ...]]] = []
-    column = 0
+    column = first = 0
     for child, read, width in model.parts:
+        own = range(first, first := first + len(child.classes))
         if isinstance(child, Brick) and (read == "features" or child.info.outputs == "features"):
             head = model.joint.linear
             body = child.body if read == "features" else child.network
             if head is not None and body is not None:
                 network = _with_head(child, body, head.weight.data[:, column : column + width])
-                names = tuple(f"#{i}" for i in range(head.out_features))
-                found.append((child, network, _joint_names(model, names)))
+                found.append((child, network, _joint_names(model, head.out_features, own)))
         else:
             found += _parts(child)
         column += width
     return found
 
 
-def _joint_names(model: Assembled, columns: tuple[str, ...]) -> tuple[str, ...]:
-    """Name the columns of a joint's linear layer: by the classes, where merged columns have the first's name only."""
+def _joint_names(model: Assembled, columns: int, own: range) -> tuple[str, ...]:
+    """Name the columns of a joint's linear layer that stand for one brick's own classes, by the model's classes."""
     groups = model.joint.merge or tuple((i,) for i in range(len(model.classes)))
-    names = list(columns)
+    names = [f"#{i}" for i in range(columns)]
     for name, group in zip(model.classes, groups, strict=True):
-        names[group[0]] = name
+        for column in group:
+            if column in own:
+                names[column] = name
     return tuple(names)
 
 

@@ -3,9 +3,6 @@
 from modellego.decision_routes.page import read_asset
 from modellego.drawing.palette import DARK, LIGHT, Palette
 
-# Nothing may be fetched: the page is what is in the file.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
-
 
 def theme_css() -> str:
     """Return the shared style sheet: colour variables for both themes, then type, tables and buttons."""

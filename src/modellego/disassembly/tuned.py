@@ -11,7 +11,7 @@ from modellego.tuning import tune
 
 
 def check_tuning(steps: int | None, refitted: bool, drawn: DrawnImages) -> None:
-    """Refuse a tuning that cannot be done, before any work starts; `steps` None is no tuning.
+    """Refuse a tuning that cannot be done, before any work starts; `steps` None means no tuning.
 
     Raises:
         CutError: no steps, or nothing was refitted.
@@ -20,7 +20,7 @@ def check_tuning(steps: int | None, refitted: bool, drawn: DrawnImages) -> None:
     if steps is None:
         return
     if steps < 1:
-        raise CutError(f"tune for 1 step or more, not {steps}; None is no tuning")
+        raise CutError(f"tune for 1 step or more, not {steps}; None means no tuning")
     if not refitted:
         raise CutError("tuning goes on from the refit: leave the refit on, or the tuning off")
     if len(drawn.held) < 2:

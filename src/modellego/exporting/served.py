@@ -61,7 +61,9 @@ def image_shape(model: Brick | Assembled, size: tuple[int, int] | None, prepared
     if prepared:
         raise ExportError("prepared input has the network's own size: leave the image size out")
     if min(size) < 1:
-        raise ExportError(f"images of {size[0]}x{size[1]} pixels cannot be: give height and width of 1 or more")
+        raise ExportError(
+            f"images of {size[0]}x{size[1]} pixels are not possible: give a height and width of 1 or more"
+        )
     return channels, *size
 
 

@@ -81,7 +81,7 @@ def _forward(model: nn.Module, x: torch.Tensor, edges: torch.Tensor) -> torch.Te
         shapes = f"node features of shape {list(x.shape)} and edge_index {list(edges.shape)}"
         raise CaptureError(f"{name} does not run on {shapes}: {_line(error)}") from error
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or len(logits) != len(x):
-        raise CaptureError(f"{name} is no node classifier: it does not return one row of logits per node")
+        raise CaptureError(f"{name} is not a node classifier: it does not return one row of logits per node")
     return logits
 
 

@@ -89,7 +89,7 @@ def criterion(name: str, per: str = "macs") -> Callable[[Scorer], Scorer]:
     True
     """
     if name in DYNAMIC or name in ALIASES:
-        raise CutError(f"there is a criterion {name!r} already: take another name")
+        raise CutError(f"there is already a criterion {name!r}: choose another name")
 
     def enter(function: Scorer) -> Scorer:
         CRITERIA.enter(name, Criterion(function, per))

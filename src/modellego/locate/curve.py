@@ -143,7 +143,7 @@ class Curve:
         low, high = 0, len(self) - 1
         best = self.keep(high, round_to)
         if not fits(best):
-            raise CutError("even the smallest network on the curve is over the limit: ask for less")
+            raise CutError("even the smallest network on the curve is over the limit: loosen it")
         for _ in range(steps):
             middle = self._between(low, high)
             mask = self.keep(middle, round_to)

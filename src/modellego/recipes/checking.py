@@ -56,6 +56,8 @@ def check(opened: Opened, force: bool = False) -> Ready:
         with _at(opened, ("plugins", i)):
             load_plugin(opened.path(plugin))
     for name, section in recipe.bricks.items():
+        with _at(opened, ("bricks", name, "budget")):
+            Budget(**dict(section.budget))
         with _at(opened, ("bricks", name)):
             request(section)
     _check_joining(opened)

@@ -180,7 +180,8 @@ def parse(written: Written) -> Recipe:
         return Recipe.model_validate(written.values)
     except ValidationError as error:
         faults = [(_known(written, fault["loc"]), fault) for fault in error.errors(include_url=False)]
-        faults.sort(key=lambda found: written.line(found[0]))
+        # a misspelt key explains why another one is missing
+        faults.sort(key=lambda found: (found[1]["type"] == "missing", written.line(found[0])))
         lines = list(dict.fromkeys(str(written.line(place)) for place, _ in faults))
         more = f" (more in line {', '.join(lines[1:9])})" if lines[1:] else ""
         raise written.error(faults[0][0], _words(faults[0][1]) + more) from None

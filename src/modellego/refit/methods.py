@@ -41,7 +41,7 @@ def refit_method(name: str) -> Callable[[Repair], Repair]:
 
     def enter(function: Repair) -> Repair:
         if name == LEAST_SQUARES:
-            raise CutError(f"there is a refit {name!r} already: take another name")
+            raise CutError(f"there is already a refit {name!r}: choose another name")
         REFITS.enter(name, function)
         return function
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from modellego.decision_routes.page import text
 from modellego.drawing import words
 from modellego.reporting.contents import Floats, ModelSize, OffTaskConfidence, ReportData, Width
+from modellego.reporting.glossary import term
 
 _MEASURES = (
     ("Parameters", "parameters", words.count),
@@ -39,7 +40,7 @@ def size_bars(sizes: Sequence[ModelSize]) -> str:
                 f"{_bar((value or 0) / largest)}"
                 f'<span class="bar-value">{spell(value)}{f" <small>{part}</small>" if part else ""}</span></div>'
             )
-        charts.append(f'<div class="measure"><h3>{title}</h3>{"".join(rows)}</div>')
+        charts.append(f'<div class="measure"><h3>{term(title, title.split()[0])}</h3>{"".join(rows)}</div>')
     return f'<div class="measures">{"".join(charts)}</div>'
 
 
@@ -76,11 +77,15 @@ def width_bars(widths: Sequence[Width]) -> str:
 def _width_row(width: Width, widest: int) -> str:
     return (
         f'<div class="bar-row" title="{text(width.name)}: {width.after} of {width.before} channels kept">'
-        f'<span class="bar-name path"><bdi>{text(width.name)}</bdi></span>'
-        f'<span class="bar plain"><i class="track" style="width:{100 * width.before / widest:.2f}%"></i>'
-        f'<i style="width:{100 * width.after / widest:.2f}%"></i></span>'
+        f'<span class="bar-name">{_breakable(width.name)}</span><svg class="bar plain" aria-hidden="true">'
+        f"{_part('track', width.before / widest)}{_part('fill', width.after / widest)}</svg>"
         f'<span class="bar-value">{width.after}<small> of {width.before}</small></span></div>'
     )
+
+
+def _breakable(path: str) -> str:
+    """Return a module path that may be broken behind its dots."""
+    return text(path).replace(".", ".<wbr>")
 
 
 def confusion_svg(confusion: NDArray[np.integer], classes: Sequence[str], groups: Sequence[str] = ()) -> str:
@@ -92,7 +97,7 @@ def confusion_svg(confusion: NDArray[np.integer], classes: Sequence[str], groups
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     named = count <= _NUMBERED
     cell = (40 if count <= 12 else 30) if named else max(2.0, min(10.0, 540 / count))
-    longest = min(16, max(len(name) for name in classes))
+    longest = max(len(name) for name in classes)
     turned = longest * 6.7 > cell - 4
     label = 8 + 6.7 * longest if named else 8
     top = (12 + 5.2 * longest if turned else 26) if named else 8
@@ -117,12 +122,12 @@ def confusion_svg(confusion: NDArray[np.integer], classes: Sequence[str], groups
         parts += _names(classes, label, top, cell, turned)
     parts += _group_lines(groups, label, top, cell, count)
     side = count * cell
-    width, height = label + side + 24, top + side + 4
+    beyond = 4.4 * longest - cell / 2 + 8 if named and turned else 0  # the last column's name leans to the right
+    width, height = label + side + max(24, beyond), top + side + 4
     frame = f'<rect class="frame" x="{label}" y="{top}" width="{side:.6g}" height="{side:.6g}"/>'
-    least = f"min-width:{0.8 * width:.0f}px" if named else ""
     return (
-        f'<svg class="confusion" viewBox="0 0 {width:.6g} {height:.6g}" width="{width:.0f}" height="{height:.0f}" '
-        f'style="{least}" '
+        f'<svg class="confusion{"" if named else " shrinks"}" viewBox="0 0 {width:.6g} {height:.6g}" '
+        f'width="{width:.0f}" height="{height:.0f}" '
         f'role="img" aria-label="Confusion matrix of {count} classes, rows the true class, columns the answer">'
         f"{frame}{''.join(parts)}</svg>"
     )
@@ -167,13 +172,15 @@ def histogram(off: OffTaskConfidence) -> str:
         at = 100 * float(scale.place(np.array([off.threshold]))[0])
         limit = f'<line class="limit" x1="{at:.6g}" x2="{at:.6g}" y1="0" y2="100"/>'
     at_ticks = 100 * scale.place(np.array(scale.ticks))
+    anchors = ["start", *["middle"] * (len(scale.ticks) - 2), "end"]
     axis = "".join(
-        f'<span style="left:{at:.4g}%">{tick:.6g}</span>' for tick, at in zip(scale.ticks, at_ticks, strict=True)
+        f'<text x="{at:.4g}%" y="14" text-anchor="{anchor}">{tick:.6g}</text>'
+        for tick, at, anchor in zip(scale.ticks, at_ticks, anchors, strict=True)
     )
     return (
         '<div class="histogram"><svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
         'aria-label="Histogram of confidence for images of the task and of other classes">'
-        f'{bars}{limit}</svg><div class="axis">{axis}</div></div>'
+        f'{bars}{limit}</svg><svg class="axis">{axis}</svg></div>'
     )
 
 
@@ -225,21 +232,26 @@ def _density(values: Floats, edges: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _bar(share: float, tick: float | None = None) -> str:
-    mark = "" if tick is None or math.isnan(tick) else f'<u style="left:{100 * tick:.2f}%"></u>'
-    return f'<span class="bar"><i style="width:{100 * share:.2f}%"></i>{mark}</span>'
+    known = tick is not None and not math.isnan(tick)
+    mark = f'<rect class="mark" x="{100 * (tick or 0):.2f}%" y="-3" width="2" height="14"/>' if known else ""
+    return f'<svg class="bar" aria-hidden="true">{_part("fill", share)}{mark}</svg>'
+
+
+def _part(kind: str, share: float) -> str:
+    return f'<rect class="{kind}" width="{100 * share:.2f}%" height="100%" rx="2"/>'
 
 
 def _names(classes: Sequence[str], label: float, top: float, cell: float, turned: bool) -> list[str]:
     parts = []
     for index, name in enumerate(classes):
-        short = text(name if len(name) <= 16 else name[:15] + "…")
+        shown = text(name)
         at = (index + 0.5) * cell
-        parts.append(f'<text class="row" x="{label - 7:g}" y="{top + at + 4:g}">{short}</text>')
+        parts.append(f'<text class="row" x="{label - 7:g}" y="{top + at + 4:g}">{shown}</text>')
         if turned:
             turn = f"translate({label + at + 3:g} {top - 6:g}) rotate(-50)"
-            parts.append(f'<text class="column turned" transform="{turn}">{short}</text>')
+            parts.append(f'<text class="column turned" transform="{turn}">{shown}</text>')
         else:
-            parts.append(f'<text class="column" x="{label + at:g}" y="{top - 8:g}">{short}</text>')
+            parts.append(f'<text class="column" x="{label + at:g}" y="{top - 8:g}">{shown}</text>')
     return parts
 
 

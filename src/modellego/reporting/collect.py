@@ -23,7 +23,8 @@ from modellego.evaluation import (
 )
 from modellego.evaluation.scores import Scores, right_answers
 from modellego.progress import Progress, silent
-from modellego.reporting.contents import ModelSize, OffTaskConfidence, ReportData, Score
+from modellego.reporting.contents import Example, ModelSize, OffTaskConfidence, ReportData, Score
+from modellego.reporting.examples import draw_examples
 from modellego.reporting.family import facts, groups, lineage, sizes, widths
 from modellego.reporting.html import render_report
 
@@ -33,7 +34,7 @@ _STATISTICS = {
     "max_logit": "largest logit",
     "margin": "margin of the two largest softmax values",
 }
-MOST_ROUTES = 10  # classes that a report's route picture follows
+MOST_ROUTES = 10  # classes that a route picture follows
 
 
 def report(
@@ -87,12 +88,13 @@ def report_data(
 
     Args:
         model: a brick or an assembled model.
-        data: labelled images, or what names them. The test images score, those of other classes show the behaviour
-            off the task, the training images draw the routes. Without data the scores saved in the brick are shown.
+        data: labelled images, or what names them. The test images score, and some of them are shown; those of other
+            classes show the behaviour off the task, the training images draw the routes. Without data the scores saved
+            in the brick are shown.
         name: what the report calls the model.
         sources: the whole source models as bricks, for base and base restricted class by class, and layer widths.
         mapping: data class name -> model class name or index, where names do not meet by themselves.
-        route_classes: the classes whose routes are drawn; by default the first ten.
+        route_classes: the classes whose routes are drawn; by default the first ten of each brick.
         with_routes: whether routes are drawn at all.
         latency_runs: time one image over so many passes, where above 0.
         progress: follows the images that are scored, and the routes.
@@ -103,6 +105,7 @@ def report_data(
     read = None if data is None else load_data(data)
     timed = latency_runs if read is not None else 0
     scores, confusion, per_class, off = _saved_scores(model, name), None, None, None
+    examples: tuple[Example, ...] = ()
     if read is not None:
         images = scoring_images(read)
         on_task = images.for_model(model.classes, mapping)
@@ -112,7 +115,9 @@ def report_data(
         confusion = found.confusion
         base, per_class = _base_scores(model, on_task, sources)
         scores = (*(base or scores[:-1]), _own_score(name, found))
-        off = _off_task(model, images, logits, mapping)
+        others = off_task_images(model, images, mapping)
+        off = _off_task(model, others, logits)
+        examples = draw_examples(model, on_task, logits, others)
     return ReportData(
         title=name,
         summary=_summary(model),
@@ -128,6 +133,8 @@ def report_data(
         widths=widths(model, sources),
         facts=facts(model),
         notes=_notes(model, read),
+        examples=examples,
+        rejects=model.info.reject is not None,
     )
 
 
@@ -200,10 +207,7 @@ def _base_scores(
     return tuple(rows_of), per_class
 
 
-def _off_task(
-    model: Brick | Assembled, images: ImageSet, on_logits: torch.Tensor, mapping: Mapping[str, str | int] | None
-) -> OffTaskConfidence | None:
-    others = off_task_images(model, images, mapping)
+def _off_task(model: Brick | Assembled, others: ImageSet, on_logits: torch.Tensor) -> OffTaskConfidence | None:
     if not len(others) or not len(on_logits):
         return None
     both, rule, threshold = (on_logits, logits_of(model, others)), model.info.reject, None
@@ -235,8 +239,17 @@ def _routes(
     classes: str | Sequence[str | int] | None,
     progress: Progress,
 ) -> tuple[RouteGraph, ...]:
-    chosen = classes if classes is not None else list(range(min(MOST_ROUTES, len(model.classes))))
+    chosen = classes if classes is not None else _first_of_each(groups(model) or [""] * len(model.classes))
     return routes(model, data, chosen, mapping=mapping, progress=progress)
+
+
+def _first_of_each(owners: Sequence[str]) -> list[int]:
+    """Return the numbers of the first classes of each brick, so many as a route picture follows.
+
+    >>> _first_of_each(["a"] * 12 + ["b"] * 2)
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13]
+    """
+    return [i for i, owner in enumerate(owners) if list(owners[:i]).count(owner) < MOST_ROUTES]
 
 
 def _with_latency(

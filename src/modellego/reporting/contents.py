@@ -64,6 +64,21 @@ class OffTaskConfidence:
 
 
 @dataclass(frozen=True)
+class Example:
+    """A photo and what the model says of it.
+
+    `picture` is a `data:` address; `truth` the class it belongs to; `answer` the model's with its `probability`, None
+    where it was turned away. `own` tells images of the model's classes from others.
+    """
+
+    picture: str
+    truth: str
+    answer: str | None
+    probability: float | None
+    own: bool = True
+
+
+@dataclass(frozen=True)
 class Width:
     """Channels of one layer before and after the cut; `group` names the brick where there are several."""
 
@@ -78,7 +93,8 @@ class ReportData:
     """All that a report shows; `confusion` is int `[classes, classes]`, rows the true class, columns the answer.
 
     `groups` names where each class comes from (which brick), one entry per class; `restricted_per_class` is the
-    uncut source's accuracy per class with its logits limited to the task, float `[classes]`.
+    uncut source's accuracy per class with its logits limited to the task, float `[classes]`; `rejects` says whether the
+    model may say "none of these".
     """
 
     title: str
@@ -95,6 +111,8 @@ class ReportData:
     widths: tuple[Width, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
+    rejects: bool = False
 
     def __post_init__(self) -> None:
         count = len(self.classes)

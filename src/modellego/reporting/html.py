@@ -1,12 +1,14 @@
 """The report: one self-contained page on a brick or an assembled model, for sending to a colleague."""
 
 from modellego.decision_routes import render_fragment, routes_css, routes_script
-from modellego.decision_routes.page import fill, read_asset, text
-from modellego.decision_routes.theme import POLICY, theme_css
+from modellego.decision_routes.page import read_asset, text, whole_page
+from modellego.decision_routes.theme import theme_css
 from modellego.drawing import words
 from modellego.reporting import charts
-from modellego.reporting.contents import ReportData, Score
+from modellego.reporting.contents import Example, ReportData, Score
+from modellego.reporting.glossary import term
 from modellego.reporting.lineage import lineage_svg
+from modellego.reporting.plain import headline, plain_words
 
 _PACKAGE = "modellego.reporting"
 
@@ -20,6 +22,7 @@ def render_report(data: ReportData) -> str:
     True
     """
     sections = [
+        ("examples", "Examples", _examples(data)),
         ("made", "Made from", _made_from(data)),
         ("accuracy", "Accuracy", _accuracy(data)),
         ("size", "Size", _size(data)),
@@ -32,28 +35,31 @@ def render_report(data: ReportData) -> str:
     ]
     present = [(key, title, body) for key, title, body in sections if body]
     links = "".join(f'<a href="#{key}">{title}</a>' for key, title, _ in present)
-    values = {
-        "title": text(data.title),
-        "policy": text(POLICY),
-        "style": theme_css() + read_asset(_PACKAGE, "report.css") + (routes_css() if data.routes else ""),
-        "summary": text(data.summary),
-        "figures": _figures(data),
-        "links": links,
-        "sections": "\n".join(f'<section id="{key}"><h2>{title}</h2>{body}</section>' for key, title, body in present),
-        "script": routes_script(),
-    }
-    return fill(read_asset(_PACKAGE, "report.html"), values)
+    body = [
+        f'<p class="lead">{text(plain_words(data))}</p>',
+        f'<dl class="figures">{_figures(data)}</dl>',
+        f'<nav aria-label="On this page">{links}</nav>',
+        *(f'<section id="{key}"><h2>{term(title)}</h2>{part}</section>' for key, title, part in present),
+    ]
+    return whole_page(
+        data.title,
+        data.summary,
+        "\n".join(body),
+        style=theme_css() + read_asset(_PACKAGE, "report.css") + (routes_css() if data.routes else ""),
+        script=routes_script(),
+        kind="report",
+        colophon="Choices were made on training images; the test images were used for the scores only.",
+    )
 
 
 def _figures(data: ReportData) -> str:
     """The four numbers to read first."""
     figures = []
-    if data.scores and (own := data.scores[-1]).accuracy is not None:
-        beside = next((s for s in data.scores if s.name.startswith("base restricted")), None)
-        title, value, fair = "Accuracy", own.accuracy, beside.accuracy if beside else None
-        if beside is not None and fair is None and own.balanced is not None:  # like beside like
-            title, value, fair = "Class-balanced accuracy", own.balanced, beside.balanced
-        under = f"{words.share(fair)} % base restricted" if beside else own.note
+    if (found := headline(data)) is not None:
+        own, beside, balanced = found
+        value, fair = ((s.balanced if balanced else s.accuracy) if s else None for s in (own, beside))
+        under = f"{words.share(fair)} % {term('base restricted')}" if beside else text(own.note)
+        title = term("Class-balanced", "class-balanced") + " accuracy" if balanced else term("Accuracy")
         figures.append((title, f"{words.share(value)} %", under))
     if data.sizes:
         own_size, sources = data.sizes[-1], data.sizes[:-1]
@@ -63,16 +69,39 @@ def _figures(data: ReportData) -> str:
             part = words.ratio(value, sum(known)) if known and None not in known else ""
             if value is not None:
                 whose = "source" if len(known) == 1 else f"{len(known)} sources"
-                figures.append((title, words.count(value), f"{part} of the {whose}" if part else ""))
-    figures.append(("Classes", str(len(data.classes)), ", ".join(data.classes[:3]) + _more(data.classes[3:])))
+                figures.append((term(title), words.count(value), f"{part} of the {whose}" if part else ""))
+    named = text(", ".join(data.classes[:3]) + _more(data.classes[3:]))
+    figures.append(("Classes", str(len(data.classes)), named))
     return "".join(
-        f"<div><dt>{title}</dt><dd>{text(value)}</dd><dd class='under'>{text(under)}</dd></div>"
+        f"<div><dt>{title}</dt><dd>{text(value)}</dd><dd class='under'>{under}</dd></div>"
         for title, value, under in figures
     )
 
 
 def _more(rest: tuple[str, ...]) -> str:
     return f" and {len(rest)} more" if rest else ""
+
+
+def _examples(data: ReportData) -> str:
+    if not data.examples:
+        return ""
+    note = '<p class="remark">Test images drawn by chance, the best and the worst alike, and what the model says.</p>'
+    photos = "".join(map(_example, data.examples))
+    return f'{note}<div class="examples">{photos}</div>'
+
+
+def _example(example: Example) -> str:
+    """A photo, the answer, and whether that is right."""
+    if example.answer is None:
+        answer, kind = term("none of these"), "wrong" if example.own else "right"
+    else:
+        answer = f"{text(example.answer)} <small>{words.share(example.probability)} %</small>"
+        kind = "right" if example.own and example.answer == example.truth else "wrong"
+    verdict = "right" if kind == "right" and example.own else f"it is {text(example.truth)}"
+    return (
+        f'<figure class="example {kind}"><img src="{text(example.picture)}" alt="An image of {text(example.truth)}">'
+        f"<figcaption><b>{answer}</b><span>{'✓' if kind == 'right' else '✗'} {verdict}</span></figcaption></figure>"
+    )
 
 
 def _made_from(data: ReportData) -> str:
@@ -100,7 +129,7 @@ def _accuracy(data: ReportData) -> str:
             '<p class="remark">A model with one class has only one answer, so it is always right. '
             "Its behaviour off the task says more.</p>"
         )
-    head = "<tr><th>Model</th><th>Accuracy</th><th>Class-balanced</th></tr>"
+    head = f"<tr><th>Model</th><th>{term('Accuracy')}</th><th>{term('Class-balanced')}</th></tr>"
     note = (
         '<p class="remark">Per cent of the test images. <i>Base</i> is the source with all its logits; '
         "<i>base restricted</i> is the same uncut source with its logits limited to these classes, "
@@ -113,7 +142,7 @@ def _accuracy(data: ReportData) -> str:
 def _score_row(score: Score, own: bool) -> str:
     note = f"<small>{text(score.note)}</small>" if score.note else ""
     numbers = f"<td>{words.share(score.accuracy)}</td><td>{words.share(score.balanced)}</td>"
-    return f'<tr{" class=own" if own else ""}><th scope="row">{text(score.name)}{note}</th>{numbers}</tr>'
+    return f'<tr{" class=own" if own else ""}><th scope="row">{term(score.name)}{note}</th>{numbers}</tr>'
 
 
 def _size(data: ReportData) -> str:
@@ -127,7 +156,7 @@ def _by_class(data: ReportData) -> str:
     if not bars:
         return ""
     key = (
-        ' The tick is <i>base restricted</i>.<span class="tick"></span>'
+        f' The tick is {term("base restricted")}.<span class="tick"></span>'
         if data.restricted_per_class is not None
         else ""
     )
@@ -158,9 +187,9 @@ def _off_task(data: ReportData) -> str:
         f'<span><i class="swatch outside"></i>other images ({len(off.outside):,})</span>{limit}</p>'
     )
     return (
-        f'<p class="remark">{described}How confident the model is ({text(off.statistic)}), as shares '
+        f'<p class="remark">{described}The model\'s {term("confidence")} ({text(off.statistic)}), as shares '
         "of the images. AUROC says how well this separates the two: 0.5 is not at all, 1 perfectly.</p>"
-        f'<p class="auroc"><b>{off.auroc:.3f}</b> AUROC</p>{charts.histogram(off)}{key}'
+        f'<p class="auroc"><b>{off.auroc:.3f}</b> {term("AUROC")}</p>{charts.histogram(off)}{key}'
     )
 
 
@@ -173,11 +202,12 @@ def _widths(data: ReportData) -> str:
     if not data.widths:
         return ""
     before, after = (sum(getattr(w, field) for w in data.widths) for field in ("before", "after"))
-    note = f'<p class="remark">Channels kept: {after:,} of {before:,} ({words.ratio(after, before)}).</p>'
+    kept = f"{after:,} of {before:,} ({words.ratio(after, before)})"
+    note = f'<p class="remark">{term("Channels", "channel")} kept: {kept}.</p>'
     return note + charts.width_bars(data.widths)
 
 
 def _facts(data: ReportData) -> str:
-    rows = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in data.facts)
+    rows = "".join(f"<div><dt>{term(name)}</dt><dd>{text(value)}</dd></div>" for name, value in data.facts)
     notes = "".join(f'<p class="remark">{text(note)}</p>' for note in data.notes)
     return (f'<dl class="facts">{rows}</dl>' if rows else "") + notes

@@ -26,7 +26,7 @@ def parse_size(size: Size | None) -> tuple[int, int] | None:
     except ValueError:
         sides = []
     if len(sides) not in {1, 2} or min(sides) < 1:
-        raise SourceError(f"the input size {size!r} is none: write 32, or 32x48 for height x width")
+        raise SourceError(f"the input size {size!r} is not a size: write 32, or 32x48 for height x width")
     return sides[0], sides[-1]
 
 
@@ -42,7 +42,9 @@ def parse_numbers(values: Numbers | None, what: str) -> tuple[float, ...] | None
     try:
         return tuple(float(p) for p in parts)
     except ValueError:
-        raise SourceError(f"{what} {values!r} is no list of numbers: write one per channel, 0.49,0.48,0.45") from None
+        raise SourceError(
+            f"{what} {values!r} is not a list of numbers: write one per channel, 0.49,0.48,0.45"
+        ) from None
 
 
 def read_class_names(names: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
@@ -59,7 +61,7 @@ def read_class_names(names: str | os.PathLike[str] | Sequence[str]) -> tuple[str
         try:
             found = json.loads(text) if text.lstrip().startswith("[") else text.splitlines()
         except ValueError as error:
-            raise SourceError(f"{path} is no JSON list of class names: {error}") from error
+            raise SourceError(f"{path} is not a JSON list of class names: {error}") from error
     elif "," not in str(names) and (os.sep in str(names) or path.suffix.lower() in {".txt", ".json"}):
         raise SourceError(f"there is no file of class names {names}")
     else:

@@ -35,7 +35,7 @@ def read_program(file: Path) -> tuple[nn.Module, tuple[int, int, int]]:
         raise
     except Exception as error:  # broken files raise nearly anything
         raise SourceError(
-            f"{file} is no exported program ({reason_of(error)}): write it with torch.export.save"
+            f"{file} is not an exported program ({reason_of(error)}): write it with torch.export.save"
         ) from error
     names = set(program.graph_signature.user_inputs)
     inputs = [node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
@@ -61,7 +61,7 @@ def _refuse_code(file: Path) -> None:
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
         if not any(name.endswith("archive_format") for name in names):
-            raise SourceError(f"{file} is no exported program: write it with torch.export.save")
+            raise SourceError(f"{file} is not an exported program: write it with torch.export.save")
         for name in names:
             if name.endswith(("_weights_config.json", "_constants_config.json")):
                 entries = json.loads(archive.read(name))["config"].values()

@@ -23,7 +23,7 @@ class Augment:
 
     def __post_init__(self) -> None:
         if self.shift < 0:
-            raise DataError(f"images are shifted by 0 pixels or more, not {self.shift}")
+            raise DataError(f"the shift must be 0 pixels or more, not {self.shift}")
 
     @property
     def changes(self) -> bool:

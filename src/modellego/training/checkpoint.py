@@ -44,9 +44,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise FormatError(f"there is no checkpoint {path} to resume from: leave resume out to start anew") from None
+        raise FormatError(f"there is no checkpoint {path} to resume from: leave resume out to start over") from None
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise FormatError(f"the checkpoint {path} cannot be read: start anew without resume") from error
+        raise FormatError(f"the checkpoint {path} cannot be read: start over without resume") from error
     if not isinstance(state, dict) or state.get("version") != VERSION:
-        raise FormatError(f"{path} is no checkpoint of this version: start anew without resume")
+        raise FormatError(f"{path} is not a checkpoint of this version: start over without resume")
     return state

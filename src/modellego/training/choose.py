@@ -38,7 +38,7 @@ def choose_settings(
         LegoError: there is no candidate.
     """
     if not candidates:
-        raise LegoError("there are no settings to train by: give at least one")
+        raise LegoError("there are no settings to train with: give at least one")
     if len(candidates) == 1:
         return candidates[0]
     random = np.random.default_rng(candidates[0].seed)
@@ -65,5 +65,5 @@ def chosen_before(checkpoint: str | Path, candidates: Sequence[Settings]) -> Set
             return settings
     raise FormatError(
         f"the checkpoint {checkpoint} is of another run (its settings differ): resume with the same model, data and "
-        f"settings, or start anew without resume"
+        f"settings, or start over without resume"
     )

@@ -224,7 +224,7 @@ def _restore(run: Run[Any], state: dict[str, Any]) -> None:
         unlike = [k for k in ours if not isinstance(theirs, dict) or theirs.get(k) != ours[k]]
         raise FormatError(
             f"the checkpoint {run.checkpoint} is of another run (its {unlike[0]} differ): resume with the same model, "
-            f"data and settings, or start anew without resume"
+            f"data and settings, or start over without resume"
         )
     run.model.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])

@@ -169,7 +169,7 @@ def test_the_bricks_stay_as_they_are() -> None:
 
 def test_unlike_topologies_are_refused() -> None:
     bricks = [random_brick("plain", 4, 2, 0), random_brick("residual", 4, 2, 1, prefix="d")]
-    said = r"unlike topology.*plain0 has more\.0 \(Conv2d\) \[1, 4, 6, 6\].*residual1 has one\.0"
+    said = r"different topology.*plain0 has more\.0 \(Conv2d\) \[1, 4, 6, 6\].*residual1 has one\.0"
     with pytest.raises(AssemblyError, match=said):
         assemble(bricks, layout="padded")
 

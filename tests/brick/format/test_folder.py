@@ -312,7 +312,7 @@ def test_places_where_nothing_can_be_written_are_refused_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FormatError, match=r"no place|does not exist"):
+    with pytest.raises(FormatError, match=r"not a place|does not exist"):
         check_target(path)
 
 

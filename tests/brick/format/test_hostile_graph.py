@@ -36,7 +36,7 @@ def chain(count: int, first: Node, step: Callable[[str, str], Node]) -> list[Nod
 
 # what is put behind the placeholder, and what the refusal says
 CRASHES: dict[str, tuple[list[Node], str]] = {
-    "dtype that is no dtype": ([call("aten.scalar_tensor.default", 1, dtype=1000)], "'dtype' must be a dtype"),
+    "dtype that is not a dtype": ([call("aten.scalar_tensor.default", 1, dtype=1000)], "'dtype' must be a dtype"),
     "dtype of ones": ([call("aten.ones.default", [1], dtype=99)], "'dtype' must be a dtype"),
     "dtype of new_full": ([call("aten.new_full.default", X, [1], 1, dtype=99)], "'dtype' must be a dtype"),
     "negative dtype": ([call("aten.softmax.int", X, 1, -1)], "'dtype' must be a dtype"),

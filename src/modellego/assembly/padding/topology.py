@@ -43,7 +43,7 @@ def match(networks: Sequence[Network], names: Sequence[str]) -> list[Step]:
             reason = _difference(ours, theirs, numbers[0], numbers[k])
             if reason:
                 raise AssemblyError(
-                    f"{names[0]} and {names[k]} are of unlike topology ({reason}): {names[0]} has {describe(ours)} "
+                    f"{names[0]} and {names[k]} are of different topology ({reason}): {names[0]} has {describe(ours)} "
                     f"where {names[k]} has {describe(theirs)}; use layout='parallel' and no scaling of layers"
                 )
     return list(zip(*rows, strict=True))

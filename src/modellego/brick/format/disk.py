@@ -57,7 +57,7 @@ def load(path: str | Path) -> Brick | Assembled:
     if not os.path.lexists(folder):
         raise FormatError(f"there is no brick at {folder}")
     if not folder.is_dir():
-        raise FormatError(f"{folder} is no directory: a brick is a directory with {', '.join(FILES)}")
+        raise FormatError(f"{folder} is not a directory: a brick is a directory with {', '.join(FILES)}")
     try:
         for _ in range(_TRIES):
             with contextlib.suppress(MissingFileError), _opened(folder) as handle:
@@ -125,7 +125,7 @@ def check_target(path: str | Path, force: bool = False) -> Path:
     """
     target = Path(os.path.abspath(path))
     if not target.name:
-        raise FormatError(f"{path} is no place for a brick: give the name of a new directory")
+        raise FormatError(f"{path} is not a place for a brick: give the name of a new directory")
     if not target.parent.is_dir():
         raise FormatError(f"the directory {target.parent} does not exist: make it first")
     if not os.access(target.parent, os.W_OK):
@@ -136,7 +136,7 @@ def check_target(path: str | Path, force: bool = False) -> Path:
         raise FormatError(f"{path} exists: choose another name, or replace it by force")
     if target.is_symlink() or not is_brick(target):
         raise FormatError(
-            f"{path} exists and is no brick: it is not replaced; choose another name or remove it yourself"
+            f"{path} exists and is not a brick: it is not replaced; choose another name or remove it yourself"
         )
     others = foreign_files(target, FILES)
     if others:

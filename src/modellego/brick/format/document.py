@@ -145,14 +145,14 @@ def read_json(text: str | bytes, name: str) -> Any:
     except RecursionError:
         raise FormatError(f"{name} is nested too deep") from None
     except ValueError as error:  # bad syntax, bad UTF-8, a number with thousands of digits
-        raise FormatError(f"{name} is no valid JSON: {str(error)[:200]}") from None
+        raise FormatError(f"{name} is not valid JSON: {str(error)[:200]}") from None
 
 
 def check_version(raw: Any) -> None:
     """Refuse what is not a brick's document, or one of a version this package does not know."""
     version = raw.get("format_version") if isinstance(raw, dict) else None
     if type(version) is not int or version < 1:
-        raise FormatError("brick.json does not say which format_version it has: this is no brick")
+        raise FormatError("brick.json does not say which format_version it has: this is not a brick")
     if version > FORMAT_VERSION:
         raise FormatError(
             f"this brick has format version {version} and this modellego reads up to version {FORMAT_VERSION}"
@@ -189,4 +189,4 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")

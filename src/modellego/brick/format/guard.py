@@ -131,7 +131,7 @@ def _pieces(x: torch.Tensor, given: dict[str, Any]) -> int:
 
 def _check_result(result: Any) -> None:
     if isinstance(result, torch.Tensor):
-        # a size that depends on the data (how many edges are left) is no number here
+        # a size that depends on the data (how many edges are left) is not a number here
         if any(isinstance(size, int) and size == 0 for size in result.shape):
             raise FormatError(f"it makes an empty tensor, of shape {list(result.shape)}")
     elif isinstance(result, int | float) and not isinstance(result, bool):

@@ -83,7 +83,9 @@ class LayerDocument(Strict):
     @classmethod
     def _a_float(cls, value: str | None) -> str | None:
         if value is not None and value not in FLOATS:
-            raise ValueError(f"{value[:80]!r} is no dtype of a layer: {', '.join(FLOATS)}, or null without parameters")
+            raise ValueError(
+                f"{value[:80]!r} is not a dtype of a layer: {', '.join(FLOATS)}, or null without parameters"
+            )
         return value
 
     @model_validator(mode="after")

@@ -48,7 +48,7 @@ def open_plain(name: str, folder: int | Path) -> Iterator[BinaryIO]:
                 raise FormatError(f"{name} is not a plain file")
             yield file
     except FileNotFoundError:
-        raise MissingFileError(f"there is no {name}: this is no brick, or an incomplete one") from None
+        raise MissingFileError(f"there is no {name}: this is not a brick, or an incomplete one") from None
     except OSError as error:
         raise FormatError(f"{name} cannot be read: {error.strerror}") from None
 
@@ -79,7 +79,7 @@ def read_weights(name: str, folder: int | Path, wanted: Mapping[str, Expected]) 
         length = int.from_bytes(file.read(8), "little")
         room = MAX_HEADER + sum(6 * len(key) + 512 for key in wanted)
         if size < 8 or length > min(room, size - 8):
-            raise FormatError(f"{name} is cut off or no safetensors file: its header does not fit into it")
+            raise FormatError(f"{name} is cut off or not a safetensors file: its header does not fit into it")
         header = read_json(file.read(length), f"the header of {name}")
         places = _check_header(header, name, wanted, size - 8 - length)
         tensors = {}
@@ -113,7 +113,7 @@ def _numel(shape: tuple[int, ...]) -> int:
 def _check_header(header: Any, name: str, wanted: Mapping[str, Expected], room: int) -> list[str]:
     """Check that a header describes just the wanted tensors, one behind the other, and return them in that order."""
     if not isinstance(header, dict):
-        raise FormatError(f"the header of {name} is no object")
+        raise FormatError(f"the header of {name} is not an object")
     header.pop("__metadata__", None)
     missing, extra = sorted(set(wanted) - set(header)), sorted(set(header) - set(wanted))
     if missing or extra:

@@ -18,7 +18,7 @@ function paint(ctx, model, plan, view) {
   bands(false);
   if (view.showEdges || view.focus) paintEdges(ctx, model, plan, view, seen);
   plan.cards.forEach((card, index) => {
-    if (!seen(card.centre - card.room, card.centre + card.room)) return;
+    if (!seen(card.centre - card.reach, card.centre + card.reach)) return;
     if (card.junction) paintJunction(ctx, card, colours);
     else paintMarks(ctx, model, model.layers[index], card, view);
     paintName(ctx, model.layers[index], card, view, view.focus && view.focus.layer === index);
@@ -194,19 +194,10 @@ function paintName(ctx, layer, card, view, current) {
   ctx.lineJoin = 'round';
   const y = card.nameY;
   const write = (words, at) => { ctx.strokeText(words, card.centre, at); ctx.fillText(words, card.centre, at); };
-  write(shorten(ctx, layer.name, card.room), y);
+  write(layer.name, y);
   ctx.fillStyle = view.colours.muted;
   ctx.font = '11px ' + view.font;
   if (layer.n) write(layer.n.toLocaleString('en'), y + 14);
-}
-
-/* Long names lose their front: the end of a module path tells more. */
-function shorten(ctx, name, room) {
-  if (ctx.measureText(name).width <= room) return name;
-  for (let cut = 1; cut < name.length; cut++) {
-    if (ctx.measureText('…' + name.slice(cut)).width <= room) return '…' + name.slice(cut);
-  }
-  return '';
 }
 
 function paintFocus(ctx, card, view) {

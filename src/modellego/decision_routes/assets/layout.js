@@ -1,5 +1,6 @@
 /* Where everything goes: columns along the graph, a card of packed marks for each layer, a bus above for skips. */
 const PAD = 28, TITLE = 42, LANE_GAP = 10, BLOCK_GAP = 0.55, BUS_STEP = 11, JUNCTION = 6;
+const LINES = 3; // lines of names under the picture, at most
 
 function basePitch(n) {
   return n <= 24 ? 16 : n <= 96 ? 13 : n <= 320 ? 10.5 : n <= 768 ? 8.5 : n <= 1280 ? 7.2 : 6.4;
@@ -26,7 +27,7 @@ function busLevels(model) {
 }
 
 /* One pass over the columns: how wide the cards are, how high the picture must be, then where each card lies. */
-function arrange(model, width, zoom) {
+function arrange(model, width, zoom, wordWidth) {
   const narrow = width < 560;
   const bus = busLevels(model);
   const step = Math.min(BUS_STEP, 72 / Math.max(1, bus.count));
@@ -45,13 +46,23 @@ function arrange(model, width, zoom) {
     return Math.max(...column.map((index) => cards[index].width));
   });
 
+  // names are never cut off: those of neighbouring columns stand on lines of their own in turn, as many as it takes
+  const needs = columns.map((column) => Math.max(...column.map((index) => wordWidth(model.layers[index].name) + 10)));
+  const half = (at) => (needs[at] - widths[at]) / 2;
+  const pad = Math.max(PAD, half(0), half(columns.length - 1));
   const gaps = Math.max(1, columns.length - 1);
   const marks = widths.reduce((a, b) => a + b, 0);
-  const roomy = (width - 2 * PAD - marks) / gaps;
-  const gap = Math.min(190, Math.max((narrow ? 52 : 46) * Math.min(1.3, Math.max(0.75, zoom)), roomy));
-  const total = marks + gap * gaps + 2 * PAD;
+  const roomy = (width - 2 * pad - marks) / gaps;
+  // how much wider than the cards between them the names of two columns are that stand `k` columns apart
+  const lacking = (at, k) => at + k >= columns.length ? 0 : (needs[at] + needs[at + k] - widths[at] - widths[at + k]) / 2
+    - widths.slice(at + 1, at + k).reduce((a, b) => a + b, 0);
+  const inLanes = (at) => columns[at].length > 1 && at + 1 < columns.length && columns[at + 1].length > 1;
+  const legible = Math.max(0, ...columns.map((_, at) => Math.max(lacking(at, LINES) / LINES, inLanes(at) ? lacking(at, 1) : 0)));
+  const gap = Math.max(legible, Math.min(190, Math.max((narrow ? 52 : 46) * Math.min(1.3, Math.max(0.75, zoom)), roomy)));
+  const lines = [1, 2].find((k) => columns.every((_, at) => lacking(at, k) <= k * gap)) || LINES;
+  const total = marks + gap * gaps + 2 * pad;
   const top = 16 + (bus.count ? bus.count * step + 10 : 0);
-  let x = PAD + Math.max(0, (width - total) / 2);
+  let x = pad + Math.max(0, (width - total) / 2);
   columns.forEach((column, at) => {
     const needed = column.reduce((sum, index) => sum + cards[index].tallest, 0);
     const spare = (high - needed - (column.length - 1) * TITLE) / column.length;
@@ -62,20 +73,17 @@ function arrange(model, width, zoom) {
       card.x = x + (widths[at] - card.width) / 2;
       card.middle = y + slot / 2;
       card.centre = x + widths[at] / 2;
-      card.room = widths[at] + gap - 8;
+      card.reach = Math.max(widths[at], needs[at]) / 2;
       place(model.layers[index], card);
       y += slot + TITLE;
     });
     x += widths[at] + gap;
   });
-  // names of layers that have their column to themselves stand on one line, or on two in turn where it is tight
-  const tight = model.layers.some((layer, index) => cards[index].alone && layer.name.length * 6.6 > cards[index].room);
   cards.forEach((card, index) => {
-    const second = tight && card.alone && model.layers[index].column % 2 === 1;
-    card.nameY = (card.alone ? top + high : card.y + card.height) + 19 + (second ? 32 : 0);
-    if (tight && card.alone) card.room = 2 * card.room;
+    const line = card.alone ? model.layers[index].column % lines : 0;
+    card.nameY = (card.alone ? top + high : card.y + card.height) + 19 + line * 32;
   });
-  const height = top + high + TITLE + (tight ? 32 : 0) + 4;
+  const height = top + high + TITLE + (lines - 1) * 32 + 4;
   return { cards, gap, width: Math.max(width, total), height, bus, step, busTop: 14, zoom };
 }
 

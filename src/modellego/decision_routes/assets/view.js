@@ -14,6 +14,10 @@ function routes(root) {
     for (const name of names) view.colours[name] = style.getPropertyValue('--' + name).trim();
     view.font = style.fontFamily;
   }
+  function wordWidth(words) {
+    context.font = '600 12px ' + view.font;
+    return context.measureText(words).width;
+  }
   function redraw() {
     if (waiting) return;
     waiting = true;
@@ -25,7 +29,7 @@ function routes(root) {
   }
   function resize() {
     view.width = map.clientWidth;
-    plan = arrange(model, view.width, zoom);
+    plan = arrange(model, view.width, zoom, wordWidth);
     spacer.style.width = plan.width + 'px';
     spacer.style.height = plan.height + 'px';
     const ratio = window.devicePixelRatio || 1;
@@ -34,7 +38,15 @@ function routes(root) {
     canvas.style.width = view.width + 'px';
     canvas.style.height = plan.height + 'px';
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    showMore();
     redraw();
+  }
+  /* Says with a button at either edge that the picture goes on there. */
+  function showMore() {
+    const left = map.scrollLeft, rest = map.scrollWidth - map.clientWidth - left;
+    root.querySelectorAll('.mlr-more').forEach((button) => {
+      button.hidden = (button.dataset.way < 0 ? left : rest) < 4;
+    });
   }
   function share() {
     shareLayer = view.focus ? view.focus.layer : null;
@@ -137,7 +149,10 @@ function routes(root) {
     speak(next);
   });
   canvas.addEventListener('blur', () => focusOn(null));
-  map.addEventListener('scroll', () => { redraw(); if (view.focus) showTip(view.focus); });
+  root.querySelectorAll('.mlr-more').forEach((button) => button.addEventListener('click', () => {
+    map.scrollBy({ left: button.dataset.way * 0.8 * view.width, behavior: 'smooth' });
+  }));
+  map.addEventListener('scroll', () => { redraw(); showMore(); if (view.focus) showTip(view.focus); });
   window.addEventListener('scroll', () => { if (view.focus) showTip(view.focus); }, { passive: true });
 
   slider.addEventListener('input', () => {
@@ -154,7 +169,7 @@ function routes(root) {
     if (view.focus) showTip(view.focus);
   }));
   function fitZoom() {
-    for (const z of [1.3, 1.15, 1, 0.9, 0.8, 0.7, 0.6]) if (arrange(model, map.clientWidth, z).width <= map.clientWidth + 1) return z;
+    for (const z of [1.3, 1.15, 1, 0.9, 0.8, 0.7, 0.6]) if (arrange(model, map.clientWidth, z, wordWidth).width <= map.clientWidth + 1) return z;
     return map.clientWidth < 560 ? 0.9 : 0.8;
   }
 
@@ -191,6 +206,10 @@ function routes(root) {
       const box = canvas.getBoundingClientRect(), card = plan.cards[layer];
       return [box.left + card.px[channel] - map.scrollLeft, box.top + card.py[channel]];
     },
+    names: () => model.layers.map((layer, index) => {
+      const card = plan.cards[index], half = wordWidth(layer.name) / 2;
+      return { name: layer.name, left: card.centre - half, right: card.centre + half, y: card.nameY };
+    }),
     role: (layer, channel) => model.layers[layer].role[channel],
     edges: () => view.edges.length,
   };
