@@ -26,7 +26,7 @@ def run(
 ) -> None:
     """Make what a recipe says: bricks, the model they make, its scores and exports; finished steps are reused.
 
-    Example: modellego run digits.yaml --plan
+    Example: modellego run digits.yaml
     """
     from modellego.recipes import plan as look_ahead
     from modellego.recipes import run as make
@@ -56,7 +56,7 @@ def recipe(
 ) -> None:
     """Print the recipe that made a brick.
 
-    Example: modellego recipe digits/low.brick > again.yaml
+    Example: modellego recipe made/low.brick
     """
     from modellego.brick import load
     from modellego.recipes import recipe as recipe_of
