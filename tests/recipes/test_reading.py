@@ -42,7 +42,8 @@ def test_an_error_names_file_line_and_place() -> None:
         ("a: *b", "a.yaml:1"),
         ("a: &a [*a]", "20 deep"),
         ("a: &a [" + "1," * 200 + "]\nb: [" + "*a," * 200 + "]", f"at most {MAX_VALUES} values"),
-        ("a: " + "[" * 5000, "a.yaml"),
+        ("a: " + "[" * 5000, "brackets"),
+        ("a: " + "[" * 400, "a.yaml"),
         ("a: " + "x" * 70_000, "larger than"),
     ],
 )

@@ -14,12 +14,14 @@ from modellego.errors import RecipeError
 
 MAX_BYTES = 64_000
 MAX_VALUES = 5_000
+MAX_BRACKETS = 500  # nested ones take the reader time that grows with their square
 Place = tuple[str | int, ...]
 _WORDS = (
     (re.compile(r"~|null|Null|NULL|"), None),
     (re.compile(r"true|True|TRUE"), True),
     (re.compile(r"false|False|FALSE"), False),
 )
+_TAG = re.compile(r"tag:yaml\.org,2002:\w+")  # what the reader itself gives to values without one
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
@@ -57,6 +59,8 @@ def read_yaml(text: str, name: str) -> Written:
     """
     if len(text.encode()) > MAX_BYTES:
         raise RecipeError(f"{name} is larger than {MAX_BYTES // 1000} kB: that is no recipe")
+    if text.count("[") + text.count("{") > MAX_BRACKETS:
+        raise RecipeError(f"{name} has more than {MAX_BRACKETS} brackets: that is no recipe")
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -83,13 +87,13 @@ class _Reader:
         self.lines.setdefault(place, line)
         if len(self.lines) > MAX_VALUES or len(place) > 20:
             raise RecipeError(f"{self.name}:{line}: a recipe holds at most {MAX_VALUES} values, 20 deep")
+        if not _TAG.fullmatch(node.tag):
+            raise RecipeError(f"{self.name}:{line}: a recipe has no tags such as {node.tag}")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, place)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*place, i)) for i, item in enumerate(node.value)]
         text: str = node.value
-        if node.tag.startswith("!"):
-            raise RecipeError(f"{self.name}:{line}: a recipe has no tags such as {node.tag}")
         return text if node.style else _scalar(text)
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
