@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from modellego.data import DataLike as DataLike
     from modellego.data import ImageSet as ImageSet
     from modellego.data import load_data as load_data
+    from modellego.data.broken import skip_broken as skip_broken
     from modellego.decision_routes import RouteGraph as RouteGraph
     from modellego.decision_routes import routes as routes
     from modellego.demonstration import DemoResult as DemoResult
@@ -104,6 +105,7 @@ _PLACES = {
     "contribution.relevance": ("Thresholds",),
     "curves": ("AccuracyCurve", "CurvePoint", "ThresholdCurves", "ThresholdPoint", "curve", "thresholds"),
     "data": ("Data", "DataLike", "ImageSet", "load_data"),
+    "data.broken": ("skip_broken",),
     "decision_routes": ("RouteGraph", "routes"),
     "demonstration": ("DemoResult", "demo"),
     "diagnosis": ("Diagnosis", "doctor"),

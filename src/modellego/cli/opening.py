@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from modellego.brick import Assembled, Brick, is_brick, load
-from modellego.cli.console import note, warn
+from modellego.cli.console import note, progress, warn
 from modellego.cli.options import Images, MaybeImages, SourceOptions, TrainImages
 from modellego.data import Data, image_files, load_data
+from modellego.data.broken import skip_broken
 from modellego.data.store import FileStore
 from modellego.errors import LegoError
 from modellego.sources.opened import open_source
@@ -48,12 +49,24 @@ def open_brick(spec: str, options: SourceOptions, data: Data | None = None) -> B
 
 def open_data(images: Images | TrainImages) -> Data:
     """Read the data named on the command line."""
-    return load_data(images.data, (images.test_data if isinstance(images, Images) else None) or None)
+    return _readable(
+        load_data(images.data, (images.test_data if isinstance(images, Images) else None) or None), images.max_bad
+    )
 
 
 def open_maybe(images: MaybeImages) -> Data | None:
     """Read the data named on the command line, where there are any."""
-    return load_data(images.data, images.test_data or None) if images.data else None
+    return _readable(load_data(images.data, images.test_data or None), images.max_bad) if images.data else None
+
+
+def _readable(data: Data, max_bad: int) -> Data:
+    """Leave out what cannot be read, where that is allowed, and name it; else whoever reads an image refuses."""
+    if not max_bad:
+        return data
+    data, left_out = skip_broken(data, max_bad, progress)
+    for said in left_out:
+        warn(f"left out: {said}")
+    return data
 
 
 def open_unlabelled(paths: list[Path]) -> FileStore:

@@ -22,6 +22,9 @@ MapOption = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="LABEL=CLASS", help="Which class of the model a label of the data means."),
 ]
+MaxBad = Annotated[
+    int, MORE(min=0, help="Leave out up to so many images that cannot be read, and name them; 0: refuse.")
+]
 TestDataOption = Annotated[
     list[str] | None,
     typer.Option("--test-data", metavar="DATA", help="Images to score on, where --data has no test part of its own."),
@@ -91,6 +94,7 @@ class TrainImages(_Labelled):
     """Labelled images of which none is scored."""
 
     data: Annotated[list[str], typer.Option("--data", metavar="DATA", help=DATA_HELP)]
+    max_bad: MaxBad = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +110,7 @@ class MaybeImages(_Labelled):
 
     data: Annotated[list[str] | None, typer.Option("--data", metavar="DATA", help=DATA_HELP)] = None
     test_data: TestDataOption = None
+    max_bad: MaxBad = 0
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ of it, one line of JSON a folder.
 """
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -25,6 +26,16 @@ class Outcome:
     text: str = ""
     seconds: float = 0.0
     mebibytes: float = 0.0
+
+    def check_refused(self, said: str) -> None:
+        """Fail unless the folder was refused by a sentence in which the pattern `said` is found."""
+        assert self.verdict == "refused", self
+        assert re.search(said, self.text), self.text
+
+    def check_cheap(self) -> None:
+        """Fail if it took more than 2 seconds of processor time or 512 MiB."""
+        assert self.seconds < 2
+        assert self.mebibytes < 512
 
 
 def open_boxed(folders: Sequence[Path]) -> dict[str, Outcome]:

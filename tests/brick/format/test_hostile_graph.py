@@ -208,14 +208,9 @@ def test_the_brick_that_is_attacked_runs(outcomes: dict[str, Outcome]) -> None:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_refused(outcomes: dict[str, Outcome], name: str) -> None:
-    outcome = outcomes[str(list(ATTACKS).index(name))]
-    assert outcome.verdict == "refused", outcome
-    with pytest.raises(AssertionError, match=ATTACKS[name][1]):
-        raise AssertionError(outcome.text)
+    outcomes[str(list(ATTACKS).index(name))].check_refused(ATTACKS[name][1])
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_costs_little(outcomes: dict[str, Outcome], name: str) -> None:
-    outcome = outcomes[str(list(ATTACKS).index(name))]
-    assert outcome.seconds < 2
-    assert outcome.mebibytes < 512
+    outcomes[str(list(ATTACKS).index(name))].check_cheap()
