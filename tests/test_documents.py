@@ -2,6 +2,7 @@
 
 A fenced block of `console` or `python` is run unless its first line says `not-run` behind the language: what
 installs, downloads or wants a GPU. Lines of a console block that do not call `modellego` are set-up, and not run.
+A block of `yaml` with a title is a file of that name.
 """
 
 import importlib.util
@@ -17,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 NEEDS = {"deploy.md": ("onnx", "onnxscript", "onnxruntime")}  # extras that a page cannot do without
 BLOCK = re.compile(r"^```(console|python)( not-run)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r'^```yaml title="([\w.-]+)"\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -44,6 +46,8 @@ def test_a_page_runs_as_it_stands(page: Path, tmp_path: Path) -> None:
     for package in NEEDS.get(page.name, ()):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed (extra export)")
+    for name, text in FILE.findall(page.read_text(encoding="utf-8")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
     for kind, text in blocks(page):
         if kind == "python":
             run([sys.executable, "-c", text], tmp_path)

@@ -69,7 +69,7 @@ def test_what_is_wrong_is_said_in_one_sentence() -> None:
         ({"scores": {"accuracy": float("nan")}}, "JSON"),
         ({"refit": {"x": object()}}, "JSON"),
         ({"reject": {"threshold": 1.0, "statistic": "mood"}}, "max_probability"),
-        ({"format_version": 4}, "less than or equal to 3"),
+        ({"format_version": 5}, "less than or equal to 4"),
         ({"notes": "\ud800"}, "surrogate|unicode"),
     ],
 )

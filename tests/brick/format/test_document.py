@@ -87,7 +87,7 @@ DOCUMENTS: dict[str, tuple[Callable[[Document], Any], str]] = {
     "version of another type": (lambda d: d.update(format_version="1"), "no brick"),
     "version true": (lambda d: d.update(format_version=True), "no brick"),
     "version zero": (lambda d: d.update(format_version=0), "no brick"),
-    "future version": (lambda d: d.update(format_version=4, novelty=1), "upgrade"),
+    "future version": (lambda d: d.update(format_version=5, novelty=1), "upgrade"),
     "unknown key": (lambda d: d.update(novelty=1), "novelty"),
     "unknown kind": (lambda d: d.update(kind="pickle"), "kind|brick"),
     "kind that does not fit": (lambda d: d.update(kind="assembled"), "brick.json"),
@@ -215,7 +215,7 @@ NESTED: dict[str, tuple[Callable[[Document], Any], str]] = {
     "no bricks": (lambda d: d.update(bricks=[]), "bricks"),
     "input shape of its own": (lambda d: d.update(input_shape=[3, 8, 8]), "its bricks have theirs"),
     "broken inside": (lambda d: d["bricks"][1]["network"]["nodes"].pop(), "bricks.1"),
-    "future version inside": (lambda d: d["bricks"][1].update(format_version=4), "format_version"),
+    "future version inside": (lambda d: d["bricks"][1].update(format_version=5), "format_version"),
     "scale of another length": (lambda d: d["bricks"][0]["joint"]["scale"].update(length=2**24), "scale"),
 }
 
