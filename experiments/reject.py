@@ -47,7 +47,7 @@ def views_of(model: Brick | Assembled, images: ImageSet, count: int, seed: int) 
 def measured(model: Brick | Assembled, data: Data, taken: int, images: int, seed: int) -> dict[str, Any]:
     """Score every statistic's rule, its threshold from train images alone, on test images on and off the task."""
     assert data.test is not None
-    held = other_samples(data.train, model.classes, HELD, taken, seed)
+    held = other_samples(data.train, model.vocabulary, HELD, taken, seed)
     on = some(data.test.for_model(model.classes), images, seed)
     away = some(off_task_images(model, data.test), images, seed)
     on_logits, off_logits, seen = logits_of(model, on), logits_of(model, away), views_of(model, held, VIEWS[-1], seed)

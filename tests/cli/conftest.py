@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -79,6 +80,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i in range(20):  # of other sizes than the model's input, some grey
         pixels = random.integers(0, 255, (10 + i, 12, 3)).astype(np.uint8)
         Image.fromarray(pixels if i % 4 else pixels[..., 0]).save(folder / "big" / f"{i}.jpg")
+    for name, where in (("moggy", "cat"), ("hound", "dog"), ("fox", "fox"), ("zebra", "fox")):
+        shutil.copytree(folder / "pets/test" / where, folder / "animals" / name)
+    (folder / "map.txt").write_text("moggy=pet\nhound=pet\n")
     (folder / "nets.py").write_text(MODELS)
     (folder / "note.txt").write_text("no brick")
     (folder / "taken.brick").mkdir()
@@ -138,6 +142,8 @@ def road(place: Path) -> dict[str, dict[str, Any]]:
         "wary predict": ("predict", "wary.brick", "pets/test/fox", "--json"),
         "unlabelled": ("disassemble", *model, "--classes", "0-1", "--refit-data", "big", "-o", "unlabelled.brick"),
         "predict": ("predict", "two.brick", "pets/test/cat", "--json"),
+        "joined": (*("disassemble", *model, "--classes", "pet=cat,pet=dog,fox"), "-o", "joined.brick"),
+        "joined evaluate": (*("evaluate", "joined.brick", "--data", "animals"), "--class-map", "map.txt", "--json"),
         "curve": ("curve", *model, "--classes", "cat,dog", "--points", "1,0.7", "--refit-images", "10"),
         "thresholds": ("thresholds", *model, "--classes", "cat,dog", "--vary", "linear-beta", "--values", "0,0.9"),
         "inspect": ("inspect", "nets.py:good", "--input-size", "8", "--json"),

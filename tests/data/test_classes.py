@@ -1,10 +1,10 @@
-"""Choosing classes, and meeting a model's classes by name."""
+"""Choosing classes, one by one or several as one."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modellego.data import match_labels, parse_mapping, resolve_classes
+from modellego.data import resolve_classes, resolve_targets
 from modellego.errors import DataError
 
 ANIMALS = ("cat", "dog", "fox", "red panda", "T-shirt")
@@ -102,50 +102,50 @@ def test_a_name_that_two_classes_bear_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "classes", "wanted"),
+    ("spec", "targets"),
     [
-        (["dog", "cat", "cow"], ["cat", "dog"], [1, 0, -1]),
-        (["red panda"], ["Red_Panda"], [0]),
-        (["cat"], ["pets/cat", "pets/dog"], [0]),
-        (["a/cat", "b/cat"], ["b/cat", "a/cat"], [1, 0]),
-        (["tench, Tinca tinca"], ["tench"], [0]),
-        (["Dog"], ["dog", "Dog"], [1]),
-        (["Crane"], ["crane", "crane, machine"], [0]),
-        (["crane", "dog", "crane"], ["crane", "dog", "crane"], [0, 1, 2]),
+        ("cat=0-1,dog=3", [("cat", (0, 1)), ("dog", (3,))]),
+        ("cat=tabby,cat=tiger cat", [("cat", (0, 1))]),
+        ("cat=tabby, mackerel,fox", [("cat", (0,)), ("fox", (2,))]),
+        (["pet=0-1", 2], [("pet", (0, 1)), ("fox", (2,))]),
+        ("fox=2", [("fox", (2,))]),
+        ("a=b", [("a=b", (4,))]),
     ],
 )
-def test_labels_meet_classes_by_name(labels: list[str], classes: list[str], wanted: list[int]) -> None:
-    assert match_labels(labels, classes).tolist() == wanted
+def test_several_classes_may_be_asked_for_as_one(
+    spec: str | list[str | int], targets: list[tuple[str, tuple[int, ...]]]
+) -> None:
+    names = ("tabby, mackerel", "tiger cat", "fox", "dog", "a=b")
+    assert [(t.name, t.members) for t in resolve_targets(spec, names)] == targets
 
 
 @pytest.mark.parametrize(
-    ("label", "classes"),
+    ("spec", "says"),
     [
-        ("crane", ["crane", "crane", "dog"]),
-        ("cat", ["a/cat", "b/cat"]),
-        ("cat", ["cat", "b/cat"]),
-        ("red panda", ["Red Panda", "red_panda"]),
-        ("maillot, tank suit", ["maillot", "tank suit"]),
+        ("pet=0-1,cat", "'cat' is in 'pet' and 'cat'"),
+        ("pet=0,wild=0-2", "'cat' is in 'pet' and 'wild'"),
+        ("dog=0,dog", "both as it is and made of others"),
+        ("=0", "write cat=281-285"),
+        ("pet=", "write cat=281-285"),
+        ("pet=0-9", "class index 9 is out of range"),
     ],
 )
-def test_a_label_that_fits_two_classes_is_refused(label: str, classes: list[str]) -> None:
-    with pytest.raises(DataError, match=r"fits the model's classes 0 .* and 1 .*: map it"):
-        match_labels([label], classes)
-
-
-def test_a_mapped_label_goes_where_it_is_sent() -> None:
-    mapping = parse_mapping(["crane=1", "bird=dog"])
-    assert match_labels(["crane", "bird"], ["crane", "crane", "dog"], mapping).tolist() == [1, 2]
-
-
-@pytest.mark.parametrize(
-    ("mapping", "says"), [({"cta": "dog"}, "no class 'cta' to map"), ({"cat": "dgo"}, "no class 'dgo'")]
-)
-def test_unknown_names_in_a_mapping_are_refused(mapping: dict[str, str], says: str) -> None:
+def test_classes_that_cannot_be_one_are_refused(spec: str, says: str) -> None:
     with pytest.raises(DataError, match=says):
-        match_labels(["cat"], ["dog"], mapping)
+        resolve_targets(spec, ANIMALS)
 
 
-def test_a_mapping_needs_an_equals_sign() -> None:
-    with pytest.raises(DataError, match="write label=class"):
-        parse_mapping(["cat"])
+def test_a_class_is_named_by_a_synonym_or_its_synset() -> None:
+    names = ["tench, Tinca tinca", "tabby, tabby cat"]
+    assert resolve_classes("tabby cat", names) == resolve_classes("n02123045", names) == [1]
+
+
+def test_where_several_classes_may_be_meant_they_are_named() -> None:
+    names = ["tabby, tabby cat", "tiger cat", "dog"]
+    with pytest.raises(DataError, match=r"no class 'cat': did you mean tabby, tabby cat \(0\) or tiger cat \(1\)\?"):
+        resolve_classes("cat", names)
+
+
+def test_what_takes_no_joined_classes_says_so() -> None:
+    with pytest.raises(DataError, match="'pet' is made of other classes"):
+        resolve_classes("pet=0-1", ANIMALS)

@@ -1,6 +1,6 @@
 """The ablation: the same bricks put together in every way, scored side by side, beside their sources' own accuracy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from modellego.assembly import assemble
 from modellego.assembly.samples import PER_CLASS
 from modellego.brick import AnyBrick
-from modellego.data import DataLike, load_data
+from modellego.data import DataLike, MappingLike, load_data
 from modellego.errors import AssemblyError, DataError
 from modellego.evaluation import logits_of, saved_score, score
 from modellego.progress import Progress, silent
@@ -51,7 +51,7 @@ def ablation(
     data: DataLike,
     *,
     names: Sequence[str] | None = None,
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
     merge_equal_classes: bool = False,
     per_class: int | None = PER_CLASS,
     seed: int = 0,
@@ -93,7 +93,7 @@ def ablation(
     if images.test is None or not len(images.test):
         raise DataError("there are no test images to compare on: give data with a test part")
     plain = assemble(bricks, names=names, merge_equal_classes=merge_equal_classes)
-    test = images.test.for_model(plain.classes, mapping)  # before the work: equal names kept apart cannot be scored
+    test = images.test.for_model(plain.vocabulary, mapping)  # before the work: equal names kept apart cannot be scored
     if not len(test):
         raise DataError("no test image shows a class of these bricks")
     owners = [np.isin(plain.classes, brick.classes) for brick in bricks]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from modellego.brick import Assembled, Brick
+from modellego.data import Vocabulary
 from modellego.errors import AssemblyError
 
 Groups = tuple[tuple[int, ...], ...]
@@ -80,3 +81,18 @@ def join_classes(own: Sequence[Sequence[str]], names: Sequence[str], merge: bool
     if twice:
         raise AssemblyError(f"two classes would be called {twice[0]!r}: give the bricks other names (names=[...])")
     return JoinedClasses(renamed, classes, None)
+
+
+def vocabularies(
+    bricks: Sequence[Brick | Assembled], classes: JoinedClasses
+) -> tuple[tuple[Vocabulary, ...], Vocabulary]:
+    """Return what labels may call each brick's classes, and what those of all together: classes made of others too."""
+    own = []
+    for brick, names in zip(bricks, classes.own, strict=True):
+        inner = brick.vocabulary.members
+        own.append(Vocabulary(names, {n: inner[c] for n, c in zip(names, brick.classes, strict=True) if c in inner}))
+    together: dict[str, tuple[str, ...]] = {}
+    for words in own:
+        for name, members in words.members.items():
+            together[name] = tuple(dict.fromkeys((*together.get(name, ()), *members)))
+    return tuple(own), Vocabulary(classes.classes, {n: m for n, m in together.items() if n in classes.classes})

@@ -10,6 +10,8 @@ from modellego.assembly.padding.padded import Member, pad
 from modellego.assembly.side_by_side import parallel
 from modellego.brick import AnyBrick, Assembled, Brick, BrickInfo, Joint
 from modellego.brick.joint import Read
+from modellego.capture.joined import join_logits, unjoined
+from modellego.capture.network import Network
 from modellego.errors import AssemblyError
 from modellego.registry import Registry
 
@@ -80,9 +82,18 @@ def side_by_side(request: LayoutRequest) -> AnyBrick:
 def padded(request: LayoutRequest) -> AnyBrick:
     """Bricks of one topology as one block-diagonal network."""
     leaves = single_networks(request.bricks)
-    network, preprocess = pad(members(leaves, request.names, request.joint.reads))
+    reads: Sequence[Read] = request.joint.reads or ["output"] * len(leaves)
+    network, preprocess = pad(members(leaves, request.names, reads))
+    join_logits(network, [len(run) for b, read in zip(leaves, reads, strict=True) for run in _read(b, read)[1]])
     info = BrickInfo(
         classes=tuple(request.classes),
+        members={
+            own: inner
+            for name, brick in zip(request.names, leaves, strict=True)
+            for label, inner in brick.info.members.items()
+            for own in (label, f"{name}/{label}")
+            if own in request.classes
+        },
         input_shape=network.input_shape,
         preprocess=preprocess,
         sources=tuple(source for b in leaves for source in b.info.sources),
@@ -96,10 +107,13 @@ OURS = ("parallel", "padded")
 
 def members(bricks: Sequence[Brick], names: Sequence[str], reads: Sequence[Read] | None = None) -> list[Member]:
     """Return bricks as alignment padding reads them, up to what the joint reads of each."""
-    return [
-        Member(n, as_features(b.captured()) if read == "features" else b.captured(), b.info.preprocess)
-        for n, b, read in zip(names, bricks, reads or ["output"] * len(bricks), strict=True)
-    ]
+    wanted: Sequence[Read] = reads or ["output"] * len(bricks)
+    return [Member(n, _read(b, read)[0], b.info.preprocess) for n, b, read in zip(names, bricks, wanted, strict=True)]
+
+
+def _read(brick: Brick, read: Read) -> tuple[Network, tuple[range, ...]]:
+    """Return a brick up to its features or its plain logits, and which of these columns its classes are joined of."""
+    return unjoined(as_features(brick.captured()) if read == "features" else brick.captured())
 
 
 def single_networks(bricks: Sequence[AnyBrick]) -> list[Brick]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from modellego.assembly.calibrate import Calibrate, calibrated, calibrated_without_labels
-from modellego.assembly.class_names import JoinedClasses, brick_names, join_classes
+from modellego.assembly.class_names import JoinedClasses, brick_names, join_classes, vocabularies
 from modellego.assembly.ends import without_selection
 from modellego.assembly.heads.registered import CALIBRATIONS
 from modellego.assembly.layouts import LAYOUTS, LayoutRequest, laid_out, members, single_networks
@@ -18,7 +18,7 @@ from modellego.assembly.samples import PER_CLASS, other_samples, own_samples, tr
 from modellego.assembly.scaling import LayerScaling, logit_factors, scale_layers
 from modellego.brick import AnyBrick, Assembly, Brick, Joint
 from modellego.brick.reject_rule import Statistic
-from modellego.data import DataLike, ImageSet
+from modellego.data import DataLike, ImageSet, MappingLike
 from modellego.data.feed import Inputs
 from modellego.data.store import Store, as_store
 from modellego.data.views import VIEWS
@@ -45,6 +45,7 @@ def assemble(
     unlabelled: Tensor | Store | None = None,
     reject: float | None = None,
     reject_by: Statistic | None = None,
+    mapping: MappingLike | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> AnyBrick:
@@ -70,6 +71,7 @@ def assemble(
         reject: the share of images of its own classes that the model still answers, such as 0.95; of the rest it says
             "none of these". The threshold is taken from images of `data` beyond those of scaling and calibration.
         reject_by: the statistic: `energy`, `max_logit`, `max_probability` or `margin`.
+        mapping: data class name -> class name or index of the assembled model, where names do not meet by themselves.
         seed: of the choice of images and views.
         progress: follows the long parts.
 
@@ -96,7 +98,6 @@ def assemble(
     if unlabelled is not None and calibrate != "prior":
         raise AssemblyError(f"images without labels serve calibrate='prior', not {calibrate!r}")
     check_rule(reject, reject_by)
-    known = None if reject is None else train_images(data, f"reject={reject:g}")
     classes = _check_bricks(bricks, names, layout, scale, merge_equal_classes)
     if not allow_same:
         check_distinct(bricks, names)
@@ -104,9 +105,16 @@ def assemble(
     how = f"layout {layout}, scaling {scale or 'none'}, calibration {calibrate or 'none'}"
     notes = [f"Assembled from {', '.join(names)}: {how}."]
     joint = Joint(merge=classes.groups)
+    own_words, words = vocabularies(bricks, classes)
+
+    def labelled(wanted_by: str) -> ImageSet:
+        images = train_images(data, wanted_by)
+        return images if mapping is None else images.for_model(words, mapping)
+
+    known = None if reject is None else labelled(f"reject={reject:g}")
     if scale is not None:
-        train = train_images(data, f"scale={scale!r}")
-        samples = [own_samples(train, own, per_class, seed) for own in classes.own]
+        train = labelled(f"scale={scale!r}")
+        samples = [own_samples(train, own, per_class, seed) for own in own_words]
         if scale == "layers":
             bricks, done = _layers_scaled(bricks, names, samples, progress)
             notes.append(_told(done))
@@ -116,7 +124,7 @@ def assemble(
         if unlabelled is not None:
             found = calibrated_without_labels(bricks, classes, as_store(unlabelled), progress)
         else:
-            images = own_samples(train_images(data, f"calibrate={calibrate!r}"), classes.classes, per_class, seed)
+            images = own_samples(labelled(f"calibrate={calibrate!r}"), words, per_class, seed)
             found = calibrated(bricks, classes, images, calibrate, views=views, seed=seed, progress=progress)
         joint = found.joint
         notes.append(found.told)
@@ -126,7 +134,7 @@ def assemble(
         made.info = made.info.changed(assembly=Assembly.model_validate({"names": names, **how_made}))
     if reject is not None and known is not None:
         taken = 0 if scale is None and calibrate is None else per_class
-        held = other_samples(known, made.classes, HELD, taken, seed)
+        held = other_samples(known, words, HELD, taken, seed)
         add_reject_rule(made, held, reject, reject_by, seed=seed, progress=progress)
     return made
 

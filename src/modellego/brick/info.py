@@ -153,9 +153,11 @@ class BrickInfo(Strict):
 
     `input_shape` (channels, height, width, without the batch axis) and `preprocess` belong to a brick of one
     network (`kind="brick"`) and are None in an assembled one, whose bricks have their own. `preprocess` is
-    None too where images go into the network as they are. `inputs` "graph" means that the network reads a graph: node
-    features `[N, F]` (`input_shape` is `(F,)`) and `edge_index` int64 `[2, E]`, and gives one row per node. `scores`
-    maps the name of a measure to a number, or to None where there was nothing to measure it on.
+    None too where images go into the network as they are. `members` names, for a class that was made of others, the
+    source's classes in it, in the order of the logits that its logit is the log-sum-exp of (since version 4).
+    `inputs` "graph" means that the network reads a graph: node features `[N, F]` (`input_shape` is `(F,)`) and
+    `edge_index` int64 `[2, E]`, and gives one row per node. `scores` maps the name of a measure to a number, or to
+    None where there was nothing to measure it on.
 
     >>> BrickInfo(classes=("cat", "dog"), input_shape=(3, 32, 32)).kind
     'brick'
@@ -164,6 +166,7 @@ class BrickInfo(Strict):
     format_version: Annotated[int, Field(ge=1, le=FORMAT_VERSION)] = FORMAT_VERSION
     kind: Literal["brick", "assembled"] = "brick"
     classes: Annotated[tuple[Label, ...], Field(min_length=1, max_length=MAX_CLASSES)]
+    members: dict[Label, Annotated[tuple[Label, ...], Field(min_length=1)]] = Field(default_factory=dict)
     input_shape: Annotated[tuple[Axis, ...], Field(min_length=1, max_length=4)] | None = None
     preprocess: Annotated[Preprocess, _AsDocument] | None = None
     inputs: Literal["image", "graph"] = "image"
@@ -188,6 +191,8 @@ class BrickInfo(Strict):
         if len(set(self.classes)) != len(self.classes):
             twice = Counter(self.classes).most_common(1)[0][0]
             raise ValueError(f"the class {twice!r} is there twice")
+        if not set(self.members) <= set(self.classes):
+            raise ValueError("members are named for a class that is not there")
         if self.inputs == "graph" and (self.kind == "assembled" or self.preprocess or len(self.input_shape or ()) != 1):
             raise ValueError("what reads a graph is a brick of one network with input_shape (features,), no preprocess")
         if self.kind == "assembled":
@@ -204,6 +209,11 @@ class BrickInfo(Strict):
                 f"preprocess gives {(p.channels, p.height, p.width)} but the network reads {self.input_shape}"
             )
         return self
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of how many classes of the sources each class is made: 1, or as many as it has members."""
+        return tuple(len(self.members.get(name, (name,))) for name in self.classes)
 
     def changed(self, **changes: Any) -> "BrickInfo":
         """Return a copy with some fields changed, checked again as `make_info` does.

@@ -13,6 +13,7 @@ from modellego.brick.joint import Joint, Read
 from modellego.brick.methods import Verbs
 from modellego.brick.reject_rule import predict_reject
 from modellego.capture.network import Network, annotated, reads_graph
+from modellego.data.labels import Vocabulary
 from modellego.errors import AssemblyError, DataError, FormatError
 from modellego.preprocess import Frame, Framed, apply
 
@@ -49,6 +50,17 @@ class BrickModule(nn.Module, Verbs):
     def classes(self) -> tuple[str, ...]:
         """The class names, in the order of the logits."""
         return self.info.classes
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The class names and what else labels of images may call the classes."""
+        numbers: dict[int, int] = {}
+        total = 0
+        if len(self.info.sources) == 1 and len(self.info.sources[0].of) == sum(self.info.sizes):
+            owners = [k for k, size in enumerate(self.info.sizes) for _ in range(size)]
+            numbers = dict(zip(self.info.sources[0].of, owners, strict=True))
+            total = self.info.sources[0].total or 0
+        return Vocabulary(self.classes, self.info.members, numbers, total)
 
     def predict_reject(self, logits: torch.Tensor) -> torch.Tensor:
         """Return which rows of this brick's logits `[B, C]` its reject rule turns away, bool `[B]`."""
@@ -172,6 +184,19 @@ class Assembled(BrickModule):
         if info.outputs == "logits" and self.num_outputs != len(info.classes):
             raise AssemblyError(f"the joint gives {self.num_outputs} logits for {len(info.classes)} classes")
         self.eval()
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The class names and, for classes made of others, the names of those."""
+        names = self.info.assembly.names if self.info.assembly is not None else ("",) * len(self.bricks)
+        members: dict[str, tuple[str, ...]] = {}
+        for brick, name in zip(self.bricks, names, strict=True):
+            assert isinstance(brick, Brick | Assembled)
+            for label, inner in brick.vocabulary.members.items():
+                own = next((c for c in (label, f"{name}/{label}") if c in self.classes), None)
+                if own is not None:
+                    members[own] = (*members.get(own, ()), *inner)
+        return Vocabulary(self.classes, members)
 
     @property
     def parts(self) -> "tuple[tuple[Brick | Assembled, Read, int], ...]":

@@ -3,6 +3,7 @@
 import numpy as np
 from torch import fx
 
+from modellego.capture.joined import joined_at
 from modellego.capture.network import Network
 from modellego.capture.ops import op_name
 from modellego.channels.arrays import compress, expand_axes, no_channels, varying
@@ -45,7 +46,9 @@ def analyse(network: Network) -> ChannelMap:
 
 
 def _close(context: RuleContext, output: fx.Node) -> ChannelMap:
-    logit_ids = expand_axes(context.ids_of(output), output.meta["shape"], (1,)).reshape(-1)
+    joined = joined_at(output)
+    logits = output if joined is None else joined.logits
+    logit_ids = expand_axes(context.ids_of(logits), logits.meta["shape"], (1,)).reshape(-1)
     known = [
         a for found in context.ids.values() for a in (found if isinstance(found, list) else [found]) if a is not None
     ]
@@ -64,7 +67,9 @@ def _close(context: RuleContext, output: fx.Node) -> ChannelMap:
     # logits that something else reads (a layer, a softmax, attention over them) are picked at the end, not cut
     inner = [look_up(labels, i) for i in [*context.layer_in.values(), *context.reduced]]
     read_again = np.concatenate([*inner, pinned_groups]) if inner else pinned_groups
-    free = free and not np.isin(logit_groups, read_again).any()
+    free = free and joined is None and not np.isin(logit_groups, read_again).any()
+    for name in joined.nodes if joined is not None else ():
+        context.approximate.pop(name, None)  # none of what is joined is cut
     _pin_empty_boxes(cuttable, labels, context)
     _pin_fixed_axes(cuttable, labels, context)
 

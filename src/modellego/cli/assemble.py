@@ -7,7 +7,7 @@ import typer
 
 from modellego.cli import options as o
 from modellego.cli.console import amount, out, percent, print_json, print_table, progress, remark
-from modellego.cli.spending import spent
+from modellego.cli.scoring import scored, spent
 
 
 def assemble(
@@ -44,7 +44,6 @@ def assemble(
     """
     from modellego.assembly import assemble as put_together
     from modellego.assembly.class_names import brick_names
-    from modellego.assembly.scoring import scored
     from modellego.brick import check_target, load
     from modellego.cli.opening import open_maybe, open_unlabelled
 
@@ -65,11 +64,12 @@ def assemble(
         unlabelled=open_unlabelled(unlabelled) if unlabelled else None,
         reject=reject.share,
         reject_by=reject.reject_by,  # type: ignore[arg-type]
+        mapping=images.mapping or None,
         seed=seed,
         progress=progress,
         **given,
     )
-    found, unscored = scored(made, data, images.mapping, progress)
+    found, unscored = scored(made, data, images.mapping)
     made.save(output.path, output.force)
     if answer.json:
         print_json(

@@ -29,9 +29,10 @@ def curve(
 
     Example: modellego curve lego-demo/resnet.brick --data digits --classes 7-9 --points 0.9,0.7 --plot curve.png
     """
-    from modellego.cli.opening import open_brick, open_data
+    from modellego.cli.opening import open_brick, open_data, say_labels
     from modellego.curves import as_rows, plot_curve
     from modellego.curves import curve as measure
+    from modellego.disassembly.targets import task_vocabulary
     from modellego.locate import meant
 
     criterion = meant(criterion, budgeted=True)
@@ -39,6 +40,8 @@ def curve(
     shares = numbers("--points", points, 0, 1)
     data = open_data(images)
     opened = open_brick(model, source_options, data)
+    known, task = task_vocabulary(opened, classes)
+    say_labels(data, known, images.mapping, task)
     found = measure(
         opened,
         data,

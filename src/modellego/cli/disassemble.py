@@ -64,9 +64,11 @@ def disassemble(
     Example: modellego disassemble lego-demo/resnet.brick --data digits --classes 7-9 --macs 0.8 -o few.brick
     """
     from modellego.brick import check_target
-    from modellego.cli.opening import open_data, open_model, open_unlabelled
+    from modellego.cli.opening import open_data, open_model, open_unlabelled, say_labels
     from modellego.contribution.relevance import Thresholds
     from modellego.disassembly.choose import Samples
+    from modellego.disassembly.job import as_brick
+    from modellego.disassembly.targets import task_vocabulary
     from modellego.disassembly.verb import check_request
     from modellego.disassembly.verb import disassemble as take_apart
     from modellego.locate import Budget
@@ -78,6 +80,8 @@ def disassemble(
     check_request(budget, criterion, reject.share, reject.reject_by, refit_by)
     data = open_data(images)
     opened = open_model(model, source_options, data)
+    known, task = task_vocabulary(as_brick(opened, None, None), classes)
+    say_labels(data, known, images.mapping, task)
     brick = take_apart(
         opened,
         data,

@@ -29,12 +29,14 @@ def evaluate(
     Example: modellego evaluate new.brick --data digits
     """
     from modellego.brick import Brick
-    from modellego.cli.opening import open_data, open_model
+    from modellego.cli.opening import open_data, open_model, say_labels
+    from modellego.data.labels import few
     from modellego.errors import LegoError
     from modellego.evaluation import evaluate as measure
 
     data = open_data(images)
     opened = open_model(model, source_options, data)
+    say_labels(data, opened.vocabulary, images.mapping)
     whole = open_model(source, o.SourceOptions(), data) if source else None
     if whole is not None and not isinstance(whole, Brick):
         raise LegoError(f"--source {source} is an assembled model: name the one source model this brick was cut from")
@@ -83,7 +85,8 @@ def evaluate(
     if found.off_task is not None and found.off_task.auroc is not None:
         off = found.off_task
         line = (
-            f"off its task ({off.images:,} images of other classes): AUROC {off.auroc:.3f} by the largest probability"
+            f"off its task ({off.images:,} images labelled {few(off.classes)}): AUROC {off.auroc:.3f} "
+            f"by the largest probability"
         )
         if off.auroc_reject is not None:
             line += f", {off.auroc_reject:.3f} by its reject rule, which turns away {percent(off.rejected_off)} of them"

@@ -58,7 +58,7 @@ def finetune(
     Example: modellego finetune few.brick --data digits --epochs 2 -o tuned.brick
     """
     from modellego.brick import check_target
-    from modellego.cli.opening import open_data, open_model
+    from modellego.cli.opening import open_data, open_model, say_labels
     from modellego.finetuning import finetune as train
     from modellego.finetuning.candidates import candidates
     from modellego.training import Augment, training_images
@@ -73,6 +73,7 @@ def finetune(
     candidates(0, **given)  # what makes no sense is refused before the data are read
     data = open_data(images)
     opened = open_model(model, o.SourceOptions(), data)
+    say_labels(data, opened.vocabulary, images.mapping)
     done = train(
         opened,
         data,

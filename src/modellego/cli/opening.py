@@ -1,11 +1,12 @@
 """Open what the command line names: a brick's directory, or a source model, captured whole."""
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from modellego.brick import Assembled, Brick, is_brick, load
 from modellego.cli.console import note, progress, warn
 from modellego.cli.options import Images, MaybeImages, SourceOptions, TrainImages
-from modellego.data import Data, image_files, load_data
+from modellego.data import Data, Vocabulary, image_files, load_data, match
 from modellego.data.broken import skip_broken
 from modellego.data.store import FileStore
 from modellego.errors import LegoError
@@ -33,6 +34,22 @@ def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> B
     if tried is not None and not clear:
         note(tried.sentence)
     return brick
+
+
+def say_labels(
+    data: Data, known: Vocabulary, mapping: Mapping[str, str | int], wanted: Collection[int] | None = None
+) -> None:
+    """Say which classes the data's labels mean, before work: on stderr; where all are equal names, on a terminal alone.
+
+    `wanted` are the classes, by index, that are asked for; all by default.
+
+    Raises:
+        DataError: a label that fits two classes, or may mean one that is wanted; unknown names in the mapping.
+    """
+    found = match(data.classes, known, mapping)
+    found.check(wanted)
+    if (found.number >= 0).any():  # else the command says so
+        (note if found.plain else warn)(f"labels: {found}")
 
 
 def open_brick(spec: str, options: SourceOptions, data: Data | None = None) -> Brick:

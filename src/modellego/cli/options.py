@@ -20,7 +20,13 @@ RULE_HELP = (
 DATA_HELP = "A folder of class folders, parquet shards, 'digits', or a hub's data-set name; repeatable."
 MapOption = Annotated[
     list[str] | None,
-    typer.Option("--map", metavar="LABEL=CLASS", help="Which class of the model a label of the data means."),
+    typer.Option(
+        "--map", metavar="LABEL=CLASS", help="Which class of the model a label of the data means; nothing for none."
+    ),
+]
+ClassMap = Annotated[
+    Path | None,
+    typer.Option("--class-map", metavar="FILE", help="A file of such pairs: a line each, or a JSON object."),
 ]
 MaxBad = Annotated[
     int, MORE(min=0, help="Leave out up to so many images that cannot be read, and name them; 0: refuse.")
@@ -31,7 +37,7 @@ TestDataOption = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists at the output path.")]
 Seed = Annotated[int, MORE(help="Seed of all random choices.")]
-Classes = Annotated[str, typer.Option(help="Classes of the task: 0-2,7 or names.")]
+Classes = Annotated[str, typer.Option(help="Classes of the task: 0-2,7 or names; cat=281-285 makes one of several.")]
 MostConfident = Annotated[int, SAMPLES(min=1, help="Sample images per class: those the model is most confident of.")]
 Criterion = Annotated[
     str | None,
@@ -53,13 +59,14 @@ class _Labelled:
     """Labels of the data that mean a class of the model."""
 
     map_labels: MapOption = None
+    class_map: ClassMap = None
 
     @property
     def mapping(self) -> Mapping[str, str | int]:
         """Data class name -> model class name."""
-        from modellego.data import parse_mapping
+        from modellego.data import parse_mapping, read_mapping
 
-        return parse_mapping(self.map_labels or [])
+        return read_mapping(self.class_map) | parse_mapping(self.map_labels or [])
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import typer
 
 from modellego.cli import options as o
 from modellego.cli.console import amount, out, percent, print_json, print_table, progress
-from modellego.cli.spending import spent
+from modellego.cli.scoring import scored, spent
 
 if TYPE_CHECKING:
     from modellego.brick import Assembled, Brick
@@ -132,12 +132,11 @@ def _written(
     made: "Brick | Assembled", path: Path, force: bool, data: "Data | None", again: RecalibrationOptions
 ) -> dict[str, Any]:
     """Score and write a model that was joined anew, and return what there is to say; one brick left stays as it is."""
-    from modellego.assembly.scoring import scored
     from modellego.brick import Assembled
 
     joined = isinstance(made, Assembled) and made.info.assembly is not None
     names = made.info.assembly.names if joined and made.info.assembly is not None else (made.name,)
-    evaluation, unscored = scored(made, data, again.mapping, progress) if joined else (None, "")
+    evaluation, unscored = scored(made, data, again.mapping) if joined else (None, "")
     made.save(path, force)
     return {
         "path": str(path),

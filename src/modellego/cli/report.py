@@ -29,7 +29,7 @@ def report(
     """
     from modellego.brick import Brick, load
     from modellego.cli.files import check_file, write_file
-    from modellego.cli.opening import open_maybe
+    from modellego.cli.opening import open_maybe, say_labels
     from modellego.errors import LegoError
     from modellego.reporting import report as render
 
@@ -39,6 +39,8 @@ def report(
     if not all(isinstance(s, Brick) for s in sources):
         raise LegoError("--source takes whole source models of one network each")
     data = open_maybe(images)
+    if data is not None:
+        say_labels(data, opened.vocabulary, images.mapping)
     page = render(
         opened,
         data,

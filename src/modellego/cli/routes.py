@@ -28,13 +28,14 @@ def routes(
     Example: modellego routes few.brick --data digits -o routes.html
     """
     from modellego.cli.files import check_file, write_file
-    from modellego.cli.opening import open_data, open_model
+    from modellego.cli.opening import open_data, open_model, say_labels
     from modellego.decision_routes import render_html, save_picture
     from modellego.decision_routes import routes as follow
 
     check_file(output.path, output.force, (".html", ".png", ".svg", ".pdf"))
     data = open_data(images)
     opened = open_model(model, source_options, data)
+    say_labels(data, opened.vocabulary, images.mapping)
     graphs = follow(
         opened,
         data,
@@ -85,13 +86,14 @@ def heatmap(
     Example: modellego heatmap few.brick --data digits -o heatmap.png
     """
     from modellego.cli.files import check_picture, write_file
-    from modellego.cli.opening import open_brick, open_data
+    from modellego.cli.opening import open_brick, open_data, say_labels
     from modellego.heatmaps import draw_classes, draw_samples
     from modellego.heatmaps import heatmap as map_layer
 
     check_picture(output.path, output.force)
     data = open_data(images)
     opened = open_brick(model, source_options, data)
+    say_labels(data, opened.vocabulary, images.mapping)
     place = int(layer) if layer.lstrip("-").isdigit() else layer
     found = map_layer(opened, data, place, classes, mapping=images.mapping, per_class=per_class, progress=progress)
     if by_sample:

@@ -38,11 +38,12 @@ def thresholds(
 
     Example: modellego thresholds lego-demo/lenet.brick --data digits --classes 0-1 --vary conv_beta --values 0.1,0.3
     """
-    from modellego.cli.opening import open_brick, open_data
+    from modellego.cli.opening import open_brick, open_data, say_labels
     from modellego.contribution.relevance import Thresholds
     from modellego.curves import plot_threshold_curves
     from modellego.curves import thresholds as measure
     from modellego.disassembly.choose import Samples
+    from modellego.disassembly.targets import task_vocabulary
     from modellego.errors import LegoError
 
     check_picture(picture.plot, picture.force)
@@ -54,6 +55,8 @@ def thresholds(
     around = Thresholds(rule=rule)  # type: ignore[arg-type]
     data = open_data(images)
     opened = open_brick(model, source_options, data)
+    known, task = task_vocabulary(opened, classes)
+    say_labels(data, known, images.mapping, task)
     found = measure(
         opened,
         data,

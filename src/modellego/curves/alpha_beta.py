@@ -1,6 +1,6 @@
 """Alpha/beta curves: accuracy, MACs and parameters as each threshold of the paper grows, the others held."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from modellego.brick import Brick
 from modellego.contribution.relevance import Thresholds, plan_flow
 from modellego.contribution.stream import class_sums
 from modellego.curves.baseline import baseline
-from modellego.data import DataLike
+from modellego.data import DataLike, MappingLike
 from modellego.disassembly.choose import Samples, by_sums, draw_calibration
 from modellego.disassembly.job import prepare
 from modellego.disassembly.verb import cut_out, sample_batches
@@ -55,7 +55,7 @@ def thresholds(
     around: Thresholds | None = None,
     refit_images: int = 0,
     samples: Samples | None = None,
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> ThresholdCurves:

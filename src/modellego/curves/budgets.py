@@ -1,6 +1,6 @@
 """The curve of accuracy against MACs: cut, refit and scored at several budgets, from one ranking."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 from modellego.brick import Brick
 from modellego.contribution.relevance import Thresholds
 from modellego.curves.baseline import baseline
-from modellego.data import DataLike
+from modellego.data import DataLike, MappingLike
 from modellego.disassembly.choose import Choice, Samples, draw_calibration
 from modellego.disassembly.job import prepare
 from modellego.disassembly.verb import REFIT_IMAGES, cut_out, make_curve
@@ -56,7 +56,7 @@ def curve(
     refit_images: int = REFIT_IMAGES,
     thresholds: Thresholds | None = None,
     samples: Samples | None = None,
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> AccuracyCurve:

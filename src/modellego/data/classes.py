@@ -1,12 +1,11 @@
-"""Class names: choosing some, and matching a data set's names to a model's."""
+"""Class names: choosing some, one by one or several as one class."""
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from modellego.data.synonyms import alike, plain, synonyms
 from modellego.errors import DataError
 
 _NUMBER = r"\d{1,18}"
@@ -26,23 +25,73 @@ def resolve_classes(spec: str | int | Sequence[str | int], class_names: Sequence
     >>> resolve_classes("name:7-8", ["5", "6", "7", "8"]), resolve_classes("index:1", ["5", "6", "7", "8"])
     ([2, 3], [1])
     """
-    parts: list[str | int] = []
+    targets = resolve_targets(spec, class_names)
+    joined = next((t.name for t in targets if t.joined), None)
+    if joined is not None:
+        raise DataError(f"{joined!r} is made of other classes: that can be asked for where a brick is cut")
+    return [k for target in targets for k in target.members]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A class that is asked for: its name, and the classes of the model, by index, that it is made of.
+
+    `joined` says that it was written with a name of its own.
+    """
+
+    name: str
+    members: tuple[int, ...]
+    joined: bool = False
+
+
+def resolve_targets(spec: str | int | Sequence[str | int], class_names: Sequence[str]) -> list[Target]:
+    """Turn what `resolve_classes` takes into classes to ask for, of which some may be made of several.
+
+    `cat=281-285` is one class of five, `cat=281,cat=285` one of two; `cat=tabby` gives a class another name. Raises
+    `DataError` as `resolve_classes` does, and for a class in two of them.
+
+    >>> resolve_targets("pet=cat,pet=dog,fox", ["cat", "dog", "fox"])
+    [Target(name='pet', members=(0, 1), joined=True), Target(name='fox', members=(2,), joined=False)]
+    """
+    found: dict[str, Target] = {}
     for part in [spec] if isinstance(spec, str | int) else spec:
-        parts += _tokens(part, class_names) if isinstance(part, str) else [part]
-    chosen = [k for part in parts for k in _resolve(part, class_names)]
-    if not chosen:
+        for token in _tokens(part, class_names) if isinstance(part, str) else [part]:
+            name, text = _joined(token, class_names)
+            for k in _resolve(text, class_names):
+                own = name or class_names[k]
+                known = found.get(own, Target(own, (), name is not None))
+                if known.joined != (name is not None):
+                    raise DataError(f"{own!r} is asked for both as it is and made of others: take another name")
+                found[own] = Target(own, tuple(dict.fromkeys([*known.members, k])), known.joined)
+    if not found:
         raise DataError("no classes are named: give indices and ranges such as 0-2,7, or names")
-    return list(dict.fromkeys(chosen))
+    owner: dict[int, str] = {}
+    for target in found.values():
+        for k in target.members:
+            if owner.setdefault(k, target.name) != target.name:
+                raise DataError(f"class {class_names[k]!r} is in {owner[k]!r} and {target.name!r}: keep it in one")
+    return list(found.values())
+
+
+def _joined(token: str | int, class_names: Sequence[str]) -> tuple[str | None, str | int]:
+    """Split `cat=281-285` into the new name and the classes; a class whose own name holds such a sign is left whole."""
+    if isinstance(token, int) or "=" not in token or token in class_names:
+        return None, token
+    name, _, text = token.partition("=")
+    if not name.strip() or not text.strip():
+        raise DataError(f"{token!r} names no class made of others: write cat=281-285")
+    return name.strip(), text.strip()
 
 
 def _tokens(text: str, class_names: Sequence[str]) -> list[str]:
     """Split at commas, but keep a class name that holds commas whole: the longest one wins."""
     pieces = [piece.strip() for piece in text.split(",")]
-    known = {_plain(name) for name in class_names if "," in name}
+    known = {plain(name) for name in class_names if "," in name}
     tokens: list[str] = []
     while pieces:
         lengths = range(len(pieces), 1, -1) if known else range(0)
-        length = next((n for n in lengths if _plain(",".join(pieces[:n])) in known), 1)
+        parts = (",".join(pieces[:n]) for n in lengths)
+        length = next((p.count(",") + 1 for p in parts if known & {plain(p), plain(p.partition("=")[2])}), 1)
         tokens.append(",".join(pieces[:length]))
         del pieces[:length]
     return [token for token in tokens if token]
@@ -60,12 +109,22 @@ def _resolve(part: str | int, class_names: Sequence[str]) -> Sequence[int]:
         reading = "index" if isinstance(part, int) else span[1]
         return _numbered(wanted, text, reading, class_names)
     fits = [k for k, name in enumerate(class_names) if name == str(part)]
-    fits = fits or [k for k, name in enumerate(class_names) if _plain(name) == _plain(text)]
+    fits = fits or [k for k, name in enumerate(class_names) if plain(name) == plain(text)]
+    fits = fits or [k for k, name in enumerate(class_names) if not synonyms(name).isdisjoint(synonyms(text))]
     if len(fits) > 1:
         raise DataError(f"{text!r} names the classes {_listed(fits)}: give the index")
     if not fits:
-        raise DataError(f"there is no class {text!r}{near(text, class_names)}")
+        raise DataError(f"there is no class {text!r}{_alike(text, class_names)}")
     return fits
+
+
+def _alike(text: str, class_names: Sequence[str]) -> str:
+    """The end of a sentence about an unknown class: where several resemble it, all of them may be meant."""
+    fits = [k for k, name in enumerate(class_names) if alike(text, name)]
+    if len(fits) < 2:
+        return near(text, class_names)
+    named = " or ".join(f"{class_names[k]} ({k})" for k in fits[:3]) + (" or ..." if len(fits) > 3 else "")
+    return f": did you mean {named}? Several as one class are written {text}={fits[0]},{text}={fits[1]}"
 
 
 def _numbered(wanted: range, text: str, reading: str | None, class_names: Sequence[str]) -> Sequence[int]:
@@ -101,91 +160,12 @@ def near(text: str, names: Sequence[str]) -> str:
     >>> near("catt", ["cat", "dog"])
     ': did you mean cat?'
     """
-    plain = {_plain(name): name for name in names}
-    found = difflib.get_close_matches(_plain(text), plain, n=3, cutoff=0.6)
+    spelt = {plain(name): name for name in names}
+    found = difflib.get_close_matches(plain(text), spelt, n=3, cutoff=0.6)
     if found:
-        return f": did you mean {' or '.join(plain[name] for name in found)}?"
+        return f": did you mean {' or '.join(spelt[name] for name in found)}?"
     return f": there are {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
-
-
-def _plain(name: str) -> str:
-    """A name without case, and with spaces, hyphens and underscores alike."""
-    return re.sub(r"[\s_-]+", " ", name.strip()).casefold().replace(", ", ",")
-
-
-def _tail(name: str) -> str:
-    """A name without the prefix that keeps equal names of two bricks apart."""
-    return re.split(r"[/:]", name)[-1]
 
 
 def _listed(numbers: Sequence[int]) -> str:
     return " and ".join(map(str, numbers)) if len(numbers) < 4 else f"{numbers[0]}, {numbers[1]}, ..."
-
-
-def match_labels(
-    labels: Sequence[str], classes: Sequence[str], mapping: Mapping[str, str | int] | None = None
-) -> NDArray[np.int64]:
-    """For each of a data set's class names, the index of the model's class it fits, else -1 (int64).
-
-    A label fits a class of the same name, or of the same name behind a prefix (`pets/cat`); where there is
-    none, one that differs in case, spaces, hyphens and underscores only; then one that shares a synonym
-    (names split at commas). `mapping` overrules: label -> class name or index. Equal lists match one to
-    one. Raises `DataError` for a label that fits two classes, and for unknown names in the mapping.
-
-    >>> match_labels(["Dog", "fox"], ["pets/cat", "pets/dog"]).tolist()
-    [1, -1]
-    """
-    mapping = mapping or {}
-    for label in mapping:
-        if label not in labels:
-            raise DataError(f"the data have no class {label!r} to map{near(label, labels)}")
-    mapped = {label: _resolve(target, classes)[0] for label, target in mapping.items()}
-    if list(labels) == list(classes):
-        return np.array([mapped.get(label, k) for k, label in enumerate(labels)], np.int64)
-    tables = [_table(classes, keys) for keys in (_names, _plain_names, _synonyms)]
-    result = np.full(len(labels), -1, np.int64)
-    for k, label in enumerate(labels):
-        if label in mapped:
-            result[k] = mapped[label]
-            continue
-        fits = tables[0].get(label) or tables[1].get(_plain(label))
-        if not fits:
-            fits = sorted({c for part in label.split(",") for c in tables[2].get(_plain(part), [])})
-        if len(fits) > 1:
-            named = " and ".join(f"{c} ({classes[c]})" for c in fits[:3])
-            raise DataError(f"the label {label!r} fits the model's classes {named}: map it to one of them")
-        if fits:
-            result[k] = fits[0]
-    return result
-
-
-def _names(name: str) -> set[str]:
-    return {name, _tail(name)}
-
-
-def _plain_names(name: str) -> set[str]:
-    return {_plain(name), _plain(_tail(name))}
-
-
-def _synonyms(name: str) -> set[str]:
-    return {_plain(part) for part in _tail(name).split(",")}
-
-
-def _table(classes: Sequence[str], keys: Callable[[str], set[str]]) -> dict[str, list[int]]:
-    table: dict[str, list[int]] = {}
-    for k, name in enumerate(classes):
-        for key in keys(name):
-            table.setdefault(key, []).append(k)
-    return table
-
-
-def parse_mapping(pairs: Sequence[str]) -> dict[str, str | int]:
-    """Turn `["crane=134", "Dog=pets/dog"]` into a mapping for `match_labels`; raises `DataError` without `=`.
-
-    >>> parse_mapping(["crane=134"])
-    {'crane': '134'}
-    """
-    for pair in pairs:
-        if "=" not in pair:
-            raise DataError(f"{pair!r} is not a mapping: write label=class")
-    return {label.strip(): target.strip() for label, _, target in (p.rpartition("=") for p in pairs)}

@@ -1,6 +1,7 @@
 """The set of labelled images that the rest of the house works with, decoded on demand."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modellego.data.classes import match_labels
 from modellego.data.decode import to_float
+from modellego.data.labels import MappingLike, Vocabulary, match
 from modellego.data.store import ArrayStore, CacheStore, ChainStore, Pixels, Store
 from modellego.errors import DataError
 from modellego.preprocess import resized, with_channels
 
+_log = logging.getLogger(__name__)
 Indices = Sequence[int] | NDArray[np.int64] | Tensor | slice
 
 
@@ -166,21 +168,30 @@ class ImageSet:
         number[list(labels)] = np.arange(len(labels))
         return self._renumbered(number, tuple(self.classes[k] for k in labels))
 
-    def for_model(self, classes: Sequence[str], mapping: Mapping[str, str | int] | None = None) -> "ImageSet":
-        """The images whose class a model knows, with the model's classes and numbers; see `match_labels`.
+    def for_model(
+        self,
+        classes: Vocabulary | Sequence[str],
+        mapping: MappingLike | None = None,
+        wanted: Sequence[int] | None = None,
+    ) -> "ImageSet":
+        """The images whose class a model knows, with the model's classes and numbers; see `match`.
 
-        Raises `DataError` where no class meets, and where a label fits two of the model's classes.
+        Raises `DataError` where no class meets, where a label fits two of the model's classes, and where it may or may
+        not mean one of the `wanted` (indices; all by default).
         """
         if not len(self):
             raise DataError("the data hold no images")
-        number = match_labels(self.classes, classes, mapping)
-        if not (number >= 0).any():
-            theirs, ours = (", ".join(c[:3]) + (", ..." if len(c) > 3 else "") for c in (self.classes, classes))
+        found = match(self.classes, classes, mapping)
+        if not found.plain:
+            _log.info("labels: %s", found)
+        found.check(wanted)
+        if not (found.number >= 0).any():
+            theirs, ours = (", ".join(c[:3]) + (", ..." if len(c) > 3 else "") for c in (self.classes, found.classes))
             raise DataError(
                 f"no class of the data ({theirs}) is a class of the model ({ours}): "
                 f"name the model's classes as the data do, or map them"
             )
-        return self._renumbered(number, tuple(classes))
+        return self._renumbered(found.number, found.classes)
 
     def check(self, channels: int | None = None) -> None:
         """Decode every image once; raises `DataError` naming the first that is corrupt or cannot have `channels`."""

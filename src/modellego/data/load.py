@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from modellego.data.digits import read_digits
 from modellego.data.folder import read_folder
 from modellego.data.hub import read_hub
 from modellego.data.images import ImageSet, merged
+from modellego.data.labels import MappingLike, Vocabulary
 from modellego.data.parquet import read_parquet, shards
 from modellego.data.splits import Splits
 from modellego.data.tiny_imagenet import is_tiny_imagenet, read_tiny_imagenet
@@ -31,10 +32,15 @@ class Data:
         """The class names, the same in both sets."""
         return self.train.classes
 
-    def for_model(self, classes: Sequence[str], mapping: Mapping[str, str | int] | None = None) -> "Data":
+    def for_model(
+        self,
+        classes: Vocabulary | Sequence[str],
+        mapping: MappingLike | None = None,
+        wanted: Sequence[int] | None = None,
+    ) -> "Data":
         """The images whose class a model knows, labelled as the model numbers them: `ImageSet.for_model`."""
-        test = self.test.for_model(classes, mapping) if self.test is not None else None
-        return Data(self.train.for_model(classes, mapping), test)
+        test = self.test.for_model(classes, mapping, wanted) if self.test is not None else None
+        return Data(self.train.for_model(classes, mapping, wanted), test)
 
 
 Read = Callable[[str], ImageSet | Data]

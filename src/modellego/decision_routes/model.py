@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 from modellego.brick import Assembled, Brick
 from modellego.capture.network import Network, annotate
 from modellego.contribution.samples import PER_CLASS
-from modellego.data import DataLike, ImageSet, match_labels
+from modellego.data import DataLike, ImageSet, MappingLike, match_labels
 from modellego.data.feed import Inputs
 from modellego.decision_routes.collect import collect_routes
 from modellego.decision_routes.route_graph import RouteGraph, Routes
@@ -23,7 +23,7 @@ def routes(
     data: DataLike,
     classes: str | Sequence[str | int] | None = None,
     *,
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
     per_class: int = PER_CLASS,
     edges: int = 24,
     threshold: float = 0.2,

@@ -1,13 +1,13 @@
 """Which images show a class in pictures of routes and heat maps: those the model is most confident of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modellego.brick import Assembled, Brick
 from modellego.contribution.samples import PER_CLASS, select_samples
-from modellego.data import DataLike, ImageSet, load_data, resolve_classes
+from modellego.data import DataLike, ImageSet, MappingLike, load_data, resolve_classes
 from modellego.errors import DataError
 from modellego.evaluation import logits_of
 
@@ -19,7 +19,7 @@ def class_images(
     data: DataLike,
     classes: str | Sequence[str | int] | None = None,
     *,
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
     per_class: int = PER_CLASS,
 ) -> dict[str, ImageSet]:
     """Choose, for each class of a model, the images with the largest softmax probability of their true class.
@@ -36,7 +36,7 @@ def class_images(
     >>> {name: len(images) for name, images in class_images(brick, "digits", "3,7", per_class=5).items()}
     {'3': 5, '7': 5}
     """
-    train = load_data(data).train.for_model(model.classes, mapping)
+    train = load_data(data).train.for_model(model.vocabulary, mapping)
     chosen = list(range(len(model.classes))) if classes is None else resolve_classes(classes, model.classes)
     if per_class < 1:
         raise DataError(f"{per_class} samples per class were asked for; it must be at least 1")

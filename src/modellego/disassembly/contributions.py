@@ -9,7 +9,7 @@ from torch import nn
 from modellego.brick import Brick
 from modellego.contribution.allocate import allocate
 from modellego.contribution.stream import class_sums, reading_layers
-from modellego.data import DataLike, load_data
+from modellego.data import DataLike, MappingLike, load_data
 from modellego.disassembly.choose import Samples
 from modellego.disassembly.job import as_brick, prepare
 from modellego.disassembly.verb import sample_batches
@@ -28,7 +28,7 @@ def contributions(
     preprocess: Preprocess | None = None,
     class_names: Sequence[str] | None = None,
     samples: Samples | None = None,
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
     progress: Progress = silent,
 ) -> dict[str, ByLayer]:
     """Return the relative contribution of every channel to every class: class -> layer -> `r_p`, float64 `[P]` in 0..1.
@@ -70,7 +70,7 @@ def contributions(
     with progress("contribution", "classes") as update:
         for done, (label, sums) in enumerate(class_sums(job.network, batches, channel_map=job.channels), 1):
             own = {names[node]: allocate(layers[node], sums.layers[node]).cpu().numpy() for node in names}
-            found[whole.classes[label]] = own
+            found[job.whole.classes[label]] = own
             update(done, len(batches))
     return found
 

@@ -1,6 +1,6 @@
 """A disassembly that is ready to go: model, data and task brought together, and the model's channels analysed, once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,8 @@ from modellego.capture.cost import Cost, network_cost
 from modellego.capture.network import Network
 from modellego.channels import ChannelMap, KeepMask, analyse
 from modellego.cut import CutPlan, plan_cut
-from modellego.data import Data, DataLike, load_data, resolve_classes
+from modellego.data import Data, DataLike, MappingLike, load_data, match
+from modellego.disassembly.targets import task_of, task_vocabulary, with_joined
 from modellego.errors import CutError, DataError
 from modellego.preprocess import Preprocess
 from modellego.sources.whole import whole_brick
@@ -19,7 +20,11 @@ from modellego.sources.whole import whole_brick
 
 @dataclass(frozen=True)
 class Job:
-    """The whole brick, its data by its own classes, the task, and the network's channel groups and cost."""
+    """The whole brick, its data by its own classes, the task, and the network to cut with its channel groups.
+
+    `cost` is the source's. Where classes are made of several of the source's, the whole brick has them joined and
+    first, and the network gives their logits alone; else it is the whole brick's.
+    """
 
     whole: Brick
     data: Data
@@ -37,7 +42,7 @@ def prepare(
     whole: Brick,
     data: DataLike,
     classes: str | Sequence[str | int],
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
 ) -> Job:
     """Bring model, data and task together, and analyse the model's channels.
 
@@ -46,19 +51,22 @@ def prepare(
         CutError: no channel may be cut.
     """
     images = load_data(data)
-    task = resolve_classes(classes, whole.classes)
-    known = images.for_model(whole.classes, mapping)
+    vocabulary, task = task_vocabulary(whole, classes)
+    match(images.classes, vocabulary, mapping).need(task)
+    known = images.for_model(vocabulary, mapping, task)
     known = Data(known.train.cached(), None if known.test is None else known.test.cached())
     known.train.need(task)
     wanted = whole.info.preprocess.channels if whole.info.preprocess else None
     known.train.subset(known.train.of_class(task[0])[:1]).check(wanted)
     if known.test is not None:  # it is read last, after all the work: better now than then
         known.test.subset(np.flatnonzero(np.isin(known.test.labels, task))).check(wanted)
-    network = whole.captured()
+    cost, network = network_cost(whole.captured()), whole.captured()
+    if task_of(whole, classes)[1]:
+        whole, network = with_joined(whole, classes)
     channels = analyse(network)
     if not channels.cuttable.any():
         raise CutError("this model has no channels that may be cut: run `modellego inspect` to see why")
-    return Job(whole, known, tuple(task), network, channels, network_cost(network))
+    return Job(whole, known, tuple(task), network, channels, cost)
 
 
 def as_brick(

@@ -32,12 +32,14 @@ def describe(
     if rescued:
         options = options | {"rescued": [int(s) for s in rescued]}
     kept, total = plan.counts
+    classes = tuple(whole.classes[i] for i in plan.task)
     info = BrickInfo(
-        classes=tuple(whole.classes[i] for i in plan.task),
+        classes=classes,
+        members={name: whole.info.members[name] for name in classes if name in whole.info.members},
         inputs=whole.info.inputs,
         input_shape=whole.info.input_shape,
         preprocess=whole.info.preprocess,
-        sources=lineage(whole.info.sources, whole.classes, plan.task),
+        sources=lineage(whole.info.sources, whole.info.sizes, plan.task),
         cut=Cut(criterion=criterion, options=options, kept=kept, total=total, widths=layer_widths(whole)),
         refit=refit_record(report) if report is not None else None,
         scores=costs(before, network_cost(small)),
@@ -72,14 +74,19 @@ def _rescue_note(count: int) -> str:
     return f"{count} tensors would have ended without channels: the best channel of each was kept." if count else ""
 
 
-def lineage(sources: Sequence[Origin], classes: Sequence[str], task: Sequence[int]) -> tuple[Origin, ...]:
-    """Return the sources that the task's classes come from, with the classes taken from each."""
+def lineage(sources: Sequence[Origin], sizes: Sequence[int], task: Sequence[int]) -> tuple[Origin, ...]:
+    """Return the sources that the task's classes come from, with the classes taken from each.
+
+    `sizes` says of how many classes of the sources, in their order, each class is made.
+    """
     places = [(i, k) for i, source in enumerate(sources) for k in range(len(source.classes))]
-    if len(places) != len(classes):
+    if len(places) != sum(sizes):
         return tuple(sources)
+    ends = np.cumsum(sizes).tolist()
+    wanted = [p for t in task for p in range(ends[t] - sizes[t], ends[t])]
     taken: list[Origin] = []
     for i, source in enumerate(sources):
-        mine = [places[t][1] for t in task if places[t][0] == i]
+        mine = [places[p][1] for p in wanted if places[p][0] == i]
         if mine:
             names, of = tuple(source.classes[k] for k in mine), tuple(source.of[k] for k in mine)
             taken.append(source.model_copy(update={"classes": names, "of": of}))

@@ -1,7 +1,7 @@
 """The verb `disassemble`: from a trained classifier and some images per class to a brick for a few of its classes."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +13,7 @@ from modellego.brick import Brick
 from modellego.brick.reject_rule import Statistic
 from modellego.contribution.relevance import Thresholds
 from modellego.cut import cut
-from modellego.data import DataLike, load_data
+from modellego.data import DataLike, MappingLike, load_data
 from modellego.data.chunks import NetworkInput
 from modellego.data.feed import Inputs
 from modellego.data.store import Store, as_store
@@ -66,7 +66,7 @@ def disassemble(
     tune: int | None = None,
     reject: float | None = None,
     reject_by: Statistic | None = None,
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Brick:

@@ -1,7 +1,6 @@
 """The verb `distill`: a teacher's softened probabilities, beside the labels, train a student."""
 
 import copy
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.data import Data, DataLike, match_labels
+from modellego.data import Data, DataLike, MappingLike, match_labels
 from modellego.errors import DataError, LegoError
 from modellego.evaluation import logits_of, score
 from modellego.preprocess import Framed
@@ -88,7 +87,7 @@ def distill(
     *,
     how: Distillation | None = None,
     settings: Settings | None = None,
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     progress: Progress = silent,
@@ -162,7 +161,7 @@ def teacher_accuracy(
     teacher: Brick | Assembled,
     student: Brick | Assembled,
     data: Data,
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
 ) -> float | None:
     """Return the teacher's accuracy on test images of the student's classes, by its logits for these alone.
 
@@ -171,7 +170,7 @@ def teacher_accuracy(
     columns = torch.from_numpy(teacher_columns(teacher, student))
     if data.test is None or not len(data.test):
         return None
-    images = data.test.for_model(student.classes, mapping)
+    images = data.test.for_model(student.vocabulary, mapping)
     return score(logits_of(teacher, images)[:, columns], images.labels).accuracy
 
 

@@ -1,6 +1,5 @@
 """Score a brick or an assembled model beside its source: accuracy, cost, latency, and what it does off its task."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from modellego.brick import Assembled, Brick
 from modellego.brick.costs import cost
 from modellego.brick.reject_rule import confidence
 from modellego.capture.cost import Cost
-from modellego.data import DataLike, ImageSet, load_data, match_labels
+from modellego.data import DataLike, ImageSet, MappingLike, load_data, match_labels
 from modellego.drawing.cells import html_table
 from modellego.drawing.words import count, milliseconds, share
 from modellego.errors import DataError
@@ -26,7 +25,7 @@ MANY = 20  # classes that a notebook lists one by one
 
 @dataclass(frozen=True)
 class OffTask:
-    """How a model answers images of classes it does not have.
+    """How a model answers images of classes it does not have; `classes` are the labels of the data that it counted so.
 
     `auroc` tells on-task from off-task images by the largest probability; `auroc_reject` by the statistic of the
     model's own reject rule, `rejected_on`/`rejected_off` the shares that rule turns away (None without a rule).
@@ -37,6 +36,7 @@ class OffTask:
     auroc_reject: float | None = None
     rejected_on: float | None = None
     rejected_off: float | None = None
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def evaluate(
     data: DataLike,
     *,
     source: Brick | None = None,
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
     latency_batch: int | None = None,
     latency_runs: int = 10,
     progress: Progress = silent,
@@ -142,7 +142,7 @@ def evaluate(
         DataError: no class of the data is a class of the model.
     """
     images = scoring_images(data)
-    on_task = images.for_model(model.classes, mapping)
+    on_task = images.for_model(model.vocabulary, mapping)
     with progress("evaluate", "images") as update:
         logits = logits_of(model, on_task, update=update)
     base, base_restricted = (saved_score(model, f"{key}_accuracy") for key in ("base", "base_restricted"))
@@ -196,16 +196,14 @@ def rejection(model: Brick | Assembled, logits: torch.Tensor, labels: NDArray[np
     return Rejection(rule.statistic, rule.threshold, float(rejected.mean()), float(right.mean()), answered)
 
 
-def off_task_images(
-    model: Brick | Assembled, images: ImageSet, mapping: Mapping[str, str | int] | None = None
-) -> ImageSet:
+def off_task_images(model: Brick | Assembled, images: ImageSet, mapping: MappingLike | None = None) -> ImageSet:
     """Return the images of classes a model does not have, labelled as they are; there may be none."""
-    number = match_labels(images.classes, model.classes, mapping)
+    number = match_labels(images.classes, model.vocabulary, mapping)
     return images.subset(np.flatnonzero(number[images.labels] < 0))
 
 
 def off_task(
-    model: Brick | Assembled, images: ImageSet, on_logits: torch.Tensor, mapping: Mapping[str, str | int] | None = None
+    model: Brick | Assembled, images: ImageSet, on_logits: torch.Tensor, mapping: MappingLike | None = None
 ) -> OffTask | None:
     """Compare a model's confidence on its task with that on images of other classes; None where there are none."""
     others = off_task_images(model, images, mapping)
@@ -213,9 +211,10 @@ def off_task(
         return None
     logits = logits_of(model, others)
     found = auroc(largest_probability(on_logits), largest_probability(logits))
+    names = tuple(name for name, count in zip(others.classes, others.counts, strict=True) if count)
     rule = model.info.reject
     if rule is None:
-        return OffTask(len(others), found)
+        return OffTask(len(others), found, classes=names)
     on, off = (confidence(x.double(), rule.statistic).cpu().numpy() for x in (on_logits, logits))
     turned_on, turned_off = (float(model.predict_reject(x).double().mean()) for x in (on_logits, logits))
-    return OffTask(len(others), found, auroc(on, off), turned_on, turned_off)
+    return OffTask(len(others), found, auroc(on, off), turned_on, turned_off, names)

@@ -120,7 +120,7 @@ def export(
         update(2, 4)
         if worst > TOLERANCE:
             raise ExportError(f"the file's logits differ from the brick's by {worst:.2g} of the largest: not written")
-        known = None if test is None else test.for_model(model.classes)
+        known = None if test is None else test.for_model(model.vocabulary)
         plain: Runner = lambda x: as_tuple(served(x))  # noqa: E731
         weights = sum(t.numel() * t.element_size() for t in model.state_dict().values())
         one = compared[:1]

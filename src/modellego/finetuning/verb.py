@@ -1,13 +1,13 @@
 """The verb `finetune`: some epochs of training for a brick or an assembled model, by plain cross-entropy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.data import DataLike
+from modellego.data import DataLike, MappingLike
 from modellego.finetuning.candidates import candidates
 from modellego.preprocess import Framed
 from modellego.progress import Progress, silent
@@ -24,7 +24,7 @@ def finetune(
     *,
     settings: Settings | Sequence[Settings] | None = None,
     grow_cross: bool = False,
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     progress: Progress = silent,

@@ -1,6 +1,6 @@
 """From a network and images to the numbers of a heat map: r_p of one layer, class by class or sample by sample."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from modellego.contribution.aggregate import Accumulator, aggregate
 from modellego.contribution.allocate import allocate
 from modellego.contribution.samples import PER_CLASS
 from modellego.contribution.stream import reading_layers
-from modellego.data import DataLike
+from modellego.data import DataLike, MappingLike
 from modellego.data.feed import Inputs
 from modellego.decision_routes.samples import class_images
 from modellego.drawing.figure import as_png
@@ -55,7 +55,7 @@ def heatmap(
     layer: str | int = -1,
     classes: str | Sequence[str | int] | None = None,
     *,
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
     per_class: int = PER_CLASS,
     progress: Progress = silent,
 ) -> HeatMap:

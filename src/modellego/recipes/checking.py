@@ -94,6 +94,11 @@ def request(section: BrickSection) -> dict[str, Any]:
     }
 
 
+def wanted_classes(section: BrickSection) -> str | list[str | int]:
+    """Return a brick's classes as `disassemble` takes them: a number by itself is one of a list."""
+    return [section.classes] if isinstance(section.classes, int) else section.classes
+
+
 def _check_joining(opened: Opened) -> None:
     recipe = opened.recipe
     calibration = recipe.calibration
@@ -138,8 +143,8 @@ def _open(ready: Ready, step: Step) -> None:
             own = tuple(o.model_copy(update={k: v for k, v in says.items() if v}) for o in whole.info.sources)
             whole.info = whole.info.changed(sources=own)
         with _at(opened, ("bricks", step.name, "classes")):
-            classes = section.classes if not isinstance(section.classes, int) else [section.classes]
-            ready.jobs[step.name] = prepare(ready.wholes[key], data, classes, recipe.data[section.data].map)
+            mapping = recipe.data[section.data].map
+            ready.jobs[step.name] = prepare(ready.wholes[key], data, wanted_classes(section), mapping)
     elif step.kind == "assembly":
         assert recipe.assembly is not None
         for i, name in enumerate(recipe.assembly.bricks):

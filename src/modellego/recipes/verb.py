@@ -18,7 +18,7 @@ from modellego.errors import RecipeError
 from modellego.evaluation import evaluate
 from modellego.exporting import export
 from modellego.progress import Progress, silent
-from modellego.recipes.checking import Ready, check, request
+from modellego.recipes.checking import Ready, check, request, wanted_classes
 from modellego.recipes.steps import Step, open_recipe
 
 _log = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ def _disassemble(ready: Ready, step: Step, progress: Progress) -> dict[str, Any]
     brick = disassemble(
         job.whole,
         ready.data[section.data],
-        list(job.task),
+        wanted_classes(section),
         mapping=ready.opened.recipe.data[section.data].map,
         seed=ready.opened.recipe.seed,
         progress=progress,

@@ -1,13 +1,13 @@
 """From a brick or an assembled model, and data, to what its report shows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from modellego.brick import Assembled, Brick, confidence
-from modellego.data import Data, DataLike, ImageSet, load_data, match_labels
+from modellego.data import Data, DataLike, ImageSet, MappingLike, load_data, match_labels
 from modellego.decision_routes import RouteGraph, routes
 from modellego.errors import DataError
 from modellego.evaluation import (
@@ -43,7 +43,7 @@ def report(
     *,
     name: str = "brick",
     sources: Sequence[Brick] = (),
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
     route_classes: str | Sequence[str | int] | None = None,
     with_routes: bool = True,
     latency_runs: int = 0,
@@ -78,7 +78,7 @@ def report_data(
     *,
     name: str = "brick",
     sources: Sequence[Brick] = (),
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
     route_classes: str | Sequence[str | int] | None = None,
     with_routes: bool = True,
     latency_runs: int = 0,
@@ -108,7 +108,7 @@ def report_data(
     examples: tuple[Example, ...] = ()
     if read is not None:
         images = scoring_images(read)
-        on_task = images.for_model(model.classes, mapping)
+        on_task = images.for_model(model.vocabulary, mapping)
         with progress("score", "images") as update:
             logits = logits_of(model, on_task, update=update)
         found = score(logits, on_task.labels)
@@ -235,7 +235,7 @@ def _off_task(model: Brick | Assembled, others: ImageSet, on_logits: torch.Tenso
 def _routes(
     model: Brick | Assembled,
     data: Data,
-    mapping: Mapping[str, str | int] | None,
+    mapping: MappingLike | None,
     classes: str | Sequence[str | int] | None,
     progress: Progress,
 ) -> tuple[RouteGraph, ...]:

@@ -34,7 +34,7 @@ def open_source(spec: str, given: Mapping[str, Any], data: Data | None = None) -
     if data is None or source.normalised:
         return brick, None
     try:
-        tried = try_normalisations(brick, data.train.for_model(brick.classes))
+        tried = try_normalisations(brick, data.train.for_model(brick.vocabulary))
     except DataError:  # labels that do not meet, or images that do not fit: the verb itself says so
         return brick, None
     if tried is not None and tried.clear:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.data import DataLike, ImageSet, load_data
+from modellego.data import DataLike, ImageSet, MappingLike, load_data
 from modellego.preprocess import Framed
 from modellego.progress import Progress, silent
 from modellego.training.augment import augmented_frames
@@ -52,9 +52,7 @@ class Trained:
         }
 
 
-def training_images(
-    model: Brick | Assembled, data: DataLike, mapping: Mapping[str, str | int] | None = None
-) -> ImageSet:
+def training_images(model: Brick | Assembled, data: DataLike, mapping: MappingLike | None = None) -> ImageSet:
     """Return the labelled images to train on: the train part, of the model's classes, numbered as the model does.
 
     `mapping`: data class name -> model class name or index, where names do not meet by themselves.
@@ -62,7 +60,7 @@ def training_images(
     Raises:
         DataError: no class of the data is a class of the model.
     """
-    return load_data(data).train.for_model(model.classes, mapping)
+    return load_data(data).train.for_model(model.vocabulary, mapping)
 
 
 def train_on_images(
@@ -75,7 +73,7 @@ def train_on_images(
     shown_to: Sequence[Brick | Assembled] = (),
     identity: Mapping[str, Any] | None = None,
     zeros: Mapping[str, Tensor] | None = None,
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     progress: Progress = silent,

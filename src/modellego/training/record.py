@@ -1,9 +1,7 @@
 """What a trained model says of itself: what was done, what no longer holds, and its scores on test images."""
 
-from collections.abc import Mapping
-
 from modellego.brick import Assembled, Brick
-from modellego.data import Data
+from modellego.data import Data, MappingLike
 from modellego.evaluation import logits_of, score
 
 
@@ -20,7 +18,7 @@ def rescored(
     before: Brick | Assembled | None,
     after: Brick | Assembled,
     data: Data,
-    mapping: Mapping[str, str | int] | None = None,
+    mapping: MappingLike | None = None,
 ) -> tuple[float | None, float | None]:
     """Return the test accuracy before and after training, and write the latter into the trained model.
 
@@ -28,7 +26,7 @@ def rescored(
     """
     if data.test is None or not len(data.test):
         return None, None
-    images = data.test.for_model(after.classes, mapping)
+    images = data.test.for_model(after.vocabulary, mapping)
     first = None if before is None else score(logits_of(before, images), images.labels).accuracy
     scores = score(logits_of(after, images), images.labels)
     found = {"brick_accuracy": scores.accuracy, "brick_balanced_accuracy": scores.balanced_accuracy}

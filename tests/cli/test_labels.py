@@ -1,0 +1,48 @@
+"""What the command line says of the data's labels before it works, and how they are mapped."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modellego.cli import main
+
+
+def test_classes_of_several_go_through_all_commands(road: dict[str, dict[str, Any]]) -> None:
+    assert road["joined"]["classes"] == ["pet", "fox"]
+    assert road["joined"]["base_accuracy"] == road["joined"]["brick_accuracy"] == 1.0
+
+
+def test_labels_are_mapped_by_a_file_and_others_named(road: dict[str, dict[str, Any]]) -> None:
+    found = road["joined evaluate"]
+    assert (found["images"], found["accuracy"]) == (12, 1.0)
+    assert found["off_task"]["classes"] == ["zebra"]
+
+
+def run(line: str) -> None:
+    """Run a command that must succeed."""
+    with pytest.raises(SystemExit) as stop:
+        main(line.split())
+    assert stop.value.code == 0
+
+
+MODEL = "nets.py:good --mean 0 --std 1 --latency 0"
+
+
+def test_the_mapping_is_shown_before_work(within: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(f"evaluate {MODEL} --data animals --class-names cat,dog,fox --map moggy=cat")
+    said = capsys.readouterr()
+    assert said.err.startswith("note: labels: 1 of 4 are classes of the model by name; moggy is cat (by map);")
+    assert "no class of the model: hound, zebra" in said.err
+    assert "off its task (8 images labelled hound, zebra)" in " ".join(said.out.split())
+
+
+def test_equal_names_are_no_news(within: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(f"evaluate {MODEL} --data pets")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_label_that_is_nearly_a_class_is_refused(fails: Callable[[str], str]) -> None:
+    said = fails("evaluate nets.py:good --data animals --class-names moggy,hounds,fox --mean 0 --std 1")
+    assert "'hound' is no class of the model, but may mean hounds" in said
