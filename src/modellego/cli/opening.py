@@ -10,7 +10,7 @@ from modellego.data import Data, Vocabulary, image_files, load_data, match
 from modellego.data.broken import skip_broken
 from modellego.data.store import FileStore
 from modellego.errors import LegoError
-from modellego.sources.opened import open_source
+from modellego.sources.opened import note_normalisation, open_source
 
 
 def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> Brick | Assembled:
@@ -28,11 +28,11 @@ def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> B
     if Path(spec).is_dir():
         raise LegoError(f"{spec} is a directory but no brick: it holds no brick.json")
     brick, tried = open_source(spec, {k: v for k, v in vars(options).items() if v is not None}, data)
-    clear = tried is not None and tried.clear
     if brick.info.notes:
-        warn(f"{brick.info.notes.rstrip('.')} (--mean and --std)" if clear else brick.info.notes)
-    if tried is not None and not clear:
-        note(tried.sentence)
+        warn(brick.info.notes)
+    note_normalisation(brick, tried)
+    if tried is not None:
+        warn(f"{tried.sentence} (--mean and --std)") if tried.clear else note(tried.sentence)
     return brick
 
 

@@ -24,7 +24,7 @@ from modellego.recipes.reading import Place
 from modellego.recipes.record import Entry, Record
 from modellego.recipes.steps import Opened, Step, steps_of
 from modellego.rejection.rule import check_rule
-from modellego.sources.opened import open_source
+from modellego.sources.opened import note_normalisation, open_source
 
 
 @dataclass
@@ -187,7 +187,9 @@ def _whole(opened: Opened, name: str, data: Data) -> Brick:
     for key in ("weights", "class_names"):
         if isinstance(given.get(key), str):
             given[key] = opened.path(given[key])
-    return open_source(spec, given, data)[0]
+    brick, tried = open_source(spec, given, data)
+    note_normalisation(brick, tried)
+    return brick
 
 
 @contextlib.contextmanager

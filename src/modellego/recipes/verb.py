@@ -145,9 +145,8 @@ def _do(ready: Ready, step: Step, progress: Progress) -> dict[str, Any]:
 
 def _disassemble(ready: Ready, step: Step, progress: Progress) -> dict[str, Any]:
     section = ready.opened.recipe.bricks[step.name]
-    job = ready.jobs[step.name]
     brick = disassemble(
-        job.whole,
+        ready.wholes[section.source, section.data],
         ready.data[section.data],
         wanted_classes(section),
         mapping=ready.opened.recipe.data[section.data].map,

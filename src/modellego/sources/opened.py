@@ -15,7 +15,7 @@ def open_source(spec: str, given: Mapping[str, Any], data: Data | None = None) -
     """Load a source model and capture it whole; what is not given is taken from the data.
 
     `given` holds what `load_source` takes, and `logits`: the key or position of the logits in what the model returns.
-    Where mean and std are not known, the usual ones are tried on the data; a clear difference is noted in the brick.
+    Where mean and std are not known, the usual ones are tried on the data (`note_normalisation`).
 
     Raises:
         LegoError: the model cannot be found, loaded or captured.
@@ -37,7 +37,11 @@ def open_source(spec: str, given: Mapping[str, Any], data: Data | None = None) -
         tried = try_normalisations(brick, data.train.for_model(brick.vocabulary))
     except DataError:  # labels that do not meet, or images that do not fit: the verb itself says so
         return brick, None
+    return brick, tried
+
+
+def note_normalisation(brick: Brick, tried: Tried | None) -> None:
+    """Note in a brick, in place, that another normalisation is clearly better, where it is."""
     if tried is not None and tried.clear:
         told = f"{tried.sentence[0].upper()}{tried.sentence[1:]}."
         brick.info = brick.info.changed(notes=f"{brick.info.notes} {told}".strip())
-    return brick, tried
