@@ -34,6 +34,7 @@ from modellego.disassembly.tuned import check_tuning, tuned
 from modellego.errors import CutError
 from modellego.locate import Budget, Curve, meant, names
 from modellego.locate.criteria import ALIASES, BY_THRESHOLDS
+from modellego.locate.eliminate import probed_of
 from modellego.preprocess import Preprocess
 from modellego.progress import Progress, silent
 from modellego.refit import RefitOptions, refit
@@ -134,6 +135,8 @@ def disassemble(
     options: dict[str, Any] = {"samples": asdict(samples), "thresholds": asdict(thresholds)}
     if budgeted and budget is not None:
         options = {"budget": asdict(budget), "samples": asdict(samples)}
+        if ALIASES.get(criterion, criterion) == "reconstruction":
+            options["sensitivity_images"] = probed_of(len(drawn.fitted))
     brick = cut_out(job, choice, criterion, options | {"seed": seed}, inputs, refit_options, progress, refit_by)
     if tune is not None:
         images_used = drawn.fitted if refit_data is None else as_store(refit_data)
@@ -186,7 +189,7 @@ def make_curve(
     if criterion == "contribution":
         chosen = sample_images(job.whole, job.data.train, job.task, samples, progress)
         part = job.data.train.subset(np.concatenate(list(chosen.values())))
-        inputs: NetworkInput = network_input(job.whole, part)
+        inputs = network_input(job.whole, part)
         labels = torch.from_numpy(part.labels)
     else:
         inputs, labels = drawn.inputs, drawn.labels
