@@ -9,9 +9,9 @@ from modellego.cli.options import Images, MaybeImages, SourceOptions, TrainImage
 from modellego.data import Data, Vocabulary, image_files, load_data, match
 from modellego.data.broken import skip_broken
 from modellego.data.store import FileStore
-from modellego.errors import DataError, LegoError
+from modellego.errors import LegoError
 from modellego.sources import load_source
-from modellego.sources.normalisation import try_normalisations
+from modellego.sources.normalisation import note_normalisation
 from modellego.sources.whole import name_classes, whole_brick
 
 
@@ -46,15 +46,9 @@ def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> B
 
 def _say_normalisation(brick: Brick, data: Data) -> None:
     """Say what the usual normalisations would do: on stderr where one is clearly better, else on a terminal alone."""
-    try:
-        tried = try_normalisations(brick, data.train.for_model(brick.vocabulary))
-    except DataError:  # labels that do not meet, or images that do not fit: the command itself says so
-        return
+    tried = note_normalisation(brick, data.train)
     if tried is not None and tried.clear:
         warn(f"{tried.sentence} (--mean and --std)")
-        brick.info = brick.info.changed(
-            notes=f"{brick.info.notes} {tried.sentence[0].upper()}{tried.sentence[1:]}.".strip()
-        )
     elif tried is not None:
         note(tried.sentence)
 

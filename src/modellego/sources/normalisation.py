@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from modellego.brick import Brick
-from modellego.data import ImageSet
+from modellego.data import ImageSet, MappingLike
 from modellego.data.feed import framed_batches
+from modellego.errors import DataError
 from modellego.preprocess import Preprocess, apply
 
 IMAGES = 96
@@ -39,6 +40,22 @@ class Tried:
         mean, std = (",".join(f"{v:g}" for v in values) for values in (self.best.mean, self.best.std))
         found += f", {self.best_right} with {self.best_name} mean {mean} and std {std}"
         return f"{found}: give these if it was trained so" if self.clear else f"{found}, no clear difference"
+
+
+def note_normalisation(brick: Brick, images: ImageSet, mapping: MappingLike | None = None) -> Tried | None:
+    """Try the usual normalisations on a whole brick of which none is known; a clearly better one goes into its notes.
+
+    `images` bear the data's own labels. None where these do not meet the classes, or images do not fit: the work itself
+    will say so.
+    """
+    try:
+        tried = try_normalisations(brick, images.for_model(brick.vocabulary, mapping))
+    except DataError:
+        return None
+    if tried is not None and tried.clear:
+        said = f"{tried.sentence[0].upper()}{tried.sentence[1:]}."
+        brick.info = brick.info.changed(notes=f"{brick.info.notes} {said}".strip())
+    return tried
 
 
 @torch.no_grad()

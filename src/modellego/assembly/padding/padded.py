@@ -94,6 +94,11 @@ def _add(walk: PadWalk, step: Step, members: Sequence[Member]) -> None:
         walk.values[node] = pad_layer(walk, step) if node.op == "call_module" else pad_op(walk, step)
 
 
+def _way(preprocess: Preprocess) -> tuple[str, float, str]:
+    """Return how images are brought to the network's size."""
+    return preprocess.resize, preprocess.crop_share, preprocess.interpolation
+
+
 def _common_preprocess(members: Sequence[Member]) -> Preprocess | None:
     """Return what all images go through before the padded network; normalisations that differ go into the network."""
     first = members[0].preprocess
@@ -104,10 +109,10 @@ def _common_preprocess(members: Sequence[Member]) -> Preprocess | None:
                 f"of {members[0].name} and {member.name} one takes images as they are and one "
                 "prepares them: use layout='parallel'"
             )
-        if first is not None and other is not None and first.resize != other.resize:
+        if first is not None and other is not None and _way(first) != _way(other):
             raise AssemblyError(
-                f"{members[0].name} resizes images by {first.resize!r} and {member.name} by "
-                f"{other.resize!r}: use layout='parallel'"
+                f"{members[0].name} resizes images by {_way(first)} and {member.name} by "
+                f"{_way(other)}: use layout='parallel'"
             )
     if first is None or all(m.preprocess == first for m in members):
         return first
