@@ -61,7 +61,7 @@ def with_probes(source: str, path: str, file: str) -> CodeType:
             self.depth = 0
 
         def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-            if node.name == "loop" and file.endswith("fused.py"):  # numba compiles it, and knows no probes
+            if self.compiled(node):  # numba compiles it, and knows no probes
                 return node
             self.depth += 1
             self.generic_visit(node)
@@ -73,8 +73,17 @@ def with_probes(source: str, path: str, file: str) -> CodeType:
             for field in ("body", "orelse", "finalbody"):
                 block = getattr(node, field, None)
                 if self.depth and isinstance(block, list) and not isinstance(node, ast.ClassDef):
-                    setattr(node, field, [new for old in block for new in (_probe(file, old), old) if new is not None])
+                    setattr(node, field, [new for old in block for new in (*self.probes(old), old)])
             return node
+
+        def probes(self, statement: ast.stmt) -> list[ast.stmt]:
+            reached = [statement]
+            if isinstance(statement, ast.FunctionDef) and self.compiled(statement):  # all of it, where it is made
+                reached = [n for n in ast.walk(statement) if isinstance(n, ast.stmt)]
+            return [new for old in reached if (new := _probe(file, old)) is not None]
+
+        def compiled(self, node: ast.FunctionDef) -> bool:
+            return node.name == "loop" and file.endswith("fused.py")
 
     tree = Probes().visit(ast.parse(source))
     return compile(ast.fix_missing_locations(tree), path, "exec")

@@ -1,5 +1,7 @@
 """What the map says of itself."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from modellego.channels import ChannelMap
@@ -15,6 +17,18 @@ def made(**ids: list[int]) -> ChannelMap:
 
 def test_keeping_all_keeps_every_group() -> None:
     assert made().keep_all().tolist() == [True] * 6
+
+
+def test_a_cut_leaves_what_may_not_go_and_of_the_logits_those_wanted() -> None:
+    channels = replace(made(), logit_groups=np.array([3, 5]))
+    keep = np.array([False, True, True, False, False, True])
+    assert np.flatnonzero(channels.left_by(keep, logits=[0])).tolist() == [0, 1, 2, 3]
+    assert np.flatnonzero(channels.left_by(keep)).tolist() == [0, 1, 2, 5]
+
+
+def test_logits_tied_to_other_channels_are_left_as_the_mask_says() -> None:
+    keep = np.array([True, True, True, False, False, False])
+    assert made().left_by(keep, logits=[1]).tolist() == keep.tolist()
 
 
 def test_tensors_are_told_once_each_and_only_where_they_may_end_empty() -> None:

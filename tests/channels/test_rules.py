@@ -202,6 +202,17 @@ def test_a_constant_that_meets_two_tensors_ties_them(gain: Callable[[Any, Tensor
     assert free(channels)
 
 
+def test_a_constant_given_twice_to_each_image_ties_what_it_meets_afterwards() -> None:
+    def body(m: Any, x: Tensor) -> Tensor:
+        one, other = m.gain.expand(x.shape[0], -1, -1, -1), m.gain.expand(x.shape[0], -1, 4, 4)
+        return m.a(x * one) + m.b(m.c(x) * other)
+
+    channels = analysed(body, a=nn.Conv2d(8, 8, 1), b=nn.Conv2d(8, 8, 1), c=nn.Conv2d(8, 8, 1),
+                        gain=torch.rand(1, 8, 1, 1))  # fmt: skip
+    np.testing.assert_array_equal(channels.layer_out["c"], channels.layer_out["stem.0"])
+    assert free(channels)
+
+
 class Both(nn.Module):
     """A constant meets a tensor one of whose positions is the image's, and one that is all channels."""
 

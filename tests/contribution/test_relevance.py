@@ -148,6 +148,64 @@ def test_attention_values_are_followed_and_what_is_compared_goes_by_heads() -> N
         assert flags.tolist() == expected[node].tolist(), node
 
 
+class Narrow(nn.Module):
+    """Attention of one head, whose values have more features than what is compared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v = nn.Linear(5, 4), nn.Linear(5, 4), nn.Linear(5, 6)
+        self.head = nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(F.scaled_dot_product_attention(self.q(x), self.k(x), self.v(x)).mean(1))
+
+
+class Windows(nn.Module):
+    """Attention within windows, two heads of queries on the same keys and values; only the first head is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v = nn.Linear(5, 6), nn.Linear(5, 3), nn.Linear(5, 3)
+        self.head = nn.Linear(6, 5)
+        nn.init.zeros_(self.head.weight[:, 3:])
+
+    def forward(self, x: Tensor) -> Tensor:
+        q = self.q(x).unflatten(-1, (2, 3)).transpose(2, 3)
+        k, v = self.k(x)[:, :, None], self.v(x)[:, :, None]
+        y = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        return self.head(y.transpose(2, 3).flatten(-2).mean((1, 2)))
+
+
+@pytest.mark.parametrize(("model", "shape"), [(Narrow, (7, 5)), (Windows, (4, 7, 5))])
+def test_attention_of_one_head_or_of_shared_keys_is_followed(model: type[nn.Module], shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    network, sums, x = prepared(model(), shape)
+    channels = analyse(network)
+    found = relevance(plan_flow(network, channels), channels, sums, 1, Thresholds(linear_beta=0.6))
+    for node, flags in by_gradients(network, found, x, 1).items():
+        assert found.outputs[node].tolist() == flags.tolist(), node
+    assert any(not flags.all() for flags in found.outputs.values())
+
+
+@pytest.mark.parametrize("pads", [(2, 1), (-2, 0), (0, -3), (1, -2)])
+def test_zeros_beside_channels_and_channels_cropped_are_not_relevant(pads: tuple[int, int]) -> None:
+    class Padded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.head = nn.Conv2d(3, 6, 3), nn.Linear(6 + sum(pads), 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(F.pad(torch.tanh(self.stem(x)), (0, 0, 0, 0, *pads)).mean((2, 3)))
+
+    torch.manual_seed(0)
+    network, sums, x = prepared(Padded(), (3, 6, 6))
+    channels = analyse(network)
+    found = relevance(plan_flow(network, channels), channels, sums, 1, Thresholds(linear_beta=0.6))
+    (stem, _) = reading_layers(network)
+    assert found.outputs[stem].tolist() == by_gradients(network, found, x, 1)[stem].tolist()
+    assert 0 < found.outputs[stem].sum() < 6
+
+
 def test_sequential_network_by_the_literal_formulas() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Tanh(), nn.Conv2d(8, 6, 3), nn.Tanh(), nn.Flatten(), nn.Linear(96, 4))

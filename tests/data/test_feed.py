@@ -1,5 +1,6 @@
 """The feed: every image of a folder of unlike sizes comes out as if it were alone, once, in order, a few at a time."""
 
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -120,6 +121,21 @@ def test_the_order_is_that_of_the_images_whichever_thread_is_first(monkeypatch: 
     store = Slow([torch.full((1, 2, 2), i / 100) for i in range(40)])
     rows = Inputs(store, Frame((1, 2, 2)), lambda images: images).tensor()[:, 0, 0, 0]
     assert torch.allclose(rows, torch.arange(40) / 100)
+
+
+def test_large_images_are_decoded_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeding, "AHEAD", 1)
+    monkeypatch.setattr(feeding, "THREADS", 3)
+    together = threading.Barrier(3)
+
+    class Awaited(Counted):
+        def read(self, index: int) -> Pixels:
+            if index:  # nobody knows the size of the images before the first is read
+                together.wait(timeout=5)
+            return super().read(index)
+
+    store = Awaited([torch.rand(1, 2, 2)] * 4)
+    assert len(Inputs(store, Frame((1, 2, 2)), lambda images: images).tensor()) == 4
 
 
 def test_a_corrupt_image_is_named_from_within_a_thread(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Finding out what a source is, and merging several."""
 
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import torch
 
 from modellego.data import Data, ImageSet, load_data
+from modellego.data.load import READERS, reader
+from modellego.data.store import ArrayStore
 from modellego.errors import DataError, MissingExtraError
 
 
@@ -81,3 +84,58 @@ def test_a_single_image_is_no_data_set(photos: Path) -> None:
 def test_no_sources_are_refused() -> None:
     with pytest.raises(DataError, match="no data are named"):
         load_data([])
+
+
+@pytest.fixture
+def own_reader() -> Iterator[Callable[[object], None]]:
+    """Registers a reader `own` that gives one thing whatever it is asked for, until the test is over."""
+
+    def registered(gives: object) -> None:
+        reader("own")(lambda place: gives)  # type: ignore[arg-type,return-value]
+
+    yield registered
+    READERS.remove("own")
+
+
+class Given(ArrayStore):
+    """One image, handed out as it is, [h, w, c]."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        super().__init__(np.zeros((1, 1, 1, 1), dtype=np.uint8))
+        self.pixels = pixels
+
+    def read(self, index: int) -> np.ndarray:
+        return self.pixels
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.array([[[0.0], [1.0]]], dtype=np.float32), np.array([[[0], [255]]], dtype=np.uint8)]
+)
+def test_a_reader_of_one_s_own_may_give_bytes_or_floats_from_zero_to_one(
+    own_reader: Callable[[object], None], pixels: np.ndarray
+) -> None:
+    own_reader(ImageSet.of(Given(pixels), [0], ["a"]))
+    assert load_data("own:anywhere").train.images([0]).flatten().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "says"),
+    [
+        (np.array([[[1.5]]], dtype=np.float32), r"not float32 \[1, 1, 1\]"),
+        (np.array([[[-0.5]]], dtype=np.float32), r"not float32 \[1, 1, 1\]"),
+        (np.array([[[0.5]]], dtype=np.float64), r"not float64 \[1, 1, 1\]"),
+        (np.array([[7]], dtype=np.uint8), r"not uint8 \[1, 1\]"),
+    ],
+)
+def test_other_pixels_of_a_reader_of_one_s_own_are_refused(
+    own_reader: Callable[[object], None], pixels: np.ndarray, says: str
+) -> None:
+    own_reader(Data(tiny("a"), ImageSet.of(Given(pixels), [0], ["a"])))
+    with pytest.raises(DataError, match=says):
+        load_data("own:anywhere")
+
+
+def test_a_reader_of_one_s_own_gives_images_or_data(own_reader: Callable[[object], None]) -> None:
+    own_reader("images")
+    with pytest.raises(DataError, match="must return an ImageSet or Data, not str"):
+        load_data("own:anywhere")

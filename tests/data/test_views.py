@@ -56,8 +56,10 @@ def test_a_warp_of_nothing_mirrors_half_the_images() -> None:
 def test_the_view_with_a_square_cut_out_is_shifted_but_neither_turned_nor_stretched(axis: int) -> None:
     """A ramp of even steps along one axis has the same steps still, outside the square and away from the border."""
     ramp = (torch.arange(32.0) / 64 + 0.25).view(1, 1, *((32, 1) if axis == 2 else (1, 32))).expand(8, 1, 32, 32)
-    steps = list(altered_views(ramp))[2].diff(dim=axis).abs()
-    assert steps.flatten(1).median(1).values.tolist() == pytest.approx([1 / 64] * 8, abs=1e-4)
+    view = list(altered_views(ramp))[2]
+    steps, across = (view.diff(dim=a).abs().flatten(1).median(1).values.tolist() for a in (axis, 5 - axis))
+    assert steps == pytest.approx([1 / 64] * 8, abs=1e-4)
+    assert across == pytest.approx([0] * 8, abs=1e-5)
 
 
 def test_a_square_is_painted_in_the_mean_colour_wherever_its_centre_falls() -> None:

@@ -135,6 +135,12 @@ def test_the_ridge_is_the_one_that_serves_the_other_half(noise: float, chosen: f
     assert _choose_ridge(halves(12, 4, noise), prior, (1e-6, 1e-3, 10.0)) == chosen
 
 
+@pytest.mark.parametrize(("noise", "chosen"), [(0.0, 1e-6), (100.0, 10.0)])
+def test_of_two_ridges_too_the_one_that_serves_is_taken(noise: float, chosen: float) -> None:
+    prior = torch.zeros(1, 4, 1, dtype=torch.float64)
+    assert _choose_ridge(halves(12, 4, noise), prior, (1e-6, 10.0)) == chosen
+
+
 class Half:
     """Stands for the equations of a half of the rows: notes the ridges that are tried; all serve alike."""
 

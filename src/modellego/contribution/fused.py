@@ -5,7 +5,6 @@ products that stay in cache (torch alone, any device). `backend="auto"` takes th
 installed and pays.
 """
 
-import importlib.util
 import threading
 from collections.abc import Callable
 from functools import lru_cache
@@ -96,8 +95,6 @@ def _torch_loop(total: Tensor, sums: Tensor, packed: Tensor) -> None:
 @lru_cache(maxsize=1)
 def _numba_works() -> bool:
     """Whether numba is there and can be loaded (beside some versions of numpy it cannot)."""
-    if importlib.util.find_spec("numba") is None:
-        return False
     try:
         import numba  # noqa: F401
     except Exception:

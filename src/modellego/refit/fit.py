@@ -67,7 +67,7 @@ def fit_stage(
     features = size - int(bias)
     if features > DUAL or total < features:
         return _fit_dual(
-            _thinned(rows(), total if features > DUAL else 0, groups * features),
+            _thinned(rows(), total, groups * features),
             prior,
             bias=bias,
             bounds=bounds,

@@ -56,7 +56,7 @@ def _told(model: Brick | Assembled, images: ImageSet, logits: Tensor, own: bool)
 
 def _picture(pixels: Pixels) -> str:
     """Return an image `[h, w, c]`, made small, as the address of its own content."""
-    levels = np.asarray(pixels if pixels.dtype == np.uint8 else np.round(np.asarray(pixels) * 255), np.uint8)
+    levels = (pixels * (1 if pixels.dtype == np.uint8 else 255)).round().astype(np.uint8)
     image = Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
     image.thumbnail((_SIDE, _SIDE))
     kind = "PNG" if max(image.size) <= _LOSSLESS else "JPEG"
