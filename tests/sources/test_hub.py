@@ -24,7 +24,7 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
         "RegNetConfig",
         {"embedding_size": 8, "hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1], "groups_width": 4},
     ),
-    "MobileNet": ("MobileNetV2Config", {"depth_multiplier": 0.1, "min_depth": 4, "image_size": 32}),
+    "MobileNet": ("MobileNetV2Config", {"depth_multiplier": 0.1, "min_depth": 4, "finegrained_output": True}),
     "ViT": (
         "ViTConfig",
         {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
@@ -120,11 +120,11 @@ def test_a_tag_that_there_is_none_of_is_refused(spec: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ('{"architectures": ["BertModel"]}', "no image classifier: its config names BertModel"),
-        ("{}", "no image classifier: its config names nothing"),
-        ("[]", "no config of a model"),
-        ("{", "no config of a model"),
-        (None, "no config of a model"),
+        ('{"architectures": ["BertModel"]}', "not an image classifier: its config names BertModel"),
+        ("{}", "not an image classifier: its config names nothing"),
+        ("[]", "not the config of a model"),
+        ("{", "not the config of a model"),
+        (None, "not the config of a model"),
     ],
 )
 def test_a_folder_without_a_classifier_is_refused(config: str | None, says: str, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def from_hub(name: str, wishes: Wishes) -> Found:
         return timm_found(f"local-dir:{folder}" if folder.is_dir() else f"hf-hub:{name}", wishes)
     if not any("ImageClassification" in str(a) for a in config.get("architectures") or ()):
         made_for = ", ".join(map(str, config.get("architectures") or ())) or "nothing that is named"
-        raise SourceError(f"hf:{name} is no image classifier: its config names {made_for}")
+        raise SourceError(f"hf:{name} is not an image classifier: its config names {made_for}")
     transformers = imported("transformers", "hf")
     where = str(folder) if folder.is_dir() else name
     try:
@@ -160,9 +160,9 @@ def _read_config(name: str, folder: Path) -> Mapping[str, Any]:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise SourceError(f"{file} is no config of a model ({reason_of(error)})") from error
+        raise SourceError(f"{file} is not the config of a model ({reason_of(error)})") from error
     if not isinstance(found, dict):
-        raise SourceError(f"{file} is no config of a model")
+        raise SourceError(f"{file} is not the config of a model")
     return found
 
 

@@ -94,9 +94,11 @@ def _add(walk: PadWalk, step: Step, members: Sequence[Member]) -> None:
         walk.values[node] = pad_layer(walk, step) if node.op == "call_module" else pad_op(walk, step)
 
 
-def _way(preprocess: Preprocess) -> tuple[str, float, str]:
-    """Return how images are brought to the network's size."""
-    return preprocess.resize, preprocess.crop_share, preprocess.interpolation
+def _way(preprocess: Preprocess) -> str:
+    """Say how images are brought to the network's size."""
+    details = f" ({preprocess.crop_share:g} of it, {preprocess.interpolation})"
+    plain = preprocess.crop_share == 1 and preprocess.interpolation == "bilinear"
+    return f"{preprocess.resize!r}{'' if plain else details}"
 
 
 def _common_preprocess(members: Sequence[Member]) -> Preprocess | None:
