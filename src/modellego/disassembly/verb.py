@@ -35,13 +35,14 @@ from modellego.disassembly.tuned import check_tuning, tuned
 from modellego.errors import CutError
 from modellego.locate import Budget, Curve, meant, names
 from modellego.locate.criteria import ALIASES, BY_THRESHOLDS
+from modellego.locate.eliminate import probed_of
 from modellego.preprocess import Preprocess
 from modellego.progress import Progress, silent
 from modellego.refit import RefitOptions, refit
 from modellego.refit.methods import LEAST_SQUARES, REFITS
 from modellego.refit.methods import refit_by as repair_by
 from modellego.rejection.rule import add_reject_rule, check_rule
-from modellego.sources.normalisation import note_normalisation
+from modellego.sources.normalisation import note_normalisation, tried_on
 from modellego.sources.whole import name_classes
 
 _log = logging.getLogger(__name__)
@@ -123,7 +124,8 @@ def disassemble(
     if whole is not model and class_names is None:
         name_classes(whole, images.classes)
     if whole is not model and preprocess is not None and not preprocess.normalises:
-        tried = note_normalisation(whole, images.train, mapping)
+        tried = tried_on(whole, images.train, mapping)
+        note_normalisation(whole, tried)
         if tried is not None and tried.clear:
             warnings.warn(tried.sentence, stacklevel=2)
     job = prepare(whole, images, classes, mapping)
@@ -141,6 +143,8 @@ def disassemble(
     options: dict[str, Any] = {"samples": asdict(samples), "thresholds": asdict(thresholds)}
     if budgeted and budget is not None:
         options = {"budget": asdict(budget), "samples": asdict(samples)}
+        if ALIASES.get(criterion, criterion) == "reconstruction":
+            options["sensitivity_images"] = probed_of(len(drawn.fitted))
     brick = cut_out(job, choice, criterion, options | {"seed": seed}, inputs, refit_options, progress, refit_by)
     if tune is not None:
         images_used = drawn.fitted if refit_data is None else as_store(refit_data)
@@ -193,7 +197,7 @@ def make_curve(
     if criterion == "contribution":
         chosen = sample_images(job.whole, job.data.train, job.task, samples, progress)
         part = job.data.train.subset(np.concatenate(list(chosen.values())))
-        inputs: NetworkInput = network_input(job.whole, part)
+        inputs = network_input(job.whole, part)
         labels = torch.from_numpy(part.labels)
     else:
         inputs, labels = drawn.inputs, drawn.labels

@@ -42,20 +42,22 @@ class Tried:
         return f"{found}: give these if it was trained so" if self.clear else f"{found}, no clear difference"
 
 
-def note_normalisation(brick: Brick, images: ImageSet, mapping: MappingLike | None = None) -> Tried | None:
-    """Try the usual normalisations on a whole brick of which none is known; a clearly better one goes into its notes.
+def tried_on(brick: Brick, images: ImageSet, mapping: MappingLike | None = None) -> Tried | None:
+    """Try the usual normalisations on images that bear the data's own labels (`try_normalisations`).
 
-    `images` bear the data's own labels. None where these do not meet the classes, or images do not fit: the work itself
-    will say so.
+    None where the labels do not meet the brick's classes, or images do not fit: the work itself will say so.
     """
     try:
-        tried = try_normalisations(brick, images.for_model(brick.vocabulary, mapping))
+        return try_normalisations(brick, images.for_model(brick.vocabulary, mapping))
     except DataError:
         return None
+
+
+def note_normalisation(brick: Brick, tried: Tried | None) -> None:
+    """Note in a brick, in place, that another normalisation is clearly better, where it is."""
     if tried is not None and tried.clear:
-        said = f"{tried.sentence[0].upper()}{tried.sentence[1:]}."
-        brick.info = brick.info.changed(notes=f"{brick.info.notes} {said}".strip())
-    return tried
+        told = f"{tried.sentence[0].upper()}{tried.sentence[1:]}."
+        brick.info = brick.info.changed(notes=f"{brick.info.notes} {told}".strip())
 
 
 @torch.no_grad()
