@@ -2,6 +2,8 @@
 
 A fenced block of `console` or `python` is run unless its first line says `not-run` behind the language: what
 installs, downloads or wants a GPU. Lines of a console block that do not call `modellego` are set-up, and not run.
+    for name, text in FILE.findall(page.read_text(encoding="utf-8")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
 README runs the demo; the other pages find in `lego-demo` what it wrote once for all of them.
 """
 
@@ -21,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 NEEDS = {"deploy.md": ("onnx", "onnxscript", "onnxruntime")}  # extras that a page cannot do without
 BLOCK = re.compile(r"^```(console|python)( not-run)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r'^```yaml title="([\w.-]+)"\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -67,6 +70,8 @@ def test_a_page_runs_as_it_stands(page: Path, tmp_path: Path, request: pytest.Fi
     for package in NEEDS.get(page.name, ()):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed (extra export)")
+    for name, text in FILE.findall(page.read_text(encoding="utf-8")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
     steps = [(kind, step) for kind, text in blocks(page) for step in ([text] if kind == "python" else calls(text))]
     if page.name != "README.md" and any("lego-demo" in step for _, step in steps):
         shutil.copytree(request.getfixturevalue("lego_demo"), tmp_path / "lego-demo")

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from modellego.errors import FormatError as FormatError
     from modellego.errors import LegoError as LegoError
     from modellego.errors import MissingExtraError as MissingExtraError
+    from modellego.errors import RecipeError as RecipeError
     from modellego.errors import SourceError as SourceError
     from modellego.estimator import BrickClassifier as BrickClassifier
     from modellego.evaluation import Cost as Cost
@@ -72,10 +73,17 @@ if TYPE_CHECKING:
     from modellego.finetuning import finetune as finetune
     from modellego.heatmaps import HeatMap as HeatMap
     from modellego.heatmaps import heatmap as heatmap
+    from modellego.listing import Shelf as Shelf
+    from modellego.listing import shelf as shelf
     from modellego.locate import Budget as Budget
     from modellego.preprocess import Preprocess as Preprocess
     from modellego.progress import Progress as Progress
     from modellego.progress import Update as Update
+    from modellego.recipes import Plan as Plan
+    from modellego.recipes import RecipeResult as RecipeResult
+    from modellego.recipes import plan as plan
+    from modellego.recipes import recipe as recipe
+    from modellego.recipes import run as run
     from modellego.refit import RefitOptions as RefitOptions
     from modellego.reporting import report as report
     from modellego.sources import Source as Source
@@ -114,6 +122,7 @@ _PLACES = {
         "FormatError",
         "LegoError",
         "MissingExtraError",
+        "RecipeError",
         "SourceError",
     ),
     "estimator": ("BrickClassifier",),
@@ -122,9 +131,11 @@ _PLACES = {
     "exporting": ("Exported", "export"),
     "finetuning": ("finetune",),
     "heatmaps": ("HeatMap", "heatmap"),
+    "listing": ("Shelf", "shelf"),
     "locate": ("Budget",),
     "preprocess": ("Preprocess",),
     "progress": ("Progress", "Update"),
+    "recipes": ("Plan", "RecipeResult", "plan", "recipe", "run"),
     "refit": ("RefitOptions",),
     "reporting": ("report",),
     "sources": ("Source", "load_source"),

@@ -33,6 +33,10 @@ class ExportError(LegoError):
     """A brick cannot be exported as asked, or the file would not compute what the brick does."""
 
 
+class RecipeError(LegoError):
+    """A recipe cannot be run as it is written; the text names its file and line."""
+
+
 class MissingExtraError(LegoError):
     """An optional dependency is not installed; the text names the extra to install."""
 

@@ -13,12 +13,19 @@ from typer.core import TyperGroup
 from typer.main import get_command
 from typer.testing import CliRunner
 
+import modellego as ml
 from modellego.cli.app import app
 
 GROUP = get_command(app)
 assert isinstance(GROUP, TyperGroup)
 COMMANDS = GROUP.commands
 AT_ONCE = 12  # options in a panel, at most
+RECIPE = """recipe: 1
+sources: {lenet: lego-demo/lenet.brick}
+data: {digits: digits}
+bricks:
+  low: {source: lenet, data: digits, classes: 0-2, budget: {macs: 0.9}, refit_images: 5}
+"""
 EXAMPLE = re.compile(r"^Example: modellego (.*)", re.MULTILINE | re.DOTALL)
 
 
@@ -36,8 +43,10 @@ def place(tmp_path_factory: pytest.TempPathFactory, lego_demo: Path) -> Iterator
     shutil.copytree(lego_demo, folder / "lego-demo")
     (folder / "photos").mkdir()
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(folder / "photos" / "one.png")
+    (folder / "digits.yaml").write_text(RECIPE)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        ml.run("digits.yaml", "made")
         patch.setenv("NO_COLOR", "1")
         yield folder
 

@@ -94,7 +94,7 @@ def assemble(
     ('cat', 'dog', 'fox')
     """
     names = tuple(names) if names is not None else brick_names(bricks)
-    _check_words(layout, scale, calibrate)
+    check_words(layout, scale, calibrate)
     if unlabelled is not None and calibrate != "prior":
         raise AssemblyError(f"images without labels serve calibrate='prior', not {calibrate!r}")
     check_rule(reject, reject_by)
@@ -139,7 +139,12 @@ def assemble(
     return made
 
 
-def _check_words(layout: str, scale: str | None, calibrate: str | None) -> None:
+def check_words(layout: str, scale: str | None, calibrate: str | None) -> None:
+    """Refuse a layout, a scaling or a calibration that there is none of, before any work is done.
+
+    Raises:
+        AssemblyError: with the names there are.
+    """
     LAYOUTS.find(layout)
     if scale is not None and scale not in get_args(Scale):
         raise AssemblyError(f"scale is one of {', '.join(get_args(Scale))}, not {scale!r}")

@@ -10,6 +10,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     JsonValue,
+    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
@@ -37,6 +38,8 @@ class PreprocessDocument(Strict):
     mean: tuple[Annotated[float, Field(ge=0, le=1)], ...]
     std: tuple[Annotated[float, Field(gt=0, le=1)], ...]
     resize: Literal["squash", "crop"]
+    crop_share: Annotated[float, Field(ge=0.1, le=1)] = 1.0
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
     @model_validator(mode="after")
     def _one_number_a_channel(self) -> "PreprocessDocument":
@@ -83,7 +86,11 @@ Options = Annotated[dict[Label, JsonValue], BeforeValidator(_plain)]
 
 
 class Origin(Strict):
-    """One model a brick was cut from: the classes taken, and their numbers among the source's own."""
+    """One model a brick was cut from: the classes taken, and their numbers among the source's own.
+
+    `licence` is that of its weights, such as `apache-2.0`, and `origin` where they come from: an address, or `hf:` and
+    a name on the hub (both since version 4); None where nobody said.
+    """
 
     name: Label
     classes: tuple[Label, ...]
@@ -91,6 +98,8 @@ class Origin(Strict):
     parameters: Count | None = None
     macs: Count | None = None
     total: Count | None = None  # how many classes the source has
+    licence: Label | None = None
+    origin: Label | None = None
 
     @model_validator(mode="after")
     def _parallel(self) -> "Origin":
@@ -112,6 +121,14 @@ class Cut(Strict):
     kept: Count
     total: Count
     widths: dict[Label, Count] = Field(default_factory=dict)
+
+
+class Recipe(Strict):
+    """The recipe that made a brick: its text, the step of it, and the fingerprint of that step (since version 4)."""
+
+    text: Text
+    step: Label
+    fingerprint: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
 class Assembly(Strict):
@@ -162,6 +179,7 @@ class BrickInfo(Strict):
     scores: Annotated[dict[Label, float | None], BeforeValidator(_plain)] = Field(default_factory=dict)
     reject: Reject | None = None
     assembly: Assembly | None = None
+    recipe: Recipe | None = None
     notes: Text = ""
 
     @field_validator("format_version")

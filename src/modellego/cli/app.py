@@ -26,8 +26,10 @@ from modellego.cli.help import Command, Group
 from modellego.cli.inspect import inspect
 from modellego.cli.parts import add, replace, take
 from modellego.cli.predict import predict
+from modellego.cli.recipes import recipe, run
 from modellego.cli.report import report
 from modellego.cli.routes import heatmap, routes
+from modellego.cli.shelf import shelf
 from modellego.cli.thresholds import thresholds
 
 app = typer.Typer(
@@ -55,6 +57,9 @@ for _command in (
     finetune,
     distill,
     export,
+    run,
+    recipe,
+    shelf,
     doctor,
 ):
     app.command(cls=Command)(with_groups(_command))

@@ -9,10 +9,9 @@ from modellego.cli.options import Images, MaybeImages, SourceOptions, TrainImage
 from modellego.data import Data, Vocabulary, image_files, load_data, match
 from modellego.data.broken import skip_broken
 from modellego.data.store import FileStore
-from modellego.errors import DataError, LegoError
-from modellego.sources import load_source
-from modellego.sources.normalisation import try_normalisations
-from modellego.sources.whole import name_classes, whole_brick
+from modellego.errors import LegoError
+from modellego.sources.normalisation import note_normalisation
+from modellego.sources.opened import open_source
 
 
 def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> Brick | Assembled:
@@ -29,34 +28,13 @@ def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> B
         return load(spec)
     if Path(spec).is_dir():
         raise LegoError(f"{spec} is a directory but no brick: it holds no brick.json")
-    shape = data.train.common_shape if data is not None else None
-    plain = {k: v for k, v in vars(options).items() if k != "logits"}
-    source = load_source(spec, **plain, image_shape=shape)
-    names = source.classes
-    selector = int(options.logits) if options.logits and options.logits.lstrip("-").isdigit() else options.logits
-    brick = whole_brick(source.model, source.preprocess, names, source.name, selector)
-    if names is None and data is not None:
-        name_classes(brick, data.classes)
+    brick, tried = open_source(spec, {k: v for k, v in vars(options).items() if v is not None}, data)
     if brick.info.notes:
         warn(brick.info.notes)
-    if data is not None and not source.normalised:
-        _say_normalisation(brick, data)
+    note_normalisation(brick, tried)
+    if tried is not None:
+        warn(f"{tried.sentence} (--mean and --std)") if tried.clear else note(tried.sentence)
     return brick
-
-
-def _say_normalisation(brick: Brick, data: Data) -> None:
-    """Say what the usual normalisations would do: on stderr where one is clearly better, else on a terminal alone."""
-    try:
-        tried = try_normalisations(brick, data.train.for_model(brick.vocabulary))
-    except DataError:  # labels that do not meet, or images that do not fit: the command itself says so
-        return
-    if tried is not None and tried.clear:
-        warn(f"{tried.sentence} (--mean and --std)")
-        brick.info = brick.info.changed(
-            notes=f"{brick.info.notes} {tried.sentence[0].upper()}{tried.sentence[1:]}.".strip()
-        )
-    elif tried is not None:
-        note(tried.sentence)
 
 
 def say_labels(

@@ -20,6 +20,7 @@ CORE = (
     Wanted("pydantic", "pydantic", "2.6"),
     Wanted("pillow", "PIL", "10"),
     Wanted("pyarrow", "pyarrow", "15"),
+    Wanted("pyyaml", "yaml", "6"),
     Wanted("typer", "typer", "0.12"),
     Wanted("rich", "rich", "13"),
 )

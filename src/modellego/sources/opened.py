@@ -1,0 +1,35 @@
+"""A source model by name as a whole brick: loaded, captured, and what the data tell about it taken over."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from modellego.brick import Brick
+from modellego.data import Data
+from modellego.sources.load import load_source
+from modellego.sources.normalisation import Tried, tried_on
+from modellego.sources.whole import name_classes, whole_brick
+
+
+def open_source(spec: str, given: Mapping[str, Any], data: Data | None = None) -> tuple[Brick, Tried | None]:
+    """Load a source model and capture it whole; what is not given is taken from the data.
+
+    `given` holds what `load_source` takes, and `logits`: the key or position of the logits in what the model returns.
+    Where mean and std are not known, the usual ones are tried on the data (`note_normalisation`).
+
+    Raises:
+        LegoError: the model cannot be found, loaded or captured.
+
+    >>> brick, tried = open_source("zoo:lenet5", {"weights": "random", "channels": 1, "num_classes": 10})
+    >>> brick.info.sources[0].name, tried
+    ('lenet5', None)
+    """
+    plain = {key: value for key, value in given.items() if key != "logits"}
+    source = load_source(spec, **plain, image_shape=data.train.common_shape if data is not None else None)
+    logits = given.get("logits")
+    selector = int(logits) if isinstance(logits, str) and logits.lstrip("-").isdigit() else logits
+    brick = whole_brick(source.model, source.preprocess, source.classes, source.name, selector)
+    if source.classes is None and data is not None:
+        name_classes(brick, data.classes)
+    if data is None or source.normalised:
+        return brick, None
+    return brick, tried_on(brick, data.train)
