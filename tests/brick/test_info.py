@@ -68,6 +68,7 @@ def test_what_is_wrong_is_said_in_one_sentence() -> None:
         ({"extra": 1}, "Extra"),
         ({"scores": {"accuracy": float("nan")}}, "JSON"),
         ({"refit": {"x": object()}}, "JSON"),
+        ({"refit": {"x": [[[[[[[[[1]]]]]]]]]}}, "nested more than 8 deep"),
         ({"reject": {"threshold": 1.0, "statistic": "mood"}}, "max_probability"),
         ({"format_version": 5}, "less than or equal to 4"),
         ({"notes": "\ud800"}, "surrogate|unicode"),

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from modellego.brick import Assembled, Brick, Joint, assembled_info
+from modellego.brick import Assembled, Brick, BrickInfo, Joint, assembled_info
+from modellego.capture import capture
 from modellego.errors import AssemblyError, DataError, FormatError
 from modellego.preprocess import apply
 
@@ -51,6 +52,31 @@ def test_without_preprocess_other_shapes_are_refused(make_brick: MakeBrick, imag
 def test_bytes_are_refused(make_brick: MakeBrick) -> None:
     with pytest.raises(DataError, match="255"):
         make_brick()(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
+
+
+def test_edges_are_for_bricks_that_read_graphs(make_brick: MakeBrick, images: torch.Tensor) -> None:
+    brick = make_brick()
+    with pytest.raises(DataError, match="this brick takes images, and no edges"):
+        brick(images, torch.zeros(2, 1, dtype=torch.int64))
+    brick.info = brick.info.changed(inputs="graph", preprocess=None, input_shape=(3,))
+    with pytest.raises(DataError, match="this brick takes a graph: node features and edge_index"):
+        brick(images)
+
+
+def test_features_are_what_the_last_linear_layer_reads(make_brick: MakeBrick, images: torch.Tensor) -> None:
+    brick = make_brick().eval()
+    head = brick.network.get_submodule("head")
+    assert brick.features(images).shape == (4, 6)
+    torch.testing.assert_close(head(brick.features(images)), brick(images))
+    assert brick.body is brick.body
+
+
+def test_a_brick_that_does_not_end_in_a_linear_layer_has_no_features() -> None:
+    network = capture(nn.Sequential(nn.Flatten(), nn.Linear(4, 2), nn.ReLU()), (1, 2, 2))
+    brick = Brick(network.graph, BrickInfo(classes=("a", "b"), input_shape=(1, 2, 2)))
+    assert brick.body is None
+    with pytest.raises(AssemblyError, match="it has logits but no features"):
+        brick.features(torch.rand(1, 1, 2, 2))
 
 
 def test_dropout_and_batch_norm_work_in_train_mode(make_brick: MakeBrick, images: torch.Tensor) -> None:

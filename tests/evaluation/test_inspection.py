@@ -12,6 +12,7 @@ from modellego.sources.whole import whole_brick
 def test_every_layer_is_listed_with_what_may_be_cut() -> None:
     (found,) = inspect(whole_brick(zoo.build("lenet5", 10, 1, 28), Preprocess(1, 28, 28), name="lenet"))["networks"]
     assert [row["type"] for row in found["layers"]] == ["Conv2d", "Conv2d", "Linear", "Linear", "Linear"]
+    assert [(row["in"], row["out"]) for row in found["layers"]][:2] == [(1, 6), (6, 16)]
     assert sum(row["macs"] for row in found["layers"]) == found["macs"]
     assert found["name"] == "lenet"
 

@@ -54,9 +54,13 @@ def test_labels_are_mapped() -> None:
 
 
 def test_json_names_every_figure() -> None:
-    found = evaluate(brightness(), colours(), latency_batch=2, latency_runs=2).as_json()
+    measured = evaluate(brightness(), colours(), latency_batch=2, latency_runs=2)
+    found = measured.as_json()
     assert {"accuracy", "balanced_accuracy", "macs", "parameters", "classes", "off_task", "latency"} <= found.keys()
     assert found["per_class"] == {"red": 1.0, "green": 1.0}
+    assert found["not_counted"] == list(measured.cost.not_counted)
+    assert found["latency"].keys() == {"median", "fastest", "runs", "batch"}
+    assert evaluate(brightness(), colours()).as_json()["latency"] is None
 
 
 def test_logits_come_in_any_batch_size_and_leave_the_mode() -> None:

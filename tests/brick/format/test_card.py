@@ -28,6 +28,7 @@ def test_front_matter_is_yaml(full_brick: Brick) -> None:
     [
         "# Brick of 3 classes: cat, dog, fox",
         "| 1 | dog |",
+        "| source | classes taken | which | parameters | MACs |",
         "| resnet | 3 of 10 | cat, dog, fox | 9 | 99 |",
         "thresholds: 8 of 12 channel groups kept (alpha 0.3, layers",
         "Refit: done (images 600",
@@ -53,6 +54,7 @@ def test_an_assembled_brick_names_its_networks_and_joint(nested: Assembled) -> N
     card = model_card(nested, 0)
     assert "Network 2 reads 3 x 8 x 8" in card
     assert "Joint: linear." in card
+    assert "2 bricks side by side, each with its own preprocessing, their outputs combined." in card
 
 
 def test_many_classes_are_cut_short(make_brick: MakeBrick) -> None:

@@ -1,6 +1,7 @@
 """Saving and loading: the same brick comes back, to the bit, and can be trained."""
 
 import copy
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch import fx, nn
 
 from modellego import zoo
 from modellego.brick import Assembled, Brick, BrickInfo, Joint, assembled_info, is_brick, load, save
+from modellego.brick.format.folder import _exchange
 from modellego.capture import capture
 from modellego.errors import FormatError
 from modellego.preprocess import Preprocess
@@ -90,6 +92,43 @@ def test_tied_parameters_stay_tied(tmp_path: Path) -> None:
     again = load(save(_tied(), tmp_path / "a"))
     assert again.network.a.weight is again.network.b.weight
     assert again.network.a.bias is not again.network.b.bias
+
+
+def test_a_joint_that_shares_a_parameter_with_its_brick_still_does(make_brick: MakeBrick, tmp_path: Path) -> None:
+    brick = make_brick()
+    joint = Joint(linear=nn.Linear(3, 3))
+    assert joint.linear is not None
+    joint.linear.bias = brick.network.get_submodule("head").bias
+    again = load(save(Assembled([brick], joint, assembled_info([brick], ("a", "b", "c"))), tmp_path / "a"))
+    assert again.joint.linear.bias is again.bricks[0].network.get_submodule("head").bias
+
+
+def test_a_wide_joint_is_read_back(make_brick: MakeBrick, images: torch.Tensor, tmp_path: Path) -> None:
+    brick = make_brick(outputs="features", columns=300)
+    both = Assembled([brick], Joint(linear=nn.Linear(300, 3)), assembled_info([brick], ("a", "b", "c"))).eval()
+    assert torch.equal(load(save(both, tmp_path / "a"))(images), both(images))
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    """A layer of 64 maps of 4096 x 4096 positions takes 4 GiB, which its few weights do not justify."""
+    layers = nn.Sequential(nn.Conv2d(1, 64, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 2))
+    network = capture(layers, (1, 8, 8))
+    brick = Brick(network.graph, BrickInfo(classes=("a", "b"), input_shape=(1, 4096, 4096)))
+    with pytest.raises(FormatError, match="MiB per image"):
+        save(brick, tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux exchanges two names in one step")
+def test_directories_under_relative_paths_are_exchanged_in_one_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        Path(name).mkdir()
+    Path("a/inside").touch()
+    assert _exchange(Path("a"), Path("b"))
+    assert Path("b/inside").exists()
 
 
 def test_tied_parameters_are_written_once(tmp_path: Path) -> None:

@@ -163,6 +163,9 @@ DOCUMENTS: dict[str, tuple[Callable[[Document], Any], str]] = {
         insert(call("aten.zeros.default", [2**27], name="z"), call("aten.split.Tensor", {"node": "z"}, 1)), "apart",
     ),
     "size that depends on data": (insert(call("aten.nonzero.default", X)), "does not run"),
+    "another output behind the last": (
+        lambda d: d["network"]["nodes"].append(d["network"]["nodes"][-1] | {"name": "again"}), "with its one output",
+    ),
     # layers
     "unlisted layer": (lambda d: layer(d, "stem").update(type="Module"), "closed list"),
     "layer with a forged argument": (lambda d: layer(d, "stem")["arguments"].update(device="cuda"), "exactly"),

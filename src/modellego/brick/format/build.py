@@ -177,7 +177,7 @@ def _build_joint(document: JointDocument, tensors: Mapping[str, torch.Tensor]) -
     if document.linear is not None:
         with torch.device("meta"):
             linear = nn.Linear(document.linear.in_features, document.linear.out_features, bias=document.linear.bias)
-        linear.register_parameter("weight", nn.Parameter(tensors["linear.weight"]))
+        linear.register_parameter("weight", tensors["linear.weight"])  # type: ignore[arg-type]
         if document.linear.bias:
-            linear.register_parameter("bias", nn.Parameter(tensors["linear.bias"]))
+            linear.register_parameter("bias", tensors["linear.bias"])  # type: ignore[arg-type]
     return Joint(linear, tensors.get("scale"), tensors.get("shift"), document.merge, document.reads)
