@@ -27,7 +27,7 @@ CORE = (
 EXTRAS = {
     "fast": (Wanted("numba", "numba", "0.60"),),
     "plot": (Wanted("matplotlib", "matplotlib", "3.8"),),
-    "hub": (Wanted("datasets", "datasets", "3"),),
+    "hub": (Wanted("datasets", "datasets", "3"), Wanted("huggingface-hub", "huggingface_hub", "0.30")),
     "timm": (Wanted("timm", "timm", "1.0"),),
     "torchvision": (Wanted("torchvision", "torchvision", "0.20"),),
     "graph": (Wanted("torch-geometric", "torch_geometric", "2.6"),),
