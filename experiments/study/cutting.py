@@ -13,6 +13,8 @@ from torch import Tensor
 from modellego.brick import Brick
 from modellego.contribution.relevance import Thresholds
 from modellego.data import Data
+from modellego.data.chunks import NetworkInput
+from modellego.data.feed import Inputs
 from modellego.disassembly.choose import Choice, Samples, draw_calibration, network_input, rank_groups, sample_images
 from modellego.disassembly.job import prepare
 from modellego.disassembly.verb import cut_out
@@ -72,7 +74,7 @@ class Cutter:
         self._curves: dict[Method, Curve] = {}
 
     @cached_property
-    def most_confident(self) -> tuple[Tensor, Tensor]:
+    def most_confident(self) -> tuple[NetworkInput, Tensor]:
         """Return the images that contributions come from, as network input, and their labels."""
         train, task, samples = self.job.data.train, self.job.task, Samples()
         if self.choose is None:
@@ -87,7 +89,9 @@ class Cutter:
         """Return the task's test images as batches of network input, and their places in the task."""
         assert self.job.data.test is not None
         part = self.job.data.test.select(self.job.task)
-        inputs = network_input(self.whole, part).contiguous(memory_format=torch.channels_last)
+        inputs = (
+            Inputs(part, self.whole.frame, self.whole.prepare).tensor().contiguous(memory_format=torch.channels_last)
+        )
         return list(inputs.split(BATCH)), torch.from_numpy(part.labels)  # type: ignore[no-untyped-call]
 
     def curve(self, method: Method) -> Curve:

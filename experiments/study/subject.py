@@ -23,7 +23,8 @@ from modellego.contribution.samples import select_samples
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.data import Data, ImageSet
 from modellego.data.chunks import NetworkInput
-from modellego.disassembly.choose import Choice, by_sums, draw_calibration, network_input
+from modellego.data.feed import Inputs
+from modellego.disassembly.choose import Choice, by_sums, draw_calibration
 from modellego.disassembly.job import Job, prepare
 from modellego.disassembly.verb import cut_out
 from modellego.evaluation import cost, logits_of, restricted, score
@@ -144,7 +145,7 @@ class Apart:
         train = self.subject.train
         chosen = self.subject.most_confident(self.task, self.per_class)
         samples = (
-            (label, network_input(self.subject.whole, train.subset(places)).split(BATCH))  # type: ignore[no-untyped-call]
+            (label, Inputs(train.subset(places), self.subject.whole.frame, self.subject.whole.prepare, BATCH))
             for label, places in chosen.items()
         )
         with self.subject.progress("contribution", "classes"):

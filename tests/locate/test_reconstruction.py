@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from modellego.leastsquares import NormalEquations, input_rows, weight_matrix
-from modellego.locate.reconstruction import Reconstruction, make_independent, make_reconstructions
+from modellego.locate.reconstruction import LOOKS, Lots, Reconstruction, inverse_of, make_reconstructions
 
 LAYER = nn.Conv2d(5, 4, 3, padding=1, bias=False)
 IMAGES = torch.randn(20, 5, 6, 6, generator=torch.Generator().manual_seed(0))
@@ -18,7 +18,6 @@ def reader() -> tuple[Reconstruction, torch.Tensor]:
     equations.add_inputs(input_rows(LAYER, IMAGES, (6, 6), None))
     gram = equations.gram / equations.rows
     (made,) = make_reconstructions(
-        "layer",
         LAYER,
         np.arange(5),
         np.arange(5, 9),
@@ -54,6 +53,7 @@ def test_costs_are_the_rise_of_the_loss() -> None:
     made.remove(2)
     costs, before = made.costs(), made.loss
     made.remove(4)
+    made.whole_weights()
     assert made.loss - before == pytest.approx(costs[4], rel=1e-6)
 
 
@@ -61,7 +61,7 @@ def test_outputs_nobody_wants_cost_nothing() -> None:
     made, _ = reader()
     for chosen in range(5, 9):
         made.silence(chosen)
-    assert max(made.costs().values()) == pytest.approx(0)
+    assert max(made.costs()) == pytest.approx(0)
 
 
 def test_removals_worked_in_together_end_where_single_ones_do() -> None:
@@ -71,7 +71,7 @@ def test_removals_worked_in_together_end_where_single_ones_do() -> None:
     other.costs()
     for chosen in (3, 0, 4):
         one.remove(chosen)
-    other._lot = lambda: 3  # type: ignore[method-assign]
+    other._lots = Lots(3 * LOOKS + 2, 4)  # as if there were many more: three go together
     for chosen in (3, 0, 4):
         other.remove(chosen)
     assert other.loss == pytest.approx(one.loss, rel=1e-9)
@@ -79,31 +79,34 @@ def test_removals_worked_in_together_end_where_single_ones_do() -> None:
 
 
 def test_silence_and_removal_give_the_cost_of_what_is_left() -> None:
-    made, _ = reader()
-    made.metric = torch.rand(4, 4, dtype=torch.float64)
-    made.metric = made.metric @ made.metric.T
-    made = made.copy()
+    made, gram = reader()
+    metric = torch.rand(4, 4, dtype=torch.float64)
+    metric = metric @ metric.T
+    made = Reconstruction(made.inverse, made.weights, metric, made.features, made.outputs)
     for step, chosen in ((made.remove, 1), (made.silence, 6), (made.remove, 3), (made.silence, 8)):
         step(chosen)
     cared = torch.diag(torch.tensor([1.0, 0.0, 1.0, 0.0], dtype=torch.float64))
-    made.costs()
-    torch.testing.assert_close(made._weighed, made.weights @ (cared @ made.metric @ cared))
+    regular = gram + RIDGE * gram.diagonal()[:-1].mean() * torch.eye(46, dtype=torch.float64)
+    weights = torch.cat([weight_matrix(LAYER)[0], torch.zeros(1, 4, dtype=torch.float64)])
+    left = torch.tensor([i for i in range(46) if i // 9 not in (1, 3)])
+    inverse = torch.linalg.inv(regular[left][:, left])
+    best = inverse @ regular[left] @ weights
+    for place, chosen in enumerate((0, 2, 4)):
+        own = slice(9 * place, 9 * place + 9)
+        wanted = (torch.linalg.inv(inverse[own, own]) @ best[own] @ cared @ metric @ cared @ best[own].T).trace()
+        assert made.costs()[chosen] == pytest.approx(float(wanted), rel=1e-4)
 
 
-def test_groups_that_stand_alone_cost_what_they_give() -> None:
-    layer, rows = nn.Linear(6, 2, bias=False), torch.randn(40, 6, dtype=torch.float64)
-    owned = {0: torch.arange(3), 1: torch.arange(3, 6)}
-    blocks = {s: rows[:, i].T @ rows[:, i] / 40 for s, i in owned.items()}
-    metric = torch.eye(2, dtype=torch.float64)
-    for made, (chosen, index) in zip(
-        make_independent("fc", layer, owned, np.arange(2, 4), blocks, metric, 1e-12), owned.items(), strict=True
-    ):
-        given = rows[:, index] @ weight_matrix(layer)[0][index]
-        assert made.costs()[chosen] == pytest.approx(float((given**2).sum(1).mean()), rel=1e-6)
-
-
-def test_a_copy_is_apart() -> None:
+def test_finding_the_cheapest_half_changes_nothing() -> None:
     made, _ = reader()
-    made.copy().remove(0)
+    before = made.inverse.clone()
+    loss, weights = made.cheapest_half()
+    assert loss > 0
+    assert int((weights == 0).all(1).sum()) == 18  # two of five groups, nine features each
     assert made.loss == 0
-    assert 0 in made.costs()
+    assert torch.equal(made.inverse, before)
+
+
+def test_a_matrix_that_is_not_positive_is_inverted_all_the_same() -> None:
+    matrix = torch.tensor([[1.0, 2.0], [2.0, 1.0]], dtype=torch.float64)
+    torch.testing.assert_close(inverse_of(matrix) @ matrix, torch.eye(2, dtype=torch.float64))

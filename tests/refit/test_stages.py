@@ -300,3 +300,14 @@ def test_dead_inputs_do_no_harm() -> None:
     refit(plan, small, torch.zeros(20, 3, 8, 8))
     with torch.no_grad():
         assert torch.isfinite(small.graph(FRESH)).all()
+
+
+def test_layers_whose_rows_are_thinned_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modellego.refit.fit.DUAL", 8)
+    monkeypatch.setattr("modellego.refit.fit.WIDE", 9 * 20)
+    network = capture(nn.Sequential(nn.Linear(4, 9), nn.ReLU(), nn.Linear(9, 2)), (4,))
+    channels = analyse(network)
+    plan = plan_cut(network, channels, channels.keep_all())
+    report = refit(plan, cut(plan), torch.randn(60, 4))
+    assert report.thinned == {"2": 3}
+    assert [s.rows for s in report.stages] == [60, 20]

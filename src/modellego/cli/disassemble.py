@@ -11,7 +11,9 @@ from modellego.cli.files import bytes_on_disk
 
 
 def disassemble(
-    model: Annotated[str, typer.Argument(help="zoo:NAME, torchvision:NAME, timm:NAME, file.py:callable, or a brick.")],
+    model: Annotated[
+        str, typer.Argument(help="zoo:NAME, torchvision:NAME, timm:NAME, hf:ID, file.py:callable, or a brick.")
+    ],
     *,
     images: o.Images,
     classes: o.Classes,

@@ -10,7 +10,8 @@ from modellego.data import Data, Vocabulary, image_files, load_data, match
 from modellego.data.broken import skip_broken
 from modellego.data.store import FileStore
 from modellego.errors import LegoError
-from modellego.sources.opened import note_normalisation, open_source
+from modellego.sources.normalisation import note_normalisation
+from modellego.sources.opened import open_source
 
 
 def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> Brick | Assembled:

@@ -1,13 +1,14 @@
 """Network input a few images at a time, gone through as often as work needs it."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from modellego.data.feed import Inputs
+from modellego.data.store import PickedStore
 
-NetworkInput = Tensor | Inputs | Sequence[Tensor]
+NetworkInput = torch.Tensor | Inputs | Sequence[torch.Tensor]
 
 
 def number_of(images: NetworkInput) -> int:
@@ -16,10 +17,10 @@ def number_of(images: NetworkInput) -> int:
     >>> number_of([torch.rand(3, 1, 8, 8), torch.rand(2, 1, 8, 8)])
     5
     """
-    return len(images) if isinstance(images, Tensor | Inputs) else sum(len(batch) for batch in images)
+    return len(images) if isinstance(images, torch.Tensor | Inputs) else sum(len(batch) for batch in images)
 
 
-def chunks(images: NetworkInput, most: int) -> Iterator[Tensor]:
+def chunks(images: NetworkInput, most: int) -> Iterator[torch.Tensor]:
     """Go through network input in order, at most `most` images at once, however it is held.
 
     `images` is one tensor `[N, *input_shape]`, `Inputs` (decoded as they come), or batches that can be gone through
@@ -28,13 +29,41 @@ def chunks(images: NetworkInput, most: int) -> Iterator[Tensor]:
     >>> [len(chunk) for chunk in chunks([torch.rand(5, 1, 8, 8), torch.rand(2, 1, 8, 8)], 3)]
     [3, 2, 2]
     """
-    for batch in (images,) if isinstance(images, Tensor) else images:
+    for batch in (images,) if isinstance(images, torch.Tensor) else images:
         for start in range(0, len(batch), most):
             yield batch[start : start + most]
 
 
-def tensor_of(images: NetworkInput) -> Tensor:
-    """Return all images at once, `[N, *input_shape]`: where they are few."""
-    if isinstance(images, Tensor):
-        return images
-    return images.tensor() if isinstance(images, Inputs) else torch.cat(list(images))
+def picked(images: NetworkInput, rows: torch.Tensor) -> NetworkInput:
+    """Return the network input of some images, `rows` int64 `[n]`, ascending; what is decoded as it comes stays so.
+
+    >>> len(picked(torch.rand(5, 1, 8, 8), torch.tensor([1, 4])))
+    2
+    """
+    if isinstance(images, torch.Tensor):
+        return images[rows]
+    if isinstance(images, Inputs):
+        return replace(images, images=PickedStore(images.images, rows.tolist()))
+    found, done = [], 0
+    for batch in images:
+        found.append(batch[rows[(rows >= done) & (rows < done + len(batch))] - done])
+        done += len(batch)
+    return found
+
+
+class Batches:
+    """Network input in batches of at most `most` images, which can be gone through as often as work needs it.
+
+    >>> batches = Batches(torch.rand(5, 1, 8, 8), 3)
+    >>> len(batches), [len(batch) for batch in batches], [len(batch) for batch in batches]
+    (5, [3, 2], [3, 2])
+    """
+
+    def __init__(self, images: NetworkInput, most: int = 100) -> None:
+        self.images, self.most = images, most
+
+    def __len__(self) -> int:
+        return number_of(self.images)
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return chunks(self.images, self.most)

@@ -98,6 +98,24 @@ class ChainStore:
         return store.read(inner)
 
 
+class PickedStore:
+    """Some images of another store, in an order of their own."""
+
+    def __init__(self, store: Store, picked: Sequence[int]) -> None:
+        self.store, self.picked = store, tuple(int(i) for i in picked)
+
+    def __len__(self) -> int:
+        return len(self.picked)
+
+    def name(self, index: int) -> str:
+        """The name in the inner store."""
+        return self.store.name(self.picked[index])
+
+    def read(self, index: int) -> Pixels:
+        """Read from the inner store."""
+        return self.store.read(self.picked[index])
+
+
 class CacheStore:
     """Keeps decoded images of another store in memory until `budget` bytes are full, give or take a few."""
 

@@ -19,7 +19,7 @@ from modellego.contribution.samples import PER_CLASS, select_samples, true_class
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.cut import cut, rescue
 from modellego.data import ImageSet
-from modellego.data.chunks import NetworkInput
+from modellego.data.chunks import NetworkInput, chunks
 from modellego.data.draw import shuffled_classes, together
 from modellego.data.feed import Inputs, framed_batches
 from modellego.data.store import Store
@@ -32,6 +32,7 @@ from modellego.refit import RefitOptions, refit
 
 HELD = 64_000_000  # numbers of network input that are held in memory
 LATENCY_BATCH = 8
+MEASURED = 100  # images measured on at once
 Indices = NDArray[np.int64]
 
 
@@ -75,9 +76,8 @@ class DrawnImages:
 
     @cached_property
     def inputs(self) -> NetworkInput:
-        """The images to fit on as network input: one tensor where they are few and small, else decoded as they come."""
-        streamed = Inputs(self.fitted, self.whole.frame, self.whole.prepare)
-        return streamed if len(streamed) * math.prod(self.whole.frame.shape) > HELD else streamed.tensor()
+        """The images to fit on as network input."""
+        return network_input(self.whole, self.fitted)
 
     @property
     def labels(self) -> Tensor:
@@ -85,8 +85,8 @@ class DrawnImages:
         return torch.from_numpy(self.fitted.labels)
 
     @cached_property
-    def held_inputs(self) -> Tensor:
-        """The images to measure on as network input, `[M, *input_shape]`."""
+    def held_inputs(self) -> NetworkInput:
+        """The images to measure on as network input."""
         return network_input(self.whole, self.held)
 
     @property
@@ -115,9 +115,10 @@ def sample_images(
     return {label: candidates[indices] for label, indices in chosen.items()}
 
 
-def network_input(whole: Brick, images: Store) -> Tensor:
-    """Return all images as the network reads them, `[N, *input_shape]`."""
-    return Inputs(images, whole.frame, whole.prepare).tensor()
+def network_input(whole: Brick, images: Store) -> NetworkInput:
+    """Return images as the network reads them: one tensor where they are few and small, else decoded as they come."""
+    streamed = Inputs(images, whole.frame, whole.prepare)
+    return streamed if len(streamed) * math.prod(whole.frame.shape) > HELD else streamed.tensor()
 
 
 def draw_calibration(whole: Brick, train: ImageSet, task: Sequence[int], per_class: int, seed: int) -> DrawnImages:
@@ -192,7 +193,8 @@ def by_budget(job: Job, budget: Budget, curve: Curve, drawn: DrawnImages, option
     """Keep what a budget allows, along one ranking; latency and accuracy are measured, on held-out images."""
     measures: dict[str, Callable[[KeepMask], float]] = {}
     if budget.latency is not None:
-        measures["latency"] = _slowness(job, network_input(job.whole, drawn.fitted.subset(slice(LATENCY_BATCH))))
+        few = Inputs(drawn.fitted.subset(slice(LATENCY_BATCH)), job.whole.frame, job.whole.prepare)
+        measures["latency"] = _slowness(job, few.tensor())
     if budget.max_drop is not None:
         measures["drop"] = _drop(job, drawn, options)
     return Choice(budget.apply(curve, **measures))
@@ -208,17 +210,21 @@ def _slowness(job: Job, batch: Tensor) -> Callable[[KeepMask], float]:
     return share
 
 
-@torch.no_grad()
 def _drop(job: Job, drawn: DrawnImages, options: RefitOptions | None) -> Callable[[KeepMask], float]:
     """Return a function that cuts, refits, and says how far accuracy on held-out images fell."""
     labels = drawn.held.select(job.task).labels
-    _, before = restricted(job.network.graph(drawn.held_inputs), job.task, labels)
+    _, before = restricted(_logits(job.network, drawn.held_inputs), job.task, labels)
 
     def fall(keep: KeepMask) -> float:
         plan = job.plan(keep)
         small = cut(plan)
         refit(plan, small, drawn.inputs, options=options)
-        with torch.no_grad():
-            return before - score(small.graph(drawn.held_inputs), labels).accuracy
+        return before - score(_logits(small, drawn.held_inputs), labels).accuracy
 
     return fall
+
+
+@torch.no_grad()
+def _logits(network: Network, images: NetworkInput) -> Tensor:
+    """Return the logits of all images, worked out a few at a time."""
+    return torch.cat([network.graph(block) for block in chunks(images, MEASURED)])

@@ -59,11 +59,15 @@ def costs(before: Cost, after: Cost) -> dict[str, float | None]:
 
 
 def refit_record(report: RefitReport) -> dict[str, Any]:
-    """Return what a brick keeps of its refit: mean relative squared errors, and those of every stage."""
+    """Return what a brick keeps of its refit: mean relative squared errors, and those of every stage.
+
+    `rows_thinned` names layers too wide for all their rows, each with n where every n-th row was used.
+    """
     stages = [{"layers": list(s.layers), "before": float(s.before), "after": float(s.after)} for s in report.stages]
     return {
         "method": report.method,
         "images": report.images,
+        **({"rows_thinned": dict(report.thinned)} if report.thinned else {}),
         "error_before": float(np.mean([s.before for s in report.stages])),
         "error_after": float(np.mean([s.after for s in report.stages])),
         "stages": stages,

@@ -1,6 +1,7 @@
 """The verb `disassemble`: from a trained classifier and some images per class to a brick for a few of its classes."""
 
 import logging
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -34,12 +35,14 @@ from modellego.disassembly.tuned import check_tuning, tuned
 from modellego.errors import CutError
 from modellego.locate import Budget, Curve, meant, names
 from modellego.locate.criteria import ALIASES, BY_THRESHOLDS
+from modellego.locate.eliminate import probed_of
 from modellego.preprocess import Preprocess
 from modellego.progress import Progress, silent
 from modellego.refit import RefitOptions, refit
 from modellego.refit.methods import LEAST_SQUARES, REFITS
 from modellego.refit.methods import refit_by as repair_by
 from modellego.rejection.rule import add_reject_rule, check_rule
+from modellego.sources.normalisation import note_normalisation, tried_on
 from modellego.sources.whole import name_classes
 
 _log = logging.getLogger(__name__)
@@ -79,7 +82,8 @@ def disassemble(
         budget: what the brick may cost, or how much accuracy it may lose; without one the thresholds decide.
         criterion: what ranks channels under a budget, by name (`modellego.locate.names()`); by default
             the best one known, `reconstruction`.
-        preprocess: what an image goes through before the model, where it is not a brick.
+        preprocess: what an image goes through before the model, where it is not a brick; without mean and std the usual
+            ones are tried on a few train images, and a clear difference is a warning.
         class_names: the model's classes, where it is not a brick; by default those of the data where they have as many
             as the model has logits, else 0, 1, ...
         name: what the lineage calls the source.
@@ -119,6 +123,11 @@ def disassemble(
     whole = as_brick(model, preprocess, class_names, name)
     if whole is not model and class_names is None:
         name_classes(whole, images.classes)
+    if whole is not model and preprocess is not None and not preprocess.normalises:
+        tried = tried_on(whole, images.train, mapping)
+        note_normalisation(whole, tried)
+        if tried is not None and tried.clear:
+            warnings.warn(tried.sentence, stacklevel=2)
     job = prepare(whole, images, classes, mapping)
     thresholds, samples = thresholds or Thresholds(), samples or Samples()
     own_inputs = None if refit_data is None else network_input(job.whole, as_store(refit_data))
@@ -134,6 +143,8 @@ def disassemble(
     options: dict[str, Any] = {"samples": asdict(samples), "thresholds": asdict(thresholds)}
     if budgeted and budget is not None:
         options = {"budget": asdict(budget), "samples": asdict(samples)}
+        if ALIASES.get(criterion, criterion) == "reconstruction":
+            options["sensitivity_images"] = probed_of(len(drawn.fitted))
     brick = cut_out(job, choice, criterion, options | {"seed": seed}, inputs, refit_options, progress, refit_by)
     if tune is not None:
         images_used = drawn.fitted if refit_data is None else as_store(refit_data)
@@ -186,7 +197,7 @@ def make_curve(
     if criterion == "contribution":
         chosen = sample_images(job.whole, job.data.train, job.task, samples, progress)
         part = job.data.train.subset(np.concatenate(list(chosen.values())))
-        inputs: NetworkInput = network_input(job.whole, part)
+        inputs = network_input(job.whole, part)
         labels = torch.from_numpy(part.labels)
     else:
         inputs, labels = drawn.inputs, drawn.labels

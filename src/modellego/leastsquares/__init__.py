@@ -1,6 +1,6 @@
 """Least squares: the rows a layer's weights are fitted on, their normal equations, and how these are solved."""
 
-from modellego.leastsquares.normal import NormalEquations, Solution, solve_dual
+from modellego.leastsquares.normal import DualFactor, NormalEquations, Solution, solve_dual
 from modellego.leastsquares.rows import (
     bias_of,
     fittable,
@@ -13,6 +13,7 @@ from modellego.leastsquares.rows import (
 )
 
 __all__ = [
+    "DualFactor",
     "NormalEquations",
     "Solution",
     "bias_of",

@@ -125,22 +125,42 @@ def solve_dual(x: Tensor, y: Tensor, prior: Tensor, ridge: float, *, bias: bool)
     >>> torch.allclose(a, b, atol=1e-5)
     True
     """
-    rows = x.double()
-    if bias:
-        rows = torch.cat([rows, rows.new_ones(*rows.shape[:-1], 1)], -1)
-    power = (rows**2).sum(1)
-    body = power[:, :-1] if bias else power
-    level = body.mean(1, keepdim=True).clamp(min=1e-30)
-    penalty = (ridge * level).expand_as(power).clone()
-    if bias:
-        penalty[:, -1] = 1e-3 * ridge * power[:, -1]
-    penalty = penalty + 1e-9 * level
-    scaled = rows / penalty[:, None, :]
-    kernel = scaled @ rows.transpose(1, 2)
-    missing = y.double() - rows @ prior
-    for jitter in JITTERS:
-        lower, info = torch.linalg.cholesky_ex(kernel + (1 + jitter) * torch.eye(kernel.shape[1], dtype=kernel.dtype))
-        if not info.any() and torch.isfinite(lower).all():
-            step = scaled.transpose(1, 2) @ torch.cholesky_solve(missing, lower)
-            return Solution(prior + step, ridge, jitter)
-    raise ValueError("the layer's inputs are not finite numbers, so nothing can be fitted on them")
+    return DualFactor.of(x, ridge, bias=bias).solve(y, prior)
+
+
+@dataclass(frozen=True)
+class DualFactor:
+    """Rows in float64 `[groups, M, F (+ 1)]`, their penalty, and the Cholesky factor of their M x M system."""
+
+    rows: Tensor
+    penalty: Tensor
+    lower: Tensor
+    ridge: float
+    jitter: float
+
+    @classmethod
+    def of(cls, x: Tensor, ridge: float, *, bias: bool) -> "DualFactor":
+        """Factorise the system of rows `x [groups, M, F]`, with as little jitter as makes it positive definite."""
+        rows = x.double()
+        if bias:
+            rows = torch.cat([rows, rows.new_ones(*rows.shape[:-1], 1)], -1)
+        power = (rows**2).sum(1)
+        body = power[:, :-1] if bias else power
+        level = body.mean(1, keepdim=True).clamp(min=1e-30)
+        penalty = (ridge * level).expand_as(power).clone()
+        if bias:
+            penalty[:, -1] = 1e-3 * ridge * power[:, -1]
+        penalty = penalty + 1e-9 * level
+        kernel = (rows / penalty[:, None, :]) @ rows.transpose(1, 2)
+        for jitter in JITTERS:
+            eye = torch.eye(kernel.shape[1], dtype=kernel.dtype)
+            lower, info = torch.linalg.cholesky_ex(kernel + (1 + jitter) * eye)
+            if not info.any() and torch.isfinite(lower).all():
+                return cls(rows, penalty, lower, ridge, jitter)
+        raise ValueError("the layer's inputs are not finite numbers, so nothing can be fitted on them")
+
+    def solve(self, y: Tensor, prior: Tensor) -> Solution:
+        """Solve for targets `y [groups, M, Q]`."""
+        missing = y.double() - self.rows @ prior
+        step = self.rows.transpose(1, 2) @ torch.cholesky_solve(missing, self.lower)
+        return Solution(prior + step / self.penalty[:, :, None], self.ridge, self.jitter)

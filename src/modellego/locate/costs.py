@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,7 +123,7 @@ class CostModel:
         parts = _parts(products, self.channels.n_groups)
         numbers = np.zeros(self.channels.n_groups, dtype=np.int64)
         for vector in self._vectors:
-            numbers += np.bincount(vector[vector >= 0], minlength=numbers.size)
+            numbers += _count(vector, numbers.size)
         for chosen in order:
             change = [0, 0]
             if alive[chosen] and self.channels.cuttable[chosen]:
@@ -144,18 +145,51 @@ class CostModel:
         if what == "groups":
             return np.ones(self.channels.n_groups)
         alive = self.alive(keep)
-        total = np.zeros(self.channels.n_groups)
-        for p in self._macs if what == "macs" else self._weights:
-            inputs, outputs = (_on(ids, alive).reshape(p.groups, -1) for ids in (p.inputs, p.outputs))
-            ins, outs = inputs.sum(1, keepdims=True), outputs.sum(1, keepdims=True)
-            if p.inputs.size > p.groups:  # not depthwise, where in and out go together
-                _add(total, p.inputs, (inputs * outs).reshape(-1) * p.unit)
-                _add(total, p.outputs, (outputs * ins).reshape(-1) * p.unit)
-            else:
-                _add(total, p.outputs, (outputs * ins).reshape(-1) * p.unit)
+        total = (self._macs_saved if what == "macs" else self._weights_saved).of(alive)
         if what != "macs":
             for vector in self._vectors:
-                _add(total, vector, _on(vector, alive).astype(np.float64))
+                total += _count(vector[_on(vector, alive)], total.size)
+        return total
+
+    @cached_property
+    def _macs_saved(self) -> "_Savings":
+        return _Savings(self._macs, self.channels.n_groups)
+
+    @cached_property
+    def _weights_saved(self) -> "_Savings":
+        return _Savings(self._weights, self.channels.n_groups)
+
+
+class _Savings:
+    """What each channel group saves in some products: all their channels laid end to end, to be added up at once.
+
+    A side's channels, of one group of a layer, stand together: each saves `unit` times the channels of the other side.
+    """
+
+    def __init__(self, products: Sequence[_Product], n_groups: int) -> None:
+        self._n_groups = n_groups
+        sides: list[Ids] = []
+        units: list[float] = []
+        others: list[int] = []
+        for p in products:
+            inputs, outputs = (list(ids.reshape(p.groups, -1)) for ids in (p.inputs, p.outputs))
+            first, depthwise = len(sides), p.inputs.size <= p.groups  # where in and out go together
+            sides += inputs + outputs
+            units += [0.0 if depthwise else float(p.unit)] * p.groups + [float(p.unit)] * p.groups
+            others += [first + p.groups + g for g in range(p.groups)] + [first + g for g in range(p.groups)]
+        self._ids = np.concatenate(sides) if sides else np.zeros(0, dtype=np.int64)
+        lengths = np.array([len(ids) for ids in sides], dtype=np.int64)
+        self._side = np.repeat(np.arange(len(sides)), lengths)
+        self._units, self._others = np.array(units), np.array(others, dtype=np.int64)
+
+    def of(self, alive: KeepMask) -> Floats:
+        """Return what each group would save, float64 `[n_groups]`, of what is alive now."""
+        on = _on(self._ids, alive)
+        left = np.bincount(self._side[on], minlength=len(self._units))
+        each = self._units * left[self._others]
+        inner = on & (self._ids >= 0)
+        total = np.zeros(self._n_groups)
+        total += np.bincount(self._ids[inner], weights=each[self._side[inner]], minlength=self._n_groups)
         return total
 
 
@@ -188,9 +222,8 @@ def _total(p: _Product, alive: KeepMask) -> int:
     return int(p.unit * (ins * outs).sum())
 
 
-def _add(total: Floats, ids: Ids, values: Floats) -> None:
-    inner = ids >= 0
-    total += np.bincount(ids[inner], weights=values[inner], minlength=total.size)
+def _count(ids: Ids, n_groups: int) -> NDArray[np.int64]:
+    return np.bincount(ids[ids >= 0], minlength=n_groups)
 
 
 def _product_macs(node: object) -> int:

@@ -14,7 +14,7 @@ from modellego.capture.network import Network
 from modellego.channels.channel_map import ChannelMap, Ids
 from modellego.contribution.relevance import Thresholds, group_scores, plan_flow, relevance
 from modellego.contribution.stream import class_sums
-from modellego.data.chunks import NetworkInput, chunks, tensor_of
+from modellego.data.chunks import Batches, NetworkInput, chunks, number_of, picked
 from modellego.errors import CutError
 from modellego.locate.costs import CostModel
 from modellego.locate.curve import Curve, rank_by_scores
@@ -42,11 +42,6 @@ class Request:
     thresholds: Thresholds = field(default_factory=Thresholds)
     batch: int = 100
     seed: int = 0
-
-    @property
-    def tensor(self) -> Tensor:
-        """All images at once, for criteria that look at few."""
-        return tensor_of(self.images)
 
 
 Scorer = Callable[[Request], Floats]
@@ -157,8 +152,8 @@ def contribution(request: Request) -> Floats:
     (docs/results.md, compression: 83.57 instead of 53.89).
     """
     labels = _labels(request, "contribution")
-    images = request.tensor
-    classes = [(int(c), list(chunks(images[labels == c], request.batch))) for c in request.task]
+    rows = {int(c): (labels == c).nonzero().reshape(-1) for c in request.task}
+    classes = [(c, Batches(picked(request.images, own), request.batch)) for c, own in rows.items()]
     flow = plan_flow(request.network, request.channels)
     scores = np.zeros(request.channels.n_groups)
     for label, sums in class_sums(request.network, classes, channel_map=request.channels):
@@ -176,16 +171,15 @@ def taylor(request: Request) -> Floats:
     """
     nodes = {r.input: r for r in request.channels.readers}
     totals = np.zeros(request.channels.n_groups)
-    wanted, given = torch.tensor(list(request.task)), request.tensor
+    wanted, done = torch.tensor(list(request.task)), 0
     with torch.enable_grad():
-        for start in range(0, len(given), request.batch):
-            images = given[start : start + request.batch].detach().clone().requires_grad_()
-            logits, found = recorded(request.network, nodes, images)
+        for block in chunks(request.images, request.batch):
+            logits, found = recorded(request.network, nodes, block.detach().clone().requires_grad_())
             logits = logits[:, wanted]
             if request.labels is None:
                 target = logits.argmax(1)
             else:
-                known = request.labels[start : start + request.batch]
+                known = request.labels[done : done + len(block)]
                 target = (known[:, None] == wanted[None]).float().argmax(1)
             kept = {n: t for n, t in found.items() if t.requires_grad}
             loss = F.cross_entropy(logits, target, reduction="sum")
@@ -195,7 +189,8 @@ def taylor(request: Request) -> Floats:
                     product = (value * gradient).detach().double()
                     per_group = _per_group(product, request.channels.ids[name], request.channels.n_groups)
                     totals += (per_group**2).sum(0)
-    result: Floats = totals / len(given)
+            done += len(block)
+    result: Floats = totals / done
     return result
 
 
@@ -242,9 +237,8 @@ def hrank(request: Request) -> Floats:
     On at most 500 images, the paper's number, drawn from those given; maps as they are read, after norm and activation.
     """
     generator = torch.Generator().manual_seed(request.seed)
-    images = request.tensor
-    images = images[torch.randperm(len(images), generator=generator)[:IMAGES]]
-    ranks = average_ranks(request.network, request.channels, images)
+    some = torch.randperm(number_of(request.images), generator=generator)[:IMAGES].sort().values
+    ranks = average_ranks(request.network, request.channels, picked(request.images, some))
     return _mean_of_relative(list(ranks.values()), [request.channels.ids[n] for n in ranks])
 
 

@@ -12,20 +12,16 @@ from modellego.capture.network import Network, all_numbers, peak_numbers
 from modellego.capture.walk import GraphWalk, Values
 from modellego.channels.channel_map import ChannelMap, Reading
 from modellego.data.chunks import NetworkInput, chunks, number_of
-from modellego.leastsquares import fittable, weight_matrix
+from modellego.leastsquares import fittable
 from modellego.locate.costs import CostModel
 from modellego.locate.curve import Curve, RemovableGroups, make_curve
-from modellego.locate.reconstruction import (
-    WIDE,
-    Reconstruction,
-    make_independent,
-    make_reconstructions,
-    owned_features,
-)
+from modellego.locate.independent import WIDE, Independent
+from modellego.locate.reconstruction import Reconstruction, make_reconstructions, owned_features
 from modellego.locate.sensitivity import Trials, output_metrics
 from modellego.locate.statistics import LayerStatistics
 
 MEMORY = 400_000_000  # bytes of feature maps that are held at once
+Reader = Reconstruction | Independent
 PROBED = 200  # images, at most, that sensitivity is measured on; a quarter of them all, at most
 
 
@@ -39,7 +35,7 @@ def gather_reconstructions(
     ridge: float = 1e-3,
     batch: int = 100,
     seed: int = 0,
-) -> list[Reconstruction]:
+) -> list[Reader]:
     """Return all layers that read cuttable channels, with their normal equations and their weight in the task.
 
     One pass over all `images` (network input; no labels) for the normal equations, a few at a time. On a quarter of
@@ -57,7 +53,7 @@ def gather_reconstructions(
     fits = MEMORY // (peak_numbers(network) * size)
     count = number_of(images)
     probe = torch.zeros(count, dtype=torch.bool)
-    probe[torch.randperm(count, generator=generator)[: min(PROBED, max(count // 4, 50))]] = True
+    probe[torch.randperm(count, generator=generator)[: probed_of(count)]] = True
     statistics = {
         r.layer: LayerStatistics(modules[r.layer], _independent(modules[r.layer], r, movable), rows, count)
         for r in readings.values()
@@ -83,22 +79,35 @@ def gather_reconstructions(
     tried = min(len(shown), max(8, min(4 * count // max(len(statistics), 1), fits)))
     evenly = torch.linspace(0, len(shown) - 1, tried).long()  # images may come class by class
     trials = Trials(network, shown[evenly], task, batch=max(1, min(batch, fits // 4)))
-    found: list[Reconstruction] = []
+    found: list[Reader] = []
     for node in walk.nodes:
         if node.name not in readings or str(node.target) not in statistics:
             continue
         path = str(node.target)
         layer, reading = modules[path], readings[node.name]
         known = statistics.pop(path)
-        metric = torch.stack([metrics[n] for n, r in readings.items() if r.layer == path and n in metrics]).sum(0)
+        first, *more = [metrics.pop(n) for n, r in readings.items() if r.layer == path and n in metrics]
+        metric = sum(more, start=first)
         outputs = reading.out_groups
+        made: list[Reconstruction] | list[Independent]
         if known.owned is not None:
-            made = make_independent(path, layer, known.owned, outputs, known.blocks(), metric, ridge)
+            of = torch.from_numpy(outputs.copy())
+            made = [Independent(layer, known.owned, known.blocks(), of, metric, ridge)]
         else:
-            made = make_reconstructions(path, layer, reading.in_groups, outputs, known.gram(), metric, ridge, movable)
-        _measure(trials, node, layer, made, known.owned)
+            made = make_reconstructions(layer, reading.in_groups, outputs, known.gram(), metric, ridge, movable)
+        del known  # the products of a wide layer are large, and its inverse has taken their place
+        _measure(trials, node, layer, made)
         found += made
     return found
+
+
+def probed_of(count: int) -> int:
+    """Return on how many of `count` images the logits' sensitivity is measured: all are used for everything else.
+
+    >>> probed_of(30), probed_of(500), probed_of(2_000)
+    (30, 125, 200)
+    """
+    return min(PROBED, max(count // 4, 50), count)
 
 
 def _readings(network: Network, channels: ChannelMap, movable: NDArray[np.bool_]) -> dict[str, Reading]:
@@ -120,38 +129,23 @@ def _depthwise(layer: nn.Module) -> bool:
 
 def _independent(layer: WeightedLayer, reading: Reading, movable: NDArray[np.bool_]) -> dict[int, Tensor] | None:
     """Return which features each channel group owns where a layer is too wide for the square of its features."""
-    groups, features, _ = weight_matrix(layer).shape
-    if groups > 1 or features <= WIDE:
+    features = layer.weight[0].numel()
+    if getattr(layer, "groups", 1) > 1 or features <= WIDE:
         return None
-    return owned_features(reading.in_groups, features, groups, movable)[0]
+    return owned_features(reading.in_groups, features, 1, movable)[0]
 
 
 def _measure(
-    trials: Trials,
-    node: fx.Node,
-    layer: WeightedLayer,
-    readers: list[Reconstruction],
-    owned: dict[int, Tensor] | None,
+    trials: Trials, node: fx.Node, layer: WeightedLayer, readers: list[Reconstruction] | list[Independent]
 ) -> None:
     """Set the readers' scale: the harm done when each has lost half of its groups, over the loss it predicts."""
-    matrix = weight_matrix(layer)
-    features = matrix.shape[1]
-    if owned is not None:  # each channel group stands alone: the cheaper half of them goes
-        places = list(owned.values())
-        costs = {i: sum(r.costs().values()) for i, r in enumerate(readers)}
-        gone = sorted(costs, key=costs.__getitem__)[: len(readers) // 2]
-        predicted = sum(costs[i] for i in gone)
-        left = matrix.clone()
-        for i in gone:
-            left[0, places[i]] = 0
-        shift = torch.zeros(matrix.shape[2], dtype=torch.float64)
-    else:
-        halves = [r.cheapest_half() for r in readers]
-        predicted = sum(h.loss for h in halves)
-        whole = torch.stack([h.whole_weights() for h in halves])
-        left, shift = whole[:, :features], whole[:, features].reshape(-1)
+    halves = [reader.cheapest_half() for reader in readers]
+    predicted = sum(loss for loss, _ in halves)
     if predicted <= 0:
         return
+    whole = halves[0][1][None] if len(halves) == 1 else torch.stack([weights for _, weights in halves])
+    features = layer.weight[0].numel()
+    left, shift = whole[:, :features], whole[:, features:].sum(1).reshape(-1)
     weight = left.transpose(1, 2).reshape(layer.weight.shape)
     harm = trials.harm(node, layer, weight.to(layer.weight.dtype), shift)
     for reader in readers:
@@ -159,7 +153,7 @@ def _measure(
 
 
 def eliminate(
-    readers: list[Reconstruction], costs: CostModel, channels: ChannelMap, whole: tuple[int, int], per: str = "macs"
+    readers: Sequence[Reader], costs: CostModel, channels: ChannelMap, whole: tuple[int, int], per: str = "macs"
 ) -> Curve:
     """Remove one group after the other, each time the one whose loss costs least per MAC (or parameter) saved.
 
@@ -170,40 +164,35 @@ def eliminate(
     removable = RemovableGroups(channels)
     of: dict[int, list[int]] = {}
     makers: dict[int, list[int]] = {}
-    table = np.zeros((len(readers), channels.n_groups))
     for i, reader in enumerate(readers):
-        for s in reader.features:
+        for s in reader.groups.tolist():
             of.setdefault(s, []).append(i)
-        for s in {int(o) for o in reader.outputs.tolist() if o >= 0}:
+        for s in reader.makes:
             makers.setdefault(s, []).append(i)
-        _fill(table, i, reader)
+    shown = [reader.costs() for reader in readers]
+    total = np.zeros(channels.n_groups)
+    for reader, found in zip(readers, shown, strict=True):
+        total[reader.groups] += reader.scale * found
     order: list[int] = []
     loss = [sum(r.scale * r.loss for r in readers)]
     every = max(1, int(removable.allowed().sum()) // 2000)
-    saving = costs.saving(keep, per)
-    total = table.sum(0)
     while removable.allowed().any():
         if len(order) % every == 0:
-            saving = costs.saving(keep, per)
-        ratio = np.where(removable.allowed(), np.maximum(total, 0) / np.maximum(saving, 1e-9), np.inf)
+            saving = np.maximum(costs.saving(keep, per), 1e-9)
+        ratio = np.where(removable.allowed(), np.maximum(total, 0) / saving, np.inf)
         chosen = int(np.argmin(ratio))
         removable.remove(chosen)
         keep[chosen] = False
         order.append(chosen)
-        for i in of.get(chosen, []):
-            readers[i].remove(chosen)
-        for i in makers.get(chosen, []):
-            readers[i].silence(chosen)
-        for i in {*of.get(chosen, []), *makers.get(chosen, [])}:
-            total -= table[i]
-            _fill(table, i, readers[i])
-            total += table[i]
-        loss.append(sum(r.scale * r.loss for r in readers))
+        rise = 0.0
+        for i in {*of.get(chosen, ()), *makers.get(chosen, ())}:
+            reader, before = readers[i], readers[i].loss
+            reader.remove(chosen)
+            reader.silence(chosen)
+            found = reader.costs()
+            rise += reader.scale * (reader.loss - before)
+            if found is not shown[i]:
+                total[reader.groups] += reader.scale * (found - shown[i])
+                shown[i] = found
+        loss.append(loss[-1] + rise)
     return make_curve(costs, channels, order, loss, whole)
-
-
-def _fill(table: np.ndarray[tuple[int, int], np.dtype[np.float64]], i: int, reader: Reconstruction) -> None:
-    table[i] = 0
-    found = reader.costs()
-    if found:
-        table[i, list(found)] = reader.scale * np.array(list(found.values()))

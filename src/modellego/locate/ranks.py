@@ -3,10 +3,11 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, fx
+from torch import fx
 
 from modellego.capture.network import Network
 from modellego.channels.channel_map import ChannelMap, Ids
+from modellego.data.chunks import NetworkInput, chunks, number_of
 from modellego.locate.sensitivity import recorded
 
 Floats = NDArray[np.float64]
@@ -39,7 +40,7 @@ def _has_maps(node: fx.Node, ids: dict[str, Ids]) -> bool:
     return len(shape) == 4 and shape[2] * shape[3] > 1 and own is not None and own.shape[2:] == (1, 1)
 
 
-def average_ranks(network: Network, channels: ChannelMap, images: Tensor, batch: int = 50) -> dict[str, Floats]:
+def average_ranks(network: Network, channels: ChannelMap, images: NetworkInput, batch: int = 50) -> dict[str, Floats]:
     """Return for each of `map_nodes` mean rank of its channels' maps, float64 `[n_groups]`, 0 for a group not in it.
 
     `images` is network input `[N, *input_shape]`. A singular value counts where it is above the largest one times
@@ -59,7 +60,7 @@ def average_ranks(network: Network, channels: ChannelMap, images: Tensor, batch:
     names = map_nodes(network, channels)
     totals = {name: np.zeros(channels.n_groups) for name in names}
     with torch.no_grad():
-        for block in images.split(batch):  # type: ignore[no-untyped-call]
+        for block in chunks(images, batch):
             for name, value in recorded(network, names, block)[1].items():
                 ids = channels.ids[name]
                 if value.ndim == 4 and ids.shape[1:] == (value.shape[1], 1, 1):
@@ -73,4 +74,4 @@ def average_ranks(network: Network, channels: ChannelMap, images: Tensor, batch:
                 places = np.bincount(sets[inner], minlength=channels.n_groups)
                 total = np.bincount(sets[inner], weights=ranks[inner], minlength=channels.n_groups)
                 totals[name] += total / np.maximum(places, 1)
-    return {name: total / len(images) for name, total in totals.items()}
+    return {name: total / number_of(images) for name, total in totals.items()}

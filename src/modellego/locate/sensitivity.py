@@ -13,7 +13,7 @@ from modellego.data.chunks import chunks
 from modellego.locate.statistics import Products
 
 TEMPERATURE = 2.0
-POSITIONS = 1024
+WORK = 10_000_000_000  # multiplications that the products of a node's gradients may take, but for four rows a channel
 
 
 def recorded(network: Network, nodes: Collection[str], images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -48,8 +48,8 @@ def output_metrics(
     """Return for each node the mean product of gradients over its channels, float64 `[Q, Q]`, summed over positions.
 
     The gradients are those of random projections of the task's centred logits, `probes` per image: no labels, and no
-    saturation on images the network is sure of. `nodes` maps a node's name to its channel axis. Of large maps, about
-    `POSITIONS` positions stand for all.
+    saturation on images the network is sure of. `nodes` maps a node's name to its channel axis. Where images, positions
+    and channels are many, positions at even distances stand for all (`WORK`).
     """
     generator = torch.Generator().manual_seed(seed)
     wanted = torch.tensor(list(task))
@@ -68,7 +68,9 @@ def output_metrics(
                     if gradient is None:
                         continue
                     rows = gradient.movedim(nodes[name], -1).flatten(1, -2) if gradient.ndim > 2 else gradient[:, None]
-                    every = max(1, rows.shape[1] // POSITIONS)
+                    channels = rows.shape[-1]
+                    most = max(4 * channels, WORK // channels**2) // (probes * len(images))
+                    every = max(1, rows.shape[1] // max(most, 1))
                     taken = rows[:, ::every].flatten(0, 1)
                     shares[name] = taken.shape[0] / (rows.shape[0] * rows.shape[1])
                     found.setdefault(name, Products(1, taken.shape[1])).add(taken[None])
@@ -96,7 +98,7 @@ class Trials:
         Nodes must come in graph order; `shift` `[Q]` is added to the layer's output along its channel axis.
         """
         walk = self.walk
-        old = layer.weight.detach().clone()
+        old = layer.weight.data
         view = (-1,) if isinstance(layer, torch.nn.Linear) else (-1, *[1] * (old.ndim - 2))
 
         def add_shift(n: fx.Node, values: Values) -> None:
@@ -106,11 +108,11 @@ class Trials:
         total = 0.0
         for values, reference in zip(self.values, self.reference, strict=True):
             walk.run(values, self.reached, node)
-            layer.weight.data.copy_(weight)
+            layer.weight.data = weight
             try:
                 other = self._log_probabilities(walk.run(values.copy(), node, after=add_shift)[walk.output])
             finally:
-                layer.weight.data.copy_(old)
+                layer.weight.data = old
             total += float(F.kl_div(other, reference, log_target=True, reduction="sum"))
         self.reached = node
         return total / self.count * TEMPERATURE**2

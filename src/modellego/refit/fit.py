@@ -7,11 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from modellego.leastsquares import (
-    NormalEquations,
-    Solution,
-    solve_dual,
-)
+from modellego.leastsquares import DualFactor, NormalEquations, Solution
 from modellego.refit.plan import Bounds
 
 WIDE = 45_000_000  # numbers of the rows, at most, where features are too many for their square: every n-th row is taken
@@ -26,7 +22,7 @@ class Fit:
     """Fitted weights `[groups, F (+ 1), Q]`, moments of the features, relative squared errors before and after.
 
     `mean` is `[groups, F]`; `second` the features' mean products, `[groups, F, F]`, or with `root` a matrix
-    `[groups, M, F]` whose square they are.
+    `[groups, M, F]` whose square they are. Every `every`-th of the rows was taken.
     """
 
     solution: Solution
@@ -36,6 +32,7 @@ class Fit:
     rows: int
     before: float
     after: float
+    every: int = 1
 
     def moments(self, weights: Tensor, part: slice) -> tuple[Tensor, Tensor]:
         """Return mean and variance `[groups, Q]` of what weights `[groups, F', Q]` make of a part of the features."""
@@ -66,9 +63,11 @@ def fit_stage(
     groups, size, outputs = prior.shape
     features = size - int(bias)
     if features > DUAL or total < features:
+        every = max(1, math.ceil(total * groups * features / WIDE))
         return _fit_dual(
-            _thinned(rows(), total, groups * features),
+            _thinned(rows(), every),
             prior,
+            every,
             bias=bias,
             bounds=bounds,
             ridge=ridges[len(ridges) // 2],
@@ -100,9 +99,8 @@ def fit_stage(
     return Fit(solution, mean, second, False, equations.rows, before, after)
 
 
-def _thinned(batches: Iterator[Rows], total: int, features: int) -> list[Rows]:
-    """Return the rows, every n-th of them where `total` are too many to be held."""
-    every = max(1, math.ceil(total * features / WIDE))
+def _thinned(batches: Iterator[Rows], every: int) -> list[Rows]:
+    """Return every n-th of the rows."""
     found: list[Rows] = []
     seen = 0
     for x, target, offset in batches:
@@ -157,19 +155,20 @@ def _errors(
 
 
 def _fit_dual(
-    batches: list[Rows], prior: Tensor, *, bias: bool, bounds: Bounds | None, ridge: float, rounds: int
+    batches: list[Rows], prior: Tensor, every: int, *, bias: bool, bounds: Bounds | None, ridge: float, rounds: int
 ) -> Fit:
     x = torch.cat([b[0] for b in batches], 1)
     target = torch.cat([b[1] for b in batches], 1)
     offset = None if batches[0][2] is None else torch.cat([b[2] for b in batches if b[2] is not None], 1)
     equations = NormalEquations(x.shape[0], 0, 0, bias=bias)  # only for its column of ones
     moved = target
+    factor = DualFactor.of(x, ridge, bias=bias)
     for i in range(1 + (rounds if bounds is not None else 0)):
-        solution = solve_dual(x, moved if offset is None else moved - offset, prior, ridge, bias=bias)
+        solution = factor.solve(moved if offset is None else moved - offset, prior)
         if bounds is not None and i < rounds:
             moved = _move(target, _predict(equations, x, solution.weights, offset), bounds)
     before, after = _errors(equations, iter([(x, target, offset)]), (prior, solution.weights), bounds)
-    wide = x.double()
+    wide = factor.rows[:, :, : x.shape[2]]
     mean = wide.mean(1)
     # the rows stand for their F x F products, which would be larger
-    return Fit(solution, mean, wide / math.sqrt(x.shape[1]), True, x.shape[1], before, after)
+    return Fit(solution, mean, wide / math.sqrt(x.shape[1]), True, x.shape[1], before, after, every)

@@ -1,13 +1,13 @@
 """Repairs by name: refits of a cut network by functions from outside the package (docs/extending.md)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from modellego.capture.network import Network
 from modellego.cut import CutPlan
+from modellego.data.chunks import Batches, NetworkInput
 from modellego.errors import CutError
 from modellego.refit.report import RefitReport, StageError
 from modellego.registry import Registry
@@ -17,11 +17,14 @@ LEAST_SQUARES = "least_squares"
 
 @dataclass(frozen=True)
 class RefitRequest:
-    """A cut network to repair, in place: `plan` holds the uncut one, `images` are batches of network input."""
+    """A cut network to repair, in place: `plan` holds the uncut one.
+
+    `images` gives batches of network input, as often as they are gone through; they are never all in memory.
+    """
 
     plan: CutPlan
     small: Network
-    images: tuple[Tensor, ...]
+    images: Batches
     seed: int = 0
 
 
@@ -48,14 +51,14 @@ def refit_method(name: str) -> Callable[[Repair], Repair]:
     return enter
 
 
-def refit_by(name: str, plan: CutPlan, small: Network, images: Tensor | Iterable[Tensor], seed: int = 0) -> RefitReport:
+def refit_by(name: str, plan: CutPlan, small: Network, images: NetworkInput, seed: int = 0) -> RefitReport:
     """Repair a cut network by a registered refit; the report holds the relative squared error of its logits.
 
     Raises:
         CutError: there is no such refit, or it leaves parameters of another shape, or numbers that are not finite.
     """
     repair = REFITS.find(name)
-    batches = (images,) if isinstance(images, Tensor) else tuple(images)
+    batches = Batches(images)
     shapes = {key: tensor.shape for key, tensor in small.graph.state_dict().items()}
     before = _error(plan, small, batches)
     repair(RefitRequest(plan, small, batches, seed))
@@ -65,13 +68,12 @@ def refit_by(name: str, plan: CutPlan, small: Network, images: Tensor | Iterable
             raise CutError(f"the refit {name!r} must leave {key} of shape {list(shape)}")
         if not bool(after[key].isfinite().all()):
             raise CutError(f"the refit {name!r} leaves numbers in {key} that are not finite")
-    count = sum(map(len, batches))
-    stage = StageError("logits", ("logits",), count, 0, 0.0, 0.0, before, _error(plan, small, batches))
-    return RefitReport((stage,), count, method=name)
+    stage = StageError("logits", ("logits",), len(batches), 0, 0.0, 0.0, before, _error(plan, small, batches))
+    return RefitReport((stage,), len(batches), method=name)
 
 
 @torch.no_grad()
-def _error(plan: CutPlan, small: Network, batches: tuple[Tensor, ...]) -> float:
+def _error(plan: CutPlan, small: Network, batches: Batches) -> float:
     """Return the squared error of the small network's logits, as a share of the uncut ones' squares."""
     wrong = power = 0.0
     for batch in batches:

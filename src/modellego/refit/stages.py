@@ -267,7 +267,9 @@ class _Refit:
             start += size
         layers = tuple(str(s.node.target) for s in stage.sites)
         used = fit.solution
-        return StageError(stage.match.name, layers, fit.rows, start, used.ridge, used.jitter, fit.before, fit.after)
+        return StageError(
+            stage.match.name, layers, fit.rows, start, used.ridge, used.jitter, fit.before, fit.after, fit.every
+        )
 
 
 def _inputs(site: Site, call: fx.Node, values: Values, positions: Tensor | None) -> Tensor:
