@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from modellego.errors import DataError as DataError
     from modellego.errors import ExportError as ExportError
     from modellego.errors import FormatError as FormatError
+    from modellego.errors import HubError as HubError
     from modellego.errors import LegoError as LegoError
     from modellego.errors import MissingExtraError as MissingExtraError
     from modellego.errors import RecipeError as RecipeError
@@ -123,6 +124,7 @@ _PLACES = {
         "DataError",
         "ExportError",
         "FormatError",
+        "HubError",
         "LegoError",
         "MissingExtraError",
         "RecipeError",

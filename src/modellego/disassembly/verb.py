@@ -120,7 +120,7 @@ def disassemble(
     """
     budgeted = budget is not None and budget.given
     criterion = check_request(budget, criterion, reject, reject_by, refit_by)
-    images = load_data(data)
+    images = load_data(data).cached()  # what the normalisation is tried on is looked at again
     whole = as_brick(model, preprocess, class_names, name)
     if whole is not model and class_names is None:
         name_classes(whole, images.classes)
