@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modellego.errors import DataError
-from modellego.preprocess import RESIZES, Preprocess, apply, resized, with_channels
+from modellego.preprocess import RESIZES, Frame, Preprocess, apply, resized, with_channels
 
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
@@ -109,3 +109,30 @@ def test_numbers_of_no_images_in_0_to_1_are_refused_with_what_was_meant(
 ) -> None:
     with pytest.raises(DataError, match=says):
         Preprocess(3, 8, 8, mean, std)
+
+
+def test_a_share_of_what_covers_the_size_is_cropped() -> None:
+    images = torch.rand(2, 3, 40, 64)
+    torch.testing.assert_close(resized(images, (35, 35), "crop", 0.875), images[..., 2:37, 14:49])
+    assert resized(images, (70, 35), "crop", 0.875).shape[-2:] == (70, 35)
+
+
+def test_bicubic_images_stay_within_0_and_1() -> None:
+    edges = (torch.arange(48) // 8 % 2).float().expand(1, 1, 48, 48)
+    smooth, sharp = (resized(edges, (30, 30), interpolation=how) for how in ("bilinear", "bicubic"))
+    assert (sharp.min(), sharp.max()) == (0, 1)
+    assert not torch.equal(smooth, sharp)
+
+
+def test_a_frame_says_all_of_how_an_image_is_brought_to_size() -> None:
+    assert Preprocess(3, 8, 8, resize="crop", crop_share=0.9, interpolation="bicubic").frame == Frame(
+        (3, 8, 8), "crop", 0.9, "bicubic"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "says"), [({"crop_share": 0}, "lies from 0.1 to 1"), ({"interpolation": "sinc"}, "bilinear, bicubic")]
+)
+def test_a_crop_or_interpolation_that_there_is_none_of_is_refused(given: dict[str, object], says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        Preprocess(3, 8, 8, **given)  # type: ignore[arg-type]

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from modellego.diagnosis import doctor as doctor
     from modellego.disassembly.choose import Samples as Samples
     from modellego.disassembly.contributions import contributions as contributions
+    from modellego.disassembly.own_labels import OwnLabels as OwnLabels
+    from modellego.disassembly.own_labels import own_labels as own_labels
     from modellego.disassembly.verb import disassemble as disassemble
     from modellego.distillation import Distillation as Distillation
     from modellego.distillation import DistillResult as DistillResult
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from modellego.errors import DataError as DataError
     from modellego.errors import ExportError as ExportError
     from modellego.errors import FormatError as FormatError
+    from modellego.errors import HubError as HubError
     from modellego.errors import LegoError as LegoError
     from modellego.errors import MissingExtraError as MissingExtraError
     from modellego.errors import RecipeError as RecipeError
@@ -111,6 +114,7 @@ _PLACES = {
     "diagnosis": ("Diagnosis", "doctor"),
     "disassembly.choose": ("Samples",),
     "disassembly.contributions": ("contributions",),
+    "disassembly.own_labels": ("OwnLabels", "own_labels"),
     "disassembly.verb": ("disassemble",),
     "distillation": ("DistillResult", "Distillation", "distill", "student_from"),
     "errors": (
@@ -120,6 +124,7 @@ _PLACES = {
         "DataError",
         "ExportError",
         "FormatError",
+        "HubError",
         "LegoError",
         "MissingExtraError",
         "RecipeError",

@@ -33,6 +33,10 @@ class ExportError(LegoError):
     """A brick cannot be exported as asked, or the file would not compute what the brick does."""
 
 
+class HubError(LegoError):
+    """A model hub cannot be reached, has no such brick, or is not told what it asks for."""
+
+
 class RecipeError(LegoError):
     """A recipe cannot be run as it is written; the text names its file and line."""
 

@@ -10,12 +10,13 @@ from torch import Tensor
 from modellego.errors import DataError
 
 RESIZES = ("squash", "crop")
+INTERPOLATIONS = ("bilinear", "bicubic")
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of grey conversion in most image software
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What of an image a network reads: brought to `shape` (channels, height, width), by `resize` as in `Preprocess`.
+    """What of an image a network reads: brought to `shape` (channels, height, width), as `Preprocess` says.
 
     `resize` None takes images of this shape alone.
 
@@ -25,11 +26,13 @@ class Frame:
 
     shape: tuple[int, ...]
     resize: str | None = "squash"
+    crop_share: float = 1.0
+    interpolation: str = "bilinear"
 
     def __call__(self, images: Tensor) -> Tensor:
         """Bring images `[B, c, h, w]`, float in [0,1], to `[B, *shape]`; those that are so already stay as they are.
 
-        Bilinear, antialiased; grey becomes RGB by repetition, RGB grey by luma. Differentiable; the dtype stays.
+        Antialiased; grey becomes RGB by repetition, RGB grey by luma. Differentiable; the dtype stays.
         Raises `DataError` for integers and for channels or a shape that cannot be converted.
         """
         if not images.is_floating_point():
@@ -41,7 +44,8 @@ class Frame:
         if images.ndim != 4:
             raise DataError(f"images must have the shape [B, c, h, w], not {tuple(images.shape)}")
         channels, height, width = self.shape
-        return resized(with_channels(images, channels), (height, width), self.resize)
+        images = with_channels(images, channels)
+        return resized(images, (height, width), self.resize, self.crop_share, self.interpolation)
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,8 @@ class Preprocess:
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     resize: str = "squash"
+    crop_share: float = 1.0
+    interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
         if min(self.channels, self.height, self.width) < 1:
@@ -103,11 +109,20 @@ class Preprocess:
         _check_normalisation(self.mean, self.std)
         if self.resize not in RESIZES:
             raise DataError(f"resize is one of {', '.join(RESIZES)}, not {self.resize!r}")
+        if self.interpolation not in INTERPOLATIONS:
+            raise DataError(f"interpolation is one of {', '.join(INTERPOLATIONS)}, not {self.interpolation!r}")
+        if not 0.1 <= self.crop_share <= 1:
+            raise DataError(f"the share that is cropped is {self.crop_share:g}: it lies from 0.1 to 1")
+
+    @property
+    def normalises(self) -> bool:
+        """Whether it has a mean or a standard deviation other than 0 and 1."""
+        return any(self.mean) or any(s != 1 for s in self.std)
 
     @property
     def frame(self) -> Frame:
         """What is done before normalising."""
-        return Frame((self.channels, self.height, self.width), self.resize)
+        return Frame((self.channels, self.height, self.width), self.resize, self.crop_share, self.interpolation)
 
 
 def _check_normalisation(mean: Sequence[float], std: Sequence[float]) -> None:
@@ -172,10 +187,17 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
     )
 
 
-def resized(images: Tensor, size: tuple[int, int], resize: str = "squash") -> Tensor:
-    """Bring `[B, c, h, w]` to `[B, c, *size]`, bilinear and antialiased; `size` is (height, width).
+def resized(
+    images: Tensor,
+    size: tuple[int, int],
+    resize: str = "squash",
+    crop_share: float = 1.0,
+    interpolation: str = "bilinear",
+) -> Tensor:
+    """Bring `[B, c, h, w]` to `[B, c, *size]`, antialiased; `size` is (height, width).
 
-    `squash` scales both sides; `crop` scales evenly until the image covers the size, and cuts out the centre.
+    `squash` scales both sides; `crop` scales evenly until the image covers the size over `crop_share`, and cuts out the
+    centre. Images that have the size stay as they are.
 
     >>> resized(torch.zeros(1, 3, 20, 10), (5, 5), "crop").shape
     torch.Size([1, 3, 5, 5])
@@ -185,12 +207,14 @@ def resized(images: Tensor, size: tuple[int, int], resize: str = "squash") -> Te
         return images
     target = tuple(size)
     if resize == "crop":
-        images = _shortened(images, target)
+        cover = (round(size[0] / crop_share), round(size[1] / crop_share))
+        images = _shortened(images, cover)
         height, width = int(images.shape[-2]), int(images.shape[-1])
-        scale = max(size[0] / height, size[1] / width)
-        target = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
+        scale = max(cover[0] / height, cover[1] / width)
+        target = (max(cover[0], round(height * scale)), max(cover[1], round(width * scale)))
     if (height, width) != target:
-        images = F.interpolate(images, target, mode="bilinear", antialias=True, align_corners=False)
+        images = F.interpolate(images, target, mode=interpolation, antialias=True, align_corners=False)
+        images = images.clamp(0, 1) if interpolation == "bicubic" else images  # it swings beyond sharp edges
     top, left = (target[0] - size[0]) // 2, (target[1] - size[1]) // 2
     return images[..., top : top + size[0], left : left + size[1]]
 

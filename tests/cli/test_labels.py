@@ -46,3 +46,17 @@ def test_equal_names_are_no_news(within: Path, capsys: pytest.CaptureFixture[str
 def test_a_label_that_is_nearly_a_class_is_refused(fails: Callable[[str], str]) -> None:
     said = fails("evaluate nets.py:good --data animals --class-names moggy,hounds,fox --mean 0 --std 1")
     assert "'hound' is no class of the model, but may mean hounds" in said
+
+
+def test_images_without_labels_are_labelled_by_the_model(within: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "disassemble nets.py:good --mean 0 --std 1 --class-names cat,dog,fox --classes cat,dog -o own.brick"
+    run(f"{line} --unlabelled pets/train --sure 0.5 --least 4 --test-data pets --force")
+    said = capsys.readouterr()
+    assert "of 12 images without labels the model itself labels 8" in said.err
+    assert "cat 4, dog 4" in said.err
+    assert "Too few images for a sound refit" in " ".join(said.out.split())
+
+
+def test_labels_are_either_given_or_the_models_own(fails: Callable[[str], str]) -> None:
+    said = fails("disassemble nets.py:good --data pets --unlabelled pets --classes cat -o own2.brick")
+    assert "either labelled images with --data, or others with --unlabelled" in said

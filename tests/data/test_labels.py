@@ -146,7 +146,7 @@ def test_a_mapping_is_read_from_a_file(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("hund dog", "write label=class"), ("{", "no JSON"), ('{"a": []}', "maps a")]
+    ("text", "says"), [("hund dog", "write label=class"), ("{", "not a JSON"), ('{"a": []}', "maps a")]
 )
 def test_a_broken_mapping_is_refused(text: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "map.txt").write_text(text)

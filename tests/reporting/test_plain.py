@@ -16,10 +16,14 @@ CASES = {
     "few classes": ({}, "says which of 3 things it shows: cat, dog or fox."),
     "many classes": ({"classes": tuple("abcdefghijklmn")}, "which of 14 things it shows, such as a, b, c."),
     "one class": ({"classes": ("cat",)}, "has one answer: cat."),
-    "a score": ({"scores": (Score("pets", 0.914),)}, "Of 100 test images it names about 91 rightly."),
+    "a score": ({"scores": (Score("pets", 0.914),)}, "Of 100 images it names about 91 rightly."),
     "a fair score beside": (
         {"scores": (Score("base", 0.5), Score("base restricted", 0.95), Score("pets", 0.914))},
         "about 91 rightly; the uncut model, given the same choice of answers, about 95.",
+    ),
+    "fair scores of two models beside": (
+        {"scores": (Score("base restricted", 0.95), Score("pets", 0.914)), "sizes": (ONE, TWO, OWN)},
+        "about 91 rightly; the uncut models, each asked about its own classes alone, about 95.",
     ),
     "one source": (
         {"sizes": (ONE, OWN)},

@@ -1,6 +1,5 @@
 """Naming a source model, filling it with weights, and saying why that fails."""
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -41,17 +40,6 @@ def code(tmp_path: Path) -> Callable[[str], Path]:
         return tmp_path / "net.py"
 
     return write
-
-
-@pytest.fixture(scope="session")
-def torchvision() -> None:
-    """torchvision's wheel needs two schemas declared beside a CPU-only torch."""
-    if "torchvision" not in sys.modules:
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for op in ("nms", "qnms"):
-            with contextlib.suppress(RuntimeError):
-                library.define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    pytest.importorskip("torchvision", exc_type=Exception)
 
 
 LINEAR = "def build():\n    return nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(108, 4))\n"

@@ -38,6 +38,8 @@ class PreprocessDocument(Strict):
     mean: tuple[Annotated[float, Field(ge=0, le=1)], ...]
     std: tuple[Annotated[float, Field(gt=0, le=1)], ...]
     resize: Literal["squash", "crop"]
+    crop_share: Annotated[float, Field(ge=0.1, le=1)] = 1.0
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
     @model_validator(mode="after")
     def _one_number_a_channel(self) -> "PreprocessDocument":

@@ -1,6 +1,6 @@
 """Bricks in memory: one network with its preprocessing, or several bricks with a joint."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,6 +35,30 @@ class BrickModule(nn.Module, Verbs):
         if not isinstance(self, Brick | Assembled):
             raise FormatError(f"a {type(self).__name__} cannot be saved: only a Brick or an Assembled can")
         return save(self, path, force)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        licences: Mapping[str, str] | None = None,
+        origins: Mapping[str, str] | None = None,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        revision: str | None = None,
+        message: str | None = None,
+    ) -> str:
+        """Write the brick to a repository of the hub and return its address; see `modellego.brick.hub.push`.
+
+        `licences` and `origins` say of sources under which licence their weights are and where they come from, where
+        the brick does not know it.
+
+        Raises:
+            HubError: as `modellego.brick.hub.push`.
+        """
+        from modellego.brick.hub import push
+
+        told = {"licences": licences, "origins": origins, "private": private, "token": token}
+        return push(self, repo_id, **told, revision=revision, message=message)  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
         from modellego.brick.summary import one_line  # which works out what the brick costs

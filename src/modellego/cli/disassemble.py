@@ -6,14 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, out, percent, print_json, print_table, progress, remark
+from modellego.cli.console import amount, out, percent, print_json, print_table, progress, remark, warn
 from modellego.cli.files import bytes_on_disk
 
 
 def disassemble(
-    model: Annotated[str, typer.Argument(help="zoo:NAME, torchvision:NAME, timm:NAME, file.py:callable, or a brick.")],
+    model: Annotated[
+        str, typer.Argument(help="zoo:NAME, torchvision:NAME, timm:NAME, hf:ID, file.py:callable, or a brick.")
+    ],
     *,
-    images: o.Images,
+    images: o.MaybeImages,
     classes: o.Classes,
     output: o.Output,
     macs: Annotated[float | None, o.BUDGET(help="Share of the source's MACs, such as 0.5.")] = None,
@@ -46,6 +48,14 @@ def disassemble(
         list[Path] | None,
         o.REFIT(metavar="PATH", help="Refit on these image files or folders instead; they need no labels."),
     ] = None,
+    unlabelled: Annotated[
+        list[Path] | None,
+        o.SAMPLES(metavar="PATH", help="Instead of --data: image files or folders, which the model labels itself."),
+    ] = None,
+    sure: Annotated[
+        float, o.SAMPLES(min=0, max=1, help="With --unlabelled: the probability that makes a prediction a label.")
+    ] = 0.9,
+    least: Annotated[int, o.SAMPLES(min=1, help="With --unlabelled: how many such images each class needs.")] = 10,
     tune: Annotated[
         int | None,
         o.REFIT(
@@ -64,13 +74,16 @@ def disassemble(
     Example: modellego disassemble lego-demo/resnet.brick --data digits --classes 7-9 --macs 0.8 -o few.brick
     """
     from modellego.brick import check_target
-    from modellego.cli.opening import open_data, open_model, open_unlabelled, say_labels
+    from modellego.cli.opening import open_maybe, open_model, open_unlabelled, say_labels, unlabelled_data
     from modellego.contribution.relevance import Thresholds
+    from modellego.data import Data, load_data
     from modellego.disassembly.choose import Samples
     from modellego.disassembly.job import as_brick
+    from modellego.disassembly.own_labels import own_labels
     from modellego.disassembly.targets import task_vocabulary
     from modellego.disassembly.verb import check_request
     from modellego.disassembly.verb import disassemble as take_apart
+    from modellego.errors import LegoError
     from modellego.locate import Budget
 
     check_target(output.path, output.force)
@@ -78,8 +91,15 @@ def disassemble(
     thresholds = Thresholds(conv_alpha, conv_beta, linear_alpha, linear_beta, rule)  # type: ignore[arg-type]
     most_confident = Samples(samples, share)
     check_request(budget, criterion, reject.share, reject.reject_by, refit_by)
-    data = open_data(images)
-    opened = open_model(model, source_options, data)
+    if bool(unlabelled) == bool(images.data):
+        raise LegoError("name either labelled images with --data, or others with --unlabelled (scored on --test-data)")
+    data = open_maybe(images)
+    opened = open_model(model, source_options, data if data is not None else Data(unlabelled_data(unlabelled or [])))
+    if data is None:
+        shown = unlabelled_data(unlabelled or []).store
+        told = own_labels(as_brick(opened, None, None), shown, classes, threshold=sure, least=least, progress=progress)
+        warn(str(told))
+        data = load_data(Data(told.images), images.test_data or None)
     known, task = task_vocabulary(as_brick(opened, None, None), classes)
     say_labels(data, known, images.mapping, task)
     brick = take_apart(

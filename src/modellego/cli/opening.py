@@ -6,11 +6,12 @@ from pathlib import Path
 from modellego.brick import Assembled, Brick, is_brick, load
 from modellego.cli.console import note, progress, warn
 from modellego.cli.options import Images, MaybeImages, SourceOptions, TrainImages
-from modellego.data import Data, Vocabulary, image_files, load_data, match
+from modellego.data import Data, ImageSet, Vocabulary, image_files, load_data, match
 from modellego.data.broken import skip_broken
 from modellego.data.store import FileStore
 from modellego.errors import LegoError
-from modellego.sources.opened import note_normalisation, open_source
+from modellego.sources.normalisation import note_normalisation
+from modellego.sources.opened import open_source
 
 
 def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> Brick | Assembled:
@@ -84,6 +85,12 @@ def _readable(data: Data, max_bad: int) -> Data:
     for said in left_out:
         warn(f"left out: {said}")
     return data
+
+
+def unlabelled_data(paths: list[Path]) -> ImageSet:
+    """Name image files and folders of them as images of one class, which says nothing of what they show."""
+    store = open_unlabelled(paths)
+    return ImageSet.of(store, [0] * len(store), ["?"])
 
 
 def open_unlabelled(paths: list[Path]) -> FileStore:

@@ -229,9 +229,9 @@ def read_mapping(mapping: MappingLike | None) -> dict[str, str | int]:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise DataError(f"{path} is no JSON object of labels and classes: {error}") from error
+        raise DataError(f"{path} is not a JSON object of labels and classes: {error}") from error
     if not all(isinstance(target, str | int) for target in found.values()):
-        raise DataError(f"{path} maps a label to what is no name or index of a class")
+        raise DataError(f"{path} maps a label to what is not the name or index of a class")
     return {str(label): target for label, target in found.items()}
 
 

@@ -42,6 +42,10 @@ class Data:
         test = self.test.for_model(classes, mapping, wanted) if self.test is not None else None
         return Data(self.train.for_model(classes, mapping, wanted), test)
 
+    def cached(self) -> "Data":
+        """The same images, each decoded once as long as they fit in memory: `ImageSet.cached`."""
+        return Data(self.train.cached(), None if self.test is None else self.test.cached())
+
 
 Read = Callable[[str], ImageSet | Data]
 READERS = Registry[Read]("reader of data", DataError)

@@ -41,7 +41,7 @@ def routes(
         per_class: how many images show a class, those the model is most confident of.
         edges: how many edges are kept for each class and layer.
         threshold: where the page's slider stands at first.
-        title: heading of the page; bricks of an assembled model are numbered behind it.
+        title: heading of the page; the bricks of an assembled model are named behind it.
         progress: follows the bricks.
 
     Raises:
@@ -67,12 +67,18 @@ def routes(
                 if (logit := _logit(name, names)) is not None
             }
             if samples:
-                heading = title if len(parts) == 1 else f"{title}, brick {number}"
+                heading = title if len(parts) == 1 else f"{title}, {_called(model, number, len(parts))}"
                 graphs.append(collect_routes(network, samples, edges=edges, threshold=threshold, title=heading))
             update(number, len(parts))
     if not graphs:
         raise LegoError("none of the classes belongs to one brick of this model, so there is no route to follow")
     return Routes(graphs)
+
+
+def _called(model: Brick | Assembled, number: int, count: int) -> str:
+    """Name one of a model's bricks: as it was called when they were put together, else by its number."""
+    names = model.info.assembly.names if model.info.assembly is not None else ()
+    return names[number - 1] if len(names) == count else f"brick {number}"
 
 
 def follow(brick: Brick, shown: Mapping[str, ImageSet], **options: object) -> RouteGraph:

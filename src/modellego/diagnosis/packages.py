@@ -27,8 +27,9 @@ CORE = (
 EXTRAS = {
     "fast": (Wanted("numba", "numba", "0.60"),),
     "plot": (Wanted("matplotlib", "matplotlib", "3.8"),),
-    "hub": (Wanted("datasets", "datasets", "3"),),
+    "hub": (Wanted("datasets", "datasets", "3"), Wanted("huggingface-hub", "huggingface_hub", "0.30")),
     "timm": (Wanted("timm", "timm", "1.0"),),
+    "hf": (Wanted("transformers", "transformers", "4.50"),),
     "torchvision": (Wanted("torchvision", "torchvision", "0.20"),),
     "graph": (Wanted("torch-geometric", "torch_geometric", "2.6"),),
     "benchmark": (Wanted("torch-pruning", "torch_pruning", "1.6"),),

@@ -53,8 +53,7 @@ def prepare(
     images = load_data(data)
     vocabulary, task = task_vocabulary(whole, classes)
     match(images.classes, vocabulary, mapping).need(task)
-    known = images.for_model(vocabulary, mapping, task)
-    known = Data(known.train.cached(), None if known.test is None else known.test.cached())
+    known = images.for_model(vocabulary, mapping, task).cached()
     known.train.need(task)
     wanted = whole.info.preprocess.channels if whole.info.preprocess else None
     known.train.subset(known.train.of_class(task[0])[:1]).check(wanted)

@@ -1,6 +1,7 @@
 """The verb `disassemble`: from a trained classifier and some images per class to a brick for a few of its classes."""
 
 import logging
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -13,7 +14,7 @@ from modellego.brick import Brick
 from modellego.brick.reject_rule import Statistic
 from modellego.contribution.relevance import Thresholds
 from modellego.cut import cut
-from modellego.data import DataLike, MappingLike, load_data
+from modellego.data import Data, DataLike, MappingLike, load_data
 from modellego.data.chunks import NetworkInput
 from modellego.data.feed import Inputs
 from modellego.data.store import Store, as_store
@@ -41,10 +42,12 @@ from modellego.refit import RefitOptions, refit
 from modellego.refit.methods import LEAST_SQUARES, REFITS
 from modellego.refit.methods import refit_by as repair_by
 from modellego.rejection.rule import add_reject_rule, check_rule
+from modellego.sources.normalisation import note_normalisation, tried_on
 from modellego.sources.whole import name_classes
 
 _log = logging.getLogger(__name__)
 REFIT_IMAGES = 200
+SOUND = 20  # images of a class, a rule of thumb: a fit to fewer follows these images more than the class
 SAMPLE_BATCH = 100  # images, which fixes the order in which contributions are summed
 
 
@@ -80,7 +83,8 @@ def disassemble(
         budget: what the brick may cost, or how much accuracy it may lose; without one the thresholds decide.
         criterion: what ranks channels under a budget, by name (`modellego.locate.names()`); by default
             the best one known, `reconstruction`.
-        preprocess: what an image goes through before the model, where it is not a brick.
+        preprocess: what an image goes through before the model, where it is not a brick; without mean and std the usual
+            ones are tried on a few train images, and a clear difference is a warning.
         class_names: the model's classes, where it is not a brick; by default those of the data where they have as many
             as the model has logits, else 0, 1, ...
         name: what the lineage calls the source.
@@ -116,10 +120,16 @@ def disassemble(
     """
     budgeted = budget is not None and budget.given
     criterion = check_request(budget, criterion, reject, reject_by, refit_by)
-    images = load_data(data)
+    images = load_data(data).cached()  # what the normalisation is tried on is looked at again
     whole = as_brick(model, preprocess, class_names, name)
     if whole is not model and class_names is None:
         name_classes(whole, images.classes)
+    if whole is not model and preprocess is not None and not preprocess.normalises:
+        images = Data(images.train.cached(), images.test)  # what is decoded here is not decoded again
+        tried = tried_on(whole, images.train, mapping)
+        note_normalisation(whole, tried)
+        if tried is not None and tried.clear:
+            warnings.warn(tried.sentence, stacklevel=2)
     job = prepare(whole, images, classes, mapping)
     thresholds, samples = thresholds or Thresholds(), samples or Samples()
     own_inputs = None if refit_data is None else network_input(job.whole, as_store(refit_data))
@@ -138,6 +148,9 @@ def disassemble(
         if ALIASES.get(criterion, criterion) == "reconstruction":
             options["sensitivity_images"] = probed_of(len(drawn.fitted))
     brick = cut_out(job, choice, criterion, options | {"seed": seed}, inputs, refit_options, progress, refit_by)
+    scarce = scarce_classes(job, drawn) if inputs is not None and own_inputs is None else ""
+    if scarce:
+        brick.info = brick.info.changed(notes=f"{brick.info.notes} {scarce}".strip())
     if tune is not None:
         images_used = drawn.fitted if refit_data is None else as_store(refit_data)
         brick = tuned(brick, job, images_used, drawn, tune, seed, progress)
@@ -174,6 +187,15 @@ def check_request(
             raise CutError(f"channel counts are rounded under a budget: give one of {limits}")
     check_rule(reject, reject_by)
     return criterion
+
+
+def scarce_classes(job: Job, drawn: DrawnImages) -> str:
+    """Say which classes of the task have too few images for a sound refit; empty where none has."""
+    counts = drawn.fitted.counts
+    few = [f"{job.whole.classes[k]} {counts[k]}" for k in job.task if counts[k] < SOUND]
+    if not few:
+        return ""
+    return f"Too few images for a sound refit: each class needs {SOUND} or more, and there are {', '.join(few)}."
 
 
 def make_curve(

@@ -24,7 +24,8 @@ from modellego.recipes.reading import Place
 from modellego.recipes.record import Entry, Record
 from modellego.recipes.steps import Opened, Step, steps_of
 from modellego.rejection.rule import check_rule
-from modellego.sources.opened import note_normalisation, open_source
+from modellego.sources.normalisation import note_normalisation
+from modellego.sources.opened import open_source
 
 
 @dataclass

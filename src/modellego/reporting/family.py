@@ -22,7 +22,7 @@ def lineage(model: Brick | Assembled, name: str) -> Lineage:
     """
     spent = cost(model)
     if isinstance(model, Assembled):
-        parents = tuple(lineage(child, brick_name(child, i)) for i, child in enumerate(_children(model), 1))
+        parents = tuple(lineage(child, name) for name, child in zip(_names(model), _children(model), strict=True))
         detail = _joint_words(model)
         return Lineage(name, "assembled", len(model.classes), spent.parameters, spent.macs, detail, parents)
     parents = tuple(_source(origin) for origin in model.info.sources)
@@ -30,10 +30,11 @@ def lineage(model: Brick | Assembled, name: str) -> Lineage:
     return Lineage(name, "brick", len(model.classes), spent.parameters, spent.macs, detail, parents)
 
 
-def brick_name(model: Brick | Assembled, number: int) -> str:
-    """Name a brick inside an assembled model, where the file gives it no name: by what it holds."""
-    classes = list(model.classes)
-    return ", ".join(classes) if len(", ".join(classes)) <= 24 else f"brick {number}: {classes[0]} …"
+def _names(model: Assembled) -> tuple[str, ...]:
+    """Name the bricks of an assembled model: as they were called when it was put together, else by numbers."""
+    if model.info.assembly is not None:
+        return model.info.assembly.names
+    return tuple(f"brick {number}" for number in range(1, len(model.bricks) + 1))
 
 
 def groups(model: Brick | Assembled) -> tuple[str, ...]:
@@ -41,12 +42,12 @@ def groups(model: Brick | Assembled) -> tuple[str, ...]:
     if isinstance(model, Brick):
         return ()
     owner: list[str | None] = [None] * len(model.classes)
-    for i, child in enumerate(_children(model), 1):
+    for name, child in zip(_names(model), _children(model), strict=True):
         for place, number in enumerate(match_labels(child.classes, model.classes)):
             mine = int(number)
             if mine >= 0 and model.classes[mine].endswith(child.classes[place]):
-                owner[mine] = f"brick {i}" if owner[mine] is None else "several bricks"
-    return tuple(name or "the joint" for name in owner)
+                owner[mine] = name if owner[mine] is None else "several bricks"
+    return tuple(found or "the joint" for found in owner)
 
 
 def sizes(model: Brick | Assembled, name: str, sources: Sequence[Brick] = ()) -> tuple[ModelSize, ...]:
@@ -72,6 +73,8 @@ def sizes(model: Brick | Assembled, name: str, sources: Sequence[Brick] = ()) ->
 def widths(model: Brick | Assembled, sources: Sequence[Brick] = ()) -> tuple[Width, ...]:
     """Compare the output channels of layers before the cut, as a brick records or a source given shows, and after."""
     found = []
+    named = zip(_children(model), _names(model), strict=True) if isinstance(model, Assembled) else ()
+    names: dict[Brick | Assembled, str] = dict(named)
     bricks = [part for part in model.modules() if isinstance(part, Brick)]
     for number, brick in enumerate(bricks, 1):
         name = brick.info.sources[0].name if brick.info.sources else ""
@@ -80,7 +83,8 @@ def widths(model: Brick | Assembled, sources: Sequence[Brick] = ()) -> tuple[Wid
             fitting = [s for s in sources if s.info.sources and s.info.sources[0].name == name]
             source = fitting[0] if fitting else sources[0] if len(sources) == 1 and len(bricks) == 1 else None
             before = layer_widths(source) if source is not None else {}
-        group = f"Brick {number}, of {name}" if len(bricks) > 1 else ""
+        own = names.get(brick, f"brick {number}")
+        group = "" if len(bricks) == 1 else own if own == name else f"{own}, of {name}"
         after = layer_widths(brick)
         found += [Width(path, before[path], count, group) for path, count in after.items() if path in before]
     return tuple(found)
@@ -98,9 +102,9 @@ def facts(model: Brick | Assembled) -> tuple[tuple[str, str], ...]:
     if info.refit is not None:
         rows.append(("Refit", _refit_words(info.refit)))
     if isinstance(model, Assembled):
-        for number, child in enumerate(_children(model), 1):
+        for name, child in zip(_names(model), _children(model), strict=True):
             how = [words for key, words in facts(child) if key in ("Criterion", "Channel groups kept", "Joint")]
-            rows.append((f"Brick {number}", ", ".join(how) or "uncut"))
+            rows.append((name, ", ".join(how) or "uncut"))
         rows.append(("Joint", _joint_words(model)))
     if info.reject is not None:
         rows.append(

@@ -85,7 +85,7 @@ def _more(rest: tuple[str, ...]) -> str:
 def _examples(data: ReportData) -> str:
     if not data.examples:
         return ""
-    note = '<p class="remark">Test images drawn by chance, the best and the worst alike, and what the model says.</p>'
+    note = '<p class="remark">Images drawn by chance, the best and the worst alike, and what the model says.</p>'
     photos = "".join(map(_example, data.examples))
     return f'{note}<div class="examples">{photos}</div>'
 

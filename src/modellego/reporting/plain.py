@@ -24,7 +24,7 @@ def plain_words(data: ReportData) -> str:
 
     >>> from modellego.reporting.contents import Lineage
     >>> plain_words(ReportData("pets", "", ("cat", "dog"), Lineage("pets", "brick", 2), scores=(Score("pets", 0.914),)))
-    'This model looks at an image and says which of 2 things it shows: cat or dog. Of 100 test images it names about \
+    'This model looks at an image and says which of 2 things it shows: cat or dog. Of 100 images it names about \
 91 rightly. It always answers with one of these, whatever the image shows.'
     """
     return " ".join(filter(None, (_does(data), _well(data), _small(data), _turns_away(data))))
@@ -45,11 +45,12 @@ def _well(data: ReportData) -> str:
         return ""
     own, beside, balanced = found
     mine, fair = (_share(s, balanced) if s is not None else None for s in (own, beside))
-    said = f"Of 100 test images it names about {_percent(mine)} rightly"
+    said = f"Of 100 images it names about {_percent(mine)} rightly"
     if fair is None:
         return said + "."
-    several = "models it was made from, uncut and" if _sources(data) > 1 else "uncut model,"
-    return f"{said}; the {several} given the same choice of answers, about {_percent(fair)}."
+    if _sources(data) > 1:
+        return f"{said}; the uncut models, each asked about its own classes alone, about {_percent(fair)}."
+    return f"{said}; the uncut model, given the same choice of answers, about {_percent(fair)}."
 
 
 def _small(data: ReportData) -> str:

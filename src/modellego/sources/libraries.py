@@ -6,8 +6,8 @@ from typing import Any
 from modellego.errors import MissingExtraError, SourceError
 
 
-def imported(name: str) -> Any:
-    """Import torchvision or timm, whose extras bear their names.
+def imported(name: str, extra: str | None = None) -> Any:
+    """Import a library, whose extra bears its name where none is given.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -16,14 +16,17 @@ def imported(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name == name:
-            raise MissingExtraError(name, name) from error
-        raise SourceError(_broken(name, error)) from error
+        if error.name == name.partition(".")[0]:
+            raise MissingExtraError(error.name, extra or name) from error
+        raise SourceError(broken(name, error)) from error
     except Exception as error:  # built for another torch, a missing shared library, half imported before
-        raise SourceError(_broken(name, error)) from error
+        raise SourceError(broken(name, error)) from error
 
 
-def _broken(name: str, error: Exception) -> str:
+def broken(name: str, error: BaseException) -> str:
+    """Say what keeps an installed library from working, by the first of the errors that led to this one."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     reason = str(error).splitlines()[0][:200] if str(error) else "no message"
     culprit = "torchvision" if "torchvision" in reason else name
     return (

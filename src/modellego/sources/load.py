@@ -11,6 +11,7 @@ from torch import nn
 from modellego.errors import SourceError
 from modellego.preprocess import Preprocess
 from modellego.sources.given import Numbers, Size, parse_numbers, parse_size, read_class_names
+from modellego.sources.hub import distinct, from_hub
 from modellego.sources.makers import Wishes, from_file, from_program, from_timm, from_torchvision, from_zoo
 from modellego.sources.program import explain_file
 
@@ -42,8 +43,11 @@ def load_source(
     resize: str | None = None,
     image_shape: tuple[int, int, int] | None = None,
 ) -> Source:
-    """Load `path/to/file.py:callable`, `program.pt2`, `zoo:NAME`, `torchvision:NAME` or `timm:NAME` as a `Source`.
+    """Load `file.py:callable`, `program.pt2`, `zoo:NAME`, `torchvision:NAME`, `timm:NAME` or `hf:ID` as a `Source`.
 
+    `torchvision:NAME@WEIGHTS` and `timm:NAME@TAG` pick one of several published weights; `hf:` takes a hub id or a
+    folder of the same files, of transformers or timm. Size, mean, std, crop, interpolation and class names are those of
+    the source's own configuration where nothing else is said.
     `weights` is a safetensors file or a torch state dict (never a pickled model); `random` leaves zoo,
     torchvision and timm networks untrained; without it the latter two come with their published weights.
     `input_size` is a side or (height, width) in pixels; `mean` and `std` refer to images in [0,1];
@@ -59,10 +63,10 @@ def load_source(
     names = read_class_names(class_names) if class_names is not None else None
     count = num_classes if num_classes is not None else (len(names) if names else None)
     wishes = Wishes(weights, parse_size(input_size), channels, count, image_shape)
-    makers = {"zoo": from_zoo, "torchvision": from_torchvision, "timm": from_timm}
+    makers = {"zoo": from_zoo, "torchvision": from_torchvision, "timm": from_timm, "hf": from_hub}
     if kind in makers:
         found = makers[kind](name, wishes)
-        title = name
+        title = Path(name).name if kind == "hf" else name
     elif re.search(r"\.py:[^:/\\]+$", spec):
         file, _, name = spec.rpartition(":")
         found = from_file(Path(file).expanduser(), name, wishes)
@@ -74,9 +78,9 @@ def load_source(
         raise SourceError(
             explain_file(Path(spec))
             or f"{spec!r} names no model: write path/to/file.py:callable, program.pt2, zoo:NAME, torchvision:NAME, "
-            f"timm:NAME, or the directory of a brick"
+            f"timm:NAME, hf:ID, or the directory of a brick"
         )
-    classes = names or found.classes
+    classes = names or (distinct(found.classes) if found.classes else None)
     if names and num_classes is not None and len(names) != num_classes:
         raise SourceError(f"{len(names)} class names are given for {num_classes} classes: give one for each")
     preprocess = Preprocess(
@@ -85,6 +89,8 @@ def load_source(
         parse_numbers(mean, "mean") or found.mean,
         parse_numbers(std, "std") or found.std,
         resize or found.resize,
+        found.crop_share if resize is None else 1.0,
+        found.interpolation,
     )
-    known = kind in {"torchvision", "timm"} or (mean is not None and std is not None)
+    known = found.normalised or (mean is not None and std is not None)
     return Source(found.model.eval(), preprocess, classes, title, known)

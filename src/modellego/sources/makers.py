@@ -14,6 +14,7 @@ from modellego import zoo
 from modellego.capture.unwrap import unwrapped
 from modellego.data.classes import near
 from modellego.errors import LegoError, SourceError
+from modellego.preprocess import INTERPOLATIONS
 from modellego.sources.libraries import imported
 from modellego.sources.program import read_program
 from modellego.sources.weights import Shapes, fill, meta_shapes, misfit, read_weights, shapes_of
@@ -44,6 +45,9 @@ class Found:
     std: tuple[float, ...] = (1.0,)
     resize: str = "squash"
     classes: tuple[str, ...] | None = None
+    crop_share: float = 1.0
+    interpolation: str = "bilinear"
+    normalised: bool = False  # mean and std are the model's own
 
 
 def _classes_in(shapes: Shapes, file: Shapes, count: int) -> int | None:
@@ -144,13 +148,24 @@ def _public(module: object) -> list[str]:
 def from_torchvision(name: str, wishes: Wishes) -> Found:
     """Build a torchvision classifier; without weights given, with the published ones and their names."""
     models = imported("torchvision").models
+    name, _, tag = name.partition("@")
     known = models.list_models(module=models)
     if name not in known:
         raise SourceError(f"torchvision has no classifier {name!r}{near(name, known)}")
-    published = models.get_model_weights(name).DEFAULT
+    enum = models.get_model_weights(name)
+    if tag and tag not in enum.__members__:
+        raise SourceError(f"torchvision:{name} has no weights {tag!r}{near(tag, list(enum.__members__))}")
+    published = enum[tag] if tag else enum.DEFAULT
     transform = published.transforms()
     size = (transform.crop_size[0], transform.crop_size[0])
-    found = {"size": wishes.size or size, "mean": tuple(transform.mean), "std": tuple(transform.std)}
+    found: dict[str, Any] = {
+        "size": wishes.size or size,
+        "mean": tuple(transform.mean),
+        "std": tuple(transform.std),
+        "crop_share": min(1.0, transform.crop_size[0] / transform.resize_size[0]),
+        "interpolation": _interpolation(transform.interpolation.value),
+        "normalised": True,
+    }
 
     def make(count: int | None, *, weights: Any = None) -> nn.Module:
         extra = {"init_weights": False} if name in {"googlenet", "inception_v3"} and weights is None else {}
@@ -168,8 +183,15 @@ def from_torchvision(name: str, wishes: Wishes) -> Found:
 def from_timm(name: str, wishes: Wishes) -> Found:
     """Build a timm classifier; without weights given, with the published ones and their names."""
     timm = imported("timm")
+    name = name.replace("@", ".")  # timm's own way to name a tag
     if not timm.is_model(name.partition(".")[0]):
         raise SourceError(f"timm has no model {name!r}{near(name, timm.list_models())}")
+    return timm_found(name, wishes)
+
+
+def timm_found(name: str, wishes: Wishes) -> Found:
+    """Build what timm finds under a name, a hub id (`hf-hub:`) or in a folder (`local-dir:`), by its own config."""
+    timm = imported("timm")
     channels: dict[str, Any] = {"in_chans": wishes.channels} if wishes.channels else {}
 
     def make(count: int | None, *, pretrained: bool = False) -> nn.Module:
@@ -184,11 +206,29 @@ def from_timm(name: str, wishes: Wishes) -> Found:
     else:
         model = _filled(make, wishes, f"timm:{name}")
     config: dict[str, Any] = dict(getattr(model, "pretrained_cfg", {}))
+    if wishes.weights is None and (own := config.get("label_names")):
+        told = config.get("label_descriptions") or {}
+        named = tuple(str(told.get(n, n)) for n in (own.values() if isinstance(own, dict) else own))
     count, *size = config.get("input_size", (3, 224, 224))
     mean, std = (tuple(config.get(key, usual)) for key, usual in (("mean", (0.0,)), ("std", (1.0,))))
     if wishes.channels not in {None, count}:  # the weights are folded to these channels, the numbers alike
         mean, std = (sum(mean) / len(mean),), (sum(std) / len(std),)
-    return Found(model, wishes.channels or count, wishes.size or (size[0], size[1]), mean, std, "crop", named)
+    return Found(
+        model,
+        wishes.channels or count,
+        wishes.size or (size[0], size[1]),
+        mean,
+        std,
+        "squash" if config.get("crop_mode") == "squash" else "crop",
+        named,
+        min(1.0, float(config.get("crop_pct") or 1.0)),
+        _interpolation(str(config.get("interpolation") or "bilinear")),
+        normalised=True,
+    )
+
+
+def _interpolation(name: str) -> str:
+    return name if name in INTERPOLATIONS else "bilinear"
 
 
 def _imagenet_names(model: nn.Module) -> tuple[str, ...] | None:

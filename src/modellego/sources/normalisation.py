@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from modellego.brick import Brick
-from modellego.data import ImageSet
+from modellego.data import ImageSet, MappingLike
 from modellego.data.feed import framed_batches
+from modellego.errors import DataError
 from modellego.preprocess import Preprocess, apply
 
 IMAGES = 96
@@ -39,6 +40,24 @@ class Tried:
         mean, std = (",".join(f"{v:g}" for v in values) for values in (self.best.mean, self.best.std))
         found += f", {self.best_right} with {self.best_name} mean {mean} and std {std}"
         return f"{found}: give these if it was trained so" if self.clear else f"{found}, no clear difference"
+
+
+def tried_on(brick: Brick, images: ImageSet, mapping: MappingLike | None = None) -> Tried | None:
+    """Try the usual normalisations on images that bear the data's own labels (`try_normalisations`).
+
+    None where the labels do not meet the brick's classes, or images do not fit: the work itself will say so.
+    """
+    try:
+        return try_normalisations(brick, images.for_model(brick.vocabulary, mapping))
+    except DataError:
+        return None
+
+
+def note_normalisation(brick: Brick, tried: Tried | None) -> None:
+    """Note in a brick, in place, that another normalisation is clearly better, where it is."""
+    if tried is not None and tried.clear:
+        told = f"{tried.sentence[0].upper()}{tried.sentence[1:]}."
+        brick.info = brick.info.changed(notes=f"{brick.info.notes} {told}".strip())
 
 
 @torch.no_grad()

@@ -5,9 +5,8 @@ from typing import Any
 
 from modellego.brick import Brick
 from modellego.data import Data
-from modellego.errors import DataError
 from modellego.sources.load import load_source
-from modellego.sources.normalisation import Tried, try_normalisations
+from modellego.sources.normalisation import Tried, tried_on
 from modellego.sources.whole import name_classes, whole_brick
 
 
@@ -33,15 +32,4 @@ def open_source(spec: str, given: Mapping[str, Any], data: Data | None = None) -
         name_classes(brick, data.classes)
     if data is None or source.normalised:
         return brick, None
-    try:
-        tried = try_normalisations(brick, data.train.for_model(brick.vocabulary))
-    except DataError:  # labels that do not meet, or images that do not fit: the verb itself says so
-        return brick, None
-    return brick, tried
-
-
-def note_normalisation(brick: Brick, tried: Tried | None) -> None:
-    """Note in a brick, in place, that another normalisation is clearly better, where it is."""
-    if tried is not None and tried.clear:
-        told = f"{tried.sentence[0].upper()}{tried.sentence[1:]}."
-        brick.info = brick.info.changed(notes=f"{brick.info.notes} {told}".strip())
+    return brick, tried_on(brick, data.train)

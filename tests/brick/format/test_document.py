@@ -83,10 +83,10 @@ def has_layer(path: str) -> Callable[[Document], None]:
 
 DOCUMENTS: dict[str, tuple[Callable[[Document], Any], str]] = {
     # the envelope
-    "no version": (lambda d: d.pop("format_version"), "no brick"),
-    "version of another type": (lambda d: d.update(format_version="1"), "no brick"),
-    "version true": (lambda d: d.update(format_version=True), "no brick"),
-    "version zero": (lambda d: d.update(format_version=0), "no brick"),
+    "no version": (lambda d: d.pop("format_version"), "not a brick"),
+    "version of another type": (lambda d: d.update(format_version="1"), "not a brick"),
+    "version true": (lambda d: d.update(format_version=True), "not a brick"),
+    "version zero": (lambda d: d.update(format_version=0), "not a brick"),
     "future version": (lambda d: d.update(format_version=5, novelty=1), "upgrade"),
     "unknown key": (lambda d: d.update(novelty=1), "novelty"),
     "unknown kind": (lambda d: d.update(kind="pickle"), "kind|brick"),

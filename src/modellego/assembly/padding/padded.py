@@ -94,6 +94,13 @@ def _add(walk: PadWalk, step: Step, members: Sequence[Member]) -> None:
         walk.values[node] = pad_layer(walk, step) if node.op == "call_module" else pad_op(walk, step)
 
 
+def _way(preprocess: Preprocess) -> str:
+    """Say how images are brought to the network's size."""
+    details = f" ({preprocess.crop_share:g} of it, {preprocess.interpolation})"
+    plain = preprocess.crop_share == 1 and preprocess.interpolation == "bilinear"
+    return f"{preprocess.resize!r}{'' if plain else details}"
+
+
 def _common_preprocess(members: Sequence[Member]) -> Preprocess | None:
     """Return what all images go through before the padded network; normalisations that differ go into the network."""
     first = members[0].preprocess
@@ -104,10 +111,10 @@ def _common_preprocess(members: Sequence[Member]) -> Preprocess | None:
                 f"of {members[0].name} and {member.name} one takes images as they are and one "
                 "prepares them: use layout='parallel'"
             )
-        if first is not None and other is not None and first.resize != other.resize:
+        if first is not None and other is not None and _way(first) != _way(other):
             raise AssemblyError(
-                f"{members[0].name} resizes images by {first.resize!r} and {member.name} by "
-                f"{other.resize!r}: use layout='parallel'"
+                f"{members[0].name} resizes images by {_way(first)} and {member.name} by "
+                f"{_way(other)}: use layout='parallel'"
             )
     if first is None or all(m.preprocess == first for m in members):
         return first

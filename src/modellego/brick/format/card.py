@@ -5,61 +5,103 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from modellego.brick.model import Assembled, Brick
+from modellego.brick.format.card_metadata import front_matter
+from modellego.brick.info import Origin
+from modellego.brick.model import AnyBrick, Assembled, Brick
+from modellego.brick.summary import SCORES, summarise
+from modellego.drawing.words import count, share, size
 
-_FRONT = """---
-library_name: modellego
-pipeline_tag: image-classification
-tags:
-- modellego
-- brick
-- image-classification
----
-"""
 _LOAD = """```python
 import modellego
 brick = modellego.load("path/to/this/directory")
 probabilities = brick(images).softmax(1)  # images: float [B, channels, height, width] in [0, 1], of any size
 ```"""
+_READ = (
+    "*Base* is the source with all its classes, *base restricted* the source asked for this brick's classes only: "
+    "a brick with fewer classes is right more often for that reason alone."
+)
+_TOLD = {
+    **SCORES,
+    "macs": "MACs of one image",
+    "macs_base": "MACs of one image, source",
+    "parameters": "parameters",
+    "parameters_base": "parameters, source",
+}
 _MANY = 200  # classes listed one by one
 
 
-def model_card(brick: Brick | Assembled, weights_bytes: int) -> str:
-    """Return a brick's `README.md`: front matter for hubs, then use, input, classes, lineage and scores."""
+def model_card(brick: AnyBrick, weights_bytes: int) -> str:
+    """Return a brick's `README.md`: metadata for hubs, then what it does, use, input, classes, lineage and scores."""
     info = brick.info
+    title = f"Brick of {_count(len(info.classes), 'class')}: {', '.join(info.classes[:5])}"
+    title += ", …" if len(info.classes) > 5 else ""
     parts = [
-        _FRONT + f"# Brick of {_count(len(info.classes), 'class')}: {_few(info.classes)}",
-        f"An image classifier made with modellego. {_built(brick)} "
-        f"{_parameters(brick):,} parameters, {weights_bytes:,} bytes of weights.",
+        front_matter(brick, title) + f"# {_escape(title)}",
+        _summary(brick, weights_bytes),
         "## Use\n\n" + _LOAD,
         "## Input\n\n" + "\n".join(_inputs(brick)),
         "## Classes\n\n" + _classes(info.classes),
     ]
     if info.sources:
-        rows = [
-            (s.name, _of(len(s.of), s.total), _few(s.classes), _number(s.parameters), _number(s.macs))
-            for s in info.sources
-        ]
-        parts.append(
-            "## Where it comes from\n\n" + _table(("source", "classes taken", "which", "parameters", "MACs"), rows)
-        )
+        parts.append("## Where it comes from\n\n" + _lineage(info.sources))
     parts.append("## How it was made\n\n" + "\n".join(_made(brick)))
     if info.scores:
-        rows_ = [(name, "not measured" if value is None else f"{value:.6g}") for name, value in info.scores.items()]
-        parts.append("## Scores\n\n" + _table(("measure", "value"), rows_))
+        rows = [(_TOLD.get(name, name), _measured(name, value)) for name, value in info.scores.items()]
+        parts.append("## Scores\n\n" + _table(("measure", "value"), rows) + "\n\n" + _READ)
     if info.notes:
         parts.append("## Notes\n\n" + "\n".join("> " + _escape(line) for line in info.notes.splitlines()))
     return "\n\n".join(parts) + "\n"
+
+
+def _summary(brick: AnyBrick, weights_bytes: int) -> str:
+    """Say what the model does, how well, how small it is, and what it turns away."""
+    found = summarise(brick)
+    told = [f"An image classifier that tells {_count(len(found.classes), 'class')} apart, made with modellego."]
+    told.append(_built(brick))
+    if "accuracy" in found.scores:
+        told.append(f"It names {share(found.scores['accuracy'])} % of test images of its classes right.")
+    told.append(f"One image takes {count(found.macs)} multiply-accumulates;")
+    told.append(f"it has {count(found.parameters)} parameters, {size(weights_bytes)} of weights.")
+    if brick.info.reject is not None:
+        told.append('Of images that it is not sure of it says "none of these".')
+    return " ".join(told)
+
+
+def _lineage(sources: Sequence[Origin]) -> str:
+    rows = [
+        (
+            s.name,
+            _of(len(s.of), s.total),
+            _few(s.classes),
+            count(s.parameters),
+            count(s.macs),
+            s.licence or "not known",
+            s.origin or "not known",
+        )
+        for s in sources
+    ]
+    head = ("source", "classes taken", "which", "parameters", "MACs", "licence of its weights", "where they come from")
+    text = _table(head, rows)
+    asked = [s.name for s in sources if s.licence is None or s.origin is None]
+    if asked:
+        names = ", ".join(map(_escape, dict.fromkeys(asked)))
+        text += f"\n\nBefore you pass this brick on, ask who trained {names} under which licence the weights are."
+    return text
+
+
+def _measured(name: str, value: float | None) -> str:
+    """Write a score as people read it: shares in per cent, large numbers with a unit."""
+    if value is None:
+        return "not measured"
+    if name in SCORES or name.endswith("accuracy"):
+        return f"{share(value)} %"
+    return count(value) if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _built(brick: Brick | Assembled) -> str:
     if isinstance(brick, Brick):
         return "One network."
     return f"{len(brick.bricks)} bricks side by side, each with its own preprocessing, their outputs combined."
-
-
-def _parameters(brick: Brick | Assembled) -> int:
-    return sum(p.numel() for p in brick.parameters())
 
 
 def _leaves(brick: Brick | Assembled) -> list[Brick]:
@@ -122,22 +164,17 @@ def _of(taken: int, total: int | None) -> str:
     return str(taken) if total is None else f"{taken} of {total}"
 
 
-def _number(value: int | None) -> str:
-    return "" if value is None else f"{value:,}"
-
-
 def _count(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}es"
 
 
 def _few(names: tuple[str, ...]) -> str:
-    shown = ", ".join(_escape(n) for n in names[:5])
-    return shown + (", …" if len(names) > 5 else "")
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
 def _escape(text: str) -> str:
     """Keep a name a name: nothing in it is markup."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|<>~$&-])", r"\\\1", text)
+    return re.sub(r"(^[+-]|[\\`*_{}\[\]()#!|<>~$&])", r"\\\1", text)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -47,14 +47,23 @@ def save(brick: Brick | Assembled, path: str | Path, force: bool = False) -> Pat
 def load(path: str | Path) -> Brick | Assembled:
     """Read a brick from its directory, on the CPU, in eval mode, its parameters wanting gradients.
 
+    `hf:owner/name`, with `@revision` where one is meant, names one on the hub of Hugging Face (extra `hub`);
+    `owner/name` alone does too, where there is no folder `owner` here.
+
     Nothing of the model's source is needed, nothing is unpickled and no code of the file is run: the graph is
     built from ops and layers of closed lists, after all of it has been checked.
 
     Raises:
         FormatError: there is no brick, it is broken, of a newer version, or holds what is not allowed.
+        HubError: the hub cannot be reached or has no such brick.
     """
     folder = Path(path)
     if not os.path.lexists(folder):
+        from modellego.brick.hub import hub_name, pull  # which reads what it fetched by this very function
+
+        named = hub_name(str(path))
+        if named is not None:
+            return pull(*named)
         raise FormatError(f"there is no brick at {folder}")
     if not folder.is_dir():
         raise FormatError(f"{folder} is not a directory: a brick is a directory with {', '.join(FILES)}")
