@@ -94,7 +94,11 @@ def test_a_plan_does_nothing(place: Path) -> None:
         ("classes: [7, 9]", "classes: [7, cat]", "tiny.yaml:11: bricks.high.classes: there is no class 'cat'"),
         ("digits: digits", "digits: nowhere/at all", "tiny.yaml:8: data.digits: there is no file or folder"),
         ("nets.py:net", "nets.py:nothing", "tiny.yaml:5: sources.net: "),
-        ("by: affine", "by: hat", "tiny.yaml:13: calibration: there is no calibration 'hat'"),
+        (
+            "by: affine",
+            "by: hat",
+            "tiny.yaml:13: calibration: there is no calibration 'hat': there are affine, head, prior",
+        ),
         ("bricks: [low, high]", "bricks: [low, hi]", "tiny.yaml:12: assembly.bricks.1: there is no brick 'hi'"),
         ("model: assembly,", "model: rest,", "tiny.yaml:15: evaluation.0.model: there is no model 'rest'"),
         ("low.pt2", "low.onnx", "tiny.yaml:17: exports.0: low.onnx must end in .pt2"),

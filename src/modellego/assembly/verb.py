@@ -148,8 +148,9 @@ def check_words(layout: str, scale: str | None, calibrate: str | None) -> None:
     LAYOUTS.find(layout)
     if scale is not None and scale not in get_args(Scale):
         raise AssemblyError(f"scale is one of {', '.join(get_args(Scale))}, not {scale!r}")
-    if calibrate is not None and calibrate not in get_args(Calibrate):
-        CALIBRATIONS.find(calibrate)
+    if calibrate is not None and calibrate not in get_args(Calibrate) and calibrate not in CALIBRATIONS:
+        known = ", ".join((*get_args(Calibrate), *CALIBRATIONS.names()))
+        raise AssemblyError(f"there is no calibration {calibrate!r}: there are {known}")
     if scale == "logits" and calibrate is not None:
         raise AssemblyError(
             f"scale='logits' and calibrate={calibrate!r} both set the logits' scale: choose one of them"
