@@ -32,10 +32,10 @@ from modellego.contribution.stream import class_sums, reading_layers
 SEED = 0
 # name -> (target ratio, input size)
 CASES = {
-    "torchvision_resnet50": (1.2, 224),
-    "resnet50": (1.3, 32),
-    "googlenet": (1.3, 32),
-    "vgg16": (1.5, 32),
+    "torchvision_resnet50": (1.1, 224),
+    "resnet50": (1.1, 32),
+    "googlenet": (1.1, 32),
+    "vgg16": (1.1, 32),
 }
 
 

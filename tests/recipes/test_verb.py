@@ -118,8 +118,10 @@ def test_the_commands_speak_json(place: Path) -> None:
     def modellego(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-m", "modellego", *words], capture_output=True, text=True, check=False)
 
+    text = (place / "tiny.yaml").read_text()
+    (place / "tiny.yaml").write_text(text[: text.index("assembly:")])  # two bricks: the rest is tried above
     done = modellego("run", "tiny.yaml", "--json")
-    assert [step["reused"] for step in json.loads(done.stdout)["steps"]] == [False] * 5
+    assert [step["reused"] for step in json.loads(done.stdout)["steps"]] == [False, False]
     assert modellego("recipe", "tiny-bricks/low.brick").stdout == (place / "tiny.yaml").read_text()
 
 
