@@ -12,6 +12,7 @@ from torch import nn
 from modellego.brick import Assembled, Brick, Joint, Reject, assembled_info
 from modellego.data import ImageSet
 from modellego.errors import ExportError
+from modellego.evaluation import evaluate
 from modellego.exporting import export
 from modellego.exporting import verb as verb_module
 from modellego.preprocess import Preprocess
@@ -83,6 +84,14 @@ def test_an_assembled_model_keeps_each_bricks_own_preprocessing(tmp_path: Path) 
     shown = torch.rand(3, 3, 24, 18)
     (found,) = session(tmp_path / "a.onnx").run(None, {"images": shown.numpy()})
     assert np.abs(found - model(shown).detach().numpy()).max() < 1e-4
+
+
+def test_bricks_of_different_sizes_take_images_as_the_data_have_them(tmp_path: Path) -> None:
+    model = beside()
+    data = ImageSet.from_tensor(images().images(), images().labels, model.classes)
+    done = export(model, tmp_path / "a.onnx", data=data)
+    assert done.input_shape == (3, 20, 14)
+    assert done.file.accuracy == evaluate(model, data).scores.accuracy
 
 
 def test_prepared_input_leaves_the_preprocessing_outside(tmp_path: Path) -> None:

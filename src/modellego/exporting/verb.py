@@ -73,7 +73,8 @@ def export(
         path: the file; it must end in `.onnx` or `.pt2`.
         to: the format.
         data: images to check on (and to score on, and to take int8 ranges from); without, made-up ones are compared.
-        image_size: height and width of the images it will be given; by default the model's own input size.
+        image_size: height and width of the images it will be given; by default the model's own input size, and where
+            bricks read images of different sizes that of the data, if their images have one.
         prepared: leave the preprocessing outside: the file takes what the network reads.
         int8: also write `NAME.int8.onnx`, quantised by ONNX Runtime.
         force: replace files that exist.
@@ -95,8 +96,10 @@ def export(
     target = Path(path)
     quantised = target.with_suffix(".int8.onnx")
     _check(target, quantised, to, int8, data, force)
-    shape = image_shape(model, image_size, prepared)
     images = None if data is None else load_data(data)
+    if image_size is None and len(model.frames) > 1 and images is not None and images.train.common_shape is not None:
+        image_size = images.train.common_shape[1:]  # each brick brings these to its own size
+    shape = image_shape(model, image_size, prepared)
     train, test = (images.train, images.test) if images is not None else (None, None)
     if isinstance(data, ImageSet):
         test = data  # images alone are scored as they are
