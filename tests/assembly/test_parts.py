@@ -1,6 +1,7 @@
 """Bricks off an assembled model, onto it and one for another: what comes off is what went in, bit by bit."""
 
 import copy
+import dataclasses
 from functools import cache
 from pathlib import Path
 
@@ -171,3 +172,17 @@ def test_like_bricks_are_not_the_same() -> None:
     with torch.no_grad():
         b.network.get_submodule("head").bias.add_(1e-6)
     assert not same(a, b)
+
+
+def test_labels_that_are_mapped_calibrate_it_again() -> None:
+    train = digits().train
+    named = {f"number {c}": c for c in train.classes}
+    other = dataclasses.replace(train, classes=tuple(named))
+    plain = replace(joined("affine"), "low", trained(0, 5, 0.2), data=train, per_class=10)
+    mapped = replace(joined("affine"), "low", trained(0, 5, 0.2), data=other, per_class=10, mapping=named)
+    assert torch.equal(mapped(IMAGES), plain(IMAGES))
+
+
+def test_nothing_is_added_to_one_brick() -> None:
+    with pytest.raises(AssemblyError, match="assemble the two"):
+        add(bricks()[0], bricks()[1])

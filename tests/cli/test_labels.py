@@ -28,6 +28,7 @@ def run(line: str) -> None:
 
 
 MODEL = "nets.py:good --mean 0 --std 1 --latency 0"
+STUDENT = "zoo:lenet5 --width 0.5 --epochs 1 -o taught.brick"
 
 
 def test_the_mapping_is_shown_before_work(within: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,3 +61,12 @@ def test_images_without_labels_are_labelled_by_the_model(within: Path, capsys: p
 def test_labels_are_either_given_or_the_models_own(fails: Callable[[str], str]) -> None:
     said = fails("disassemble nets.py:good --data pets --unlabelled pets --classes cat -o own2.brick")
     assert "either labelled images with --data, or others with --unlabelled" in said
+
+
+def test_a_student_and_an_exported_file_say_what_labels_mean(within: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(f"disassemble {MODEL.removesuffix(' --latency 0')} --data pets --classes cat,dog -o mapped.brick")
+    mapped = "mapped.brick {} --data animals --map moggy=cat --map hound=dog"
+    for line in ("export " + mapped.format("--to pt2 -o mapped.pt2"), "distill " + mapped.format(STUDENT)):
+        capsys.readouterr()
+        run(line)
+        assert "moggy is cat (by map)" in capsys.readouterr().err

@@ -37,9 +37,9 @@ def beside() -> Assembled:
     return Assembled(bricks, Joint(), assembled_info(bricks, [c for b in bricks for c in b.classes]))
 
 
-def images(size: tuple[int, int] = (20, 14)) -> ImageSet:
+def images(size: tuple[int, int] = (20, 14), classes: tuple[str, ...] = ("cat", "dog", "fox")) -> ImageSet:
     pixels = np.random.default_rng(0).random((30, 3, *size), np.float32)
-    return ImageSet.from_tensor(pixels, [i % 3 for i in range(30)], ("cat", "dog", "fox"))
+    return ImageSet.from_tensor(pixels, [i % 3 for i in range(30)], classes)
 
 
 def session(path: Path) -> Any:
@@ -109,6 +109,14 @@ def test_accuracies_stand_beside_one_another(tmp_path: Path) -> None:
     assert done.int8 is not None
     assert done.int8.accuracy is not None
     assert session(tmp_path / "a.int8.onnx").get_inputs()[0].name == "images"
+
+
+def test_pt2_is_scored_by_labels_that_are_mapped(tmp_path: Path) -> None:
+    plain = export(make_brick(), tmp_path / "a.pt2", to="pt2", data=images())
+    named = {"moggy": "cat", "hound": "dog", "reynard": "fox"}
+    mapped = export(make_brick(), tmp_path / "b.pt2", to="pt2", data=images(classes=tuple(named)), mapping=named)
+    assert mapped.file.accuracy == plain.file.accuracy
+    assert mapped.file.accuracy is not None
 
 
 def test_pt2_runs_with_any_batch(tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ def add(
     >>> add(both, brick("farm", "cow", "dog")).classes
     ('cat', 'pets/dog', 'fox', 'owl', 'cow', 'farm/dog')
     """
+    if isinstance(model, Brick) and model.info.assembly is None:
+        raise AssemblyError("the model is one brick, to which none is added: assemble the two (assemble)")
     whole = _taken_apart(model)
     names = list(assembly_of(whole).names)
     names.append(free_name(brick_names([brick])[0], names) if name is None else name)

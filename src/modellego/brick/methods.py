@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modellego.brick.reject_rule import Statistic
-from modellego.data import DataLike
+from modellego.data import DataLike, MappingLike
 from modellego.data.given import GivenImages
 from modellego.progress import Progress
 
@@ -29,6 +29,7 @@ class Recalibration(TypedDict, total=False):
     reject: the share of images of its own classes that it still answers; a rule the model had, which is about the
         classes it had, does not stay.
     reject_by: by which statistic, as in `assemble`.
+    mapping: data class name -> class name or index of the model that is joined anew, where names do not meet.
     seed: of the choice of images.
     progress: follows the long parts.
     """
@@ -38,6 +39,7 @@ class Recalibration(TypedDict, total=False):
     per_class: int | None
     reject: float | None
     reject_by: Statistic | None
+    mapping: MappingLike | None
     seed: int
     progress: Progress
 

@@ -37,7 +37,7 @@ def distill(
     Example: modellego distill lego-demo/resnet.brick zoo:lenet5 --data digits --epochs 2 -o student.brick
     """
     from modellego.brick import check_target, is_brick, load
-    from modellego.cli.opening import open_data, open_model
+    from modellego.cli.opening import open_data, open_model, say_labels
     from modellego.data import resolve_classes
     from modellego.distillation import Distillation, student_from, teacher_accuracy, teachers_preprocess
     from modellego.distillation import distill as teach
@@ -60,6 +60,7 @@ def distill(
     else:
         shape = teachers_preprocess(opened)
         pupil = student_from(student, names, shape, width=width, weights=student_weights, seed=seed)
+    say_labels(data, pupil.vocabulary, images.mapping)
     done = teach(
         opened,
         pupil,

@@ -32,14 +32,18 @@ def export(
     Example: modellego export lego-demo/lenet.brick --data digits -o lenet.onnx
     """
     from modellego.brick import load
-    from modellego.cli.opening import open_maybe
+    from modellego.cli.opening import open_maybe, say_labels
     from modellego.exporting import export as write
 
+    opened, data = load(model), open_maybe(images)
+    if data is not None:
+        say_labels(data, opened.vocabulary, images.mapping)
     done = write(
-        load(model),
+        opened,
         output.path,
         to=to,  # type: ignore[arg-type]
-        data=open_maybe(images),
+        data=data,
+        mapping=images.mapping,
         image_size=_size(image_size),
         prepared=prepared,
         int8=int8,

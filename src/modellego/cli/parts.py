@@ -32,7 +32,7 @@ class RecalibrationOptions(o.RejectOptions, o.MaybeImages):
     def options(self, data: "Data | None") -> dict[str, Any]:
         """Return what the verbs are given."""
         given = {} if self.per_class is None else {"per_class": self.per_class}
-        rule = {"reject": self.share, "reject_by": self.reject_by}
+        rule = {"reject": self.share, "reject_by": self.reject_by, "mapping": self.mapping or None}
         return {**given, **rule, "data": data, "calibrate": self.calibrate, "seed": self.seed, "progress": progress}
 
 

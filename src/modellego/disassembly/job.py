@@ -75,7 +75,10 @@ def as_brick(
     if isinstance(model, Brick):
         return model
     if isinstance(model, Assembled):
-        raise CutError("an assembled model is taken apart brick by brick: disassemble its `.bricks`, assemble again")
+        raise CutError(
+            "an assembled model is taken apart brick by brick: take one off (take), disassemble it, and put it in its place "
+            "(replace)"
+        )
     if preprocess is None:
         raise DataError("a bare model needs preprocess=Preprocess(channels, height, width, mean, std)")
     return whole_brick(model, preprocess, class_names, name)

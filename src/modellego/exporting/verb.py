@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from modellego.brick import Assembled, Brick
-from modellego.data import DataLike, ImageSet, load_data
+from modellego.data import DataLike, ImageSet, MappingLike, load_data
 from modellego.data.feed import Inputs, framed
 from modellego.errors import ExportError
 from modellego.exporting.measure import Measured, Runner, accuracy_of, difference, seconds_of
@@ -57,6 +57,7 @@ def export(
     *,
     to: Format = "onnx",
     data: DataLike | None = None,
+    mapping: MappingLike | None = None,
     image_size: tuple[int, int] | None = None,
     prepared: bool = False,
     int8: bool = False,
@@ -73,6 +74,7 @@ def export(
         path: the file; it must end in `.onnx` or `.pt2`.
         to: the format.
         data: images to check on (and to score on, and to take int8 ranges from); without, made-up ones are compared.
+        mapping: data class name -> model class name or index, where names do not meet by themselves.
         image_size: height and width of the images it will be given; by default the model's own input size, and where
             bricks read images of different sizes that of the data, if their images have one.
         prepared: leave the preprocessing outside: the file takes what the network reads.
@@ -123,7 +125,7 @@ def export(
         update(2, 4)
         if worst > TOLERANCE:
             raise ExportError(f"the file's logits differ from the brick's by {worst:.2g} of the largest: not written")
-        known = None if test is None else test.for_model(model.vocabulary)
+        known = None if test is None else test.for_model(model.vocabulary, mapping)
         plain: Runner = lambda x: as_tuple(served(x))  # noqa: E731
         weights = sum(t.numel() * t.element_size() for t in model.state_dict().values())
         one = compared[:1]

@@ -134,6 +134,7 @@ def _do(ready: Ready, step: Step, progress: Progress) -> dict[str, Any]:
         step.files[0],
         to=wanted.to,
         data=ready.data[wanted.data] if wanted.data is not None else None,
+        mapping=ready.opened.recipe.data[wanted.data].map if wanted.data is not None else None,
         image_size=wanted.image_size,
         prepared=wanted.prepared,
         int8=wanted.int8,
