@@ -62,6 +62,20 @@ def test_flags_name_no_type(words: tuple[str, ...]) -> None:
     assert "bool" not in help_of(*words)
 
 
+def test_a_counted_flag_names_no_type() -> None:
+    line = next(line for line in help_of().splitlines() if "--verbose" in line)
+    assert "<int>" not in line
+
+
+def test_commands_stand_in_a_few_panels() -> None:
+    panels: dict[str | None, int] = {}
+    for command in COMMANDS.values():
+        panels[command.rich_help_panel] = panels.get(command.rich_help_panel, 0) + 1  # type: ignore[attr-defined]
+    assert None not in panels
+    assert 3 <= len(panels) <= 7
+    assert max(panels.values()) <= AT_ONCE // 2, panels
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_panel_is_long(name: str) -> None:
     panels: dict[str | None, int] = {}

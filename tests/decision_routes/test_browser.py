@@ -181,3 +181,13 @@ def test_names_of_layers_stand_whole_and_apart(any_graph: RouteGraph, open_page:
         for other in boxes[:i]:
             apart = one["left"] >= other["right"] or one["right"] <= other["left"]
             assert apart or abs(one["y"] - other["y"]) >= 12, (one, other)
+
+
+def test_the_bars_are_named_on_a_phone(open_page: Open) -> None:
+    graph = resnet()
+    driver = open_page(render_html(graph), 390)
+    shown = "return [...document.querySelectorAll('.mlr-plot .bar text')].map(t => t.textContent)"
+    assert driver.execute_script(shown) == [layer.name for layer in graph.layers if layer.channels]
+    box = "const b = document.querySelector('.mlr-plot'); return [b.clientWidth, b.scrollWidth]"
+    width, inside = driver.execute_script(box)
+    assert inside > width

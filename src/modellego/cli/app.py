@@ -38,31 +38,17 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for _command in (
-    demo,
-    disassemble,
-    assemble,
-    take,
-    add,
-    replace,
-    ablation,
-    evaluate,
-    predict,
-    inspect,
-    report,
-    routes,
-    heatmap,
-    curve,
-    thresholds,
-    finetune,
-    distill,
-    export,
-    run,
-    recipe,
-    shelf,
-    doctor,
-):
-    app.command(cls=Command)(with_groups(_command))
+_PANELS = {
+    "Begin": (demo, doctor),
+    "Take apart": (inspect, disassemble, curve, thresholds),
+    "Put together": (assemble, take, add, replace, ablation),
+    "Score and look": (evaluate, predict, report, routes, heatmap),
+    "Train afterwards": (finetune, distill),
+    "Keep and pass on": (run, recipe, shelf, export),
+}
+for _panel, _commands in _PANELS.items():
+    for _command in _commands:
+        app.command(cls=Command, rich_help_panel=_panel)(with_groups(_command))
 
 
 def _print_version(asked: bool) -> None:
@@ -77,7 +63,10 @@ def _before(
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")
     ] = False,
     verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="Log what is done on stderr; -vv: in detail.")
+        int,
+        typer.Option(
+            "--verbose", "-v", count=True, show_default=False, help="Log what is done on stderr; -vv: in detail."
+        ),
     ] = 0,
 ) -> None:
     """Take trained classifiers apart and put the pieces together again, without training."""

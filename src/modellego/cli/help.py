@@ -35,6 +35,6 @@ class Group(TyperGroup):
 
 def _flags_bare(params: list[Any]) -> list[Any]:
     for param in params:
-        if getattr(param, "is_flag", False):
+        if getattr(param, "is_flag", False) or getattr(param, "count", False):
             param.metavar = ""
     return params

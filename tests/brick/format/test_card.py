@@ -69,6 +69,12 @@ def test_long_tables_stay_in_the_document(make_brick: MakeBrick) -> None:
     assert "(images 600, stages (53 items, in `brick.json`))" in card
 
 
+def test_what_was_done_is_written_for_people(make_brick: MakeBrick) -> None:
+    refit = {"method": "least squares", "error_before": 0.08011768042477685, "budget": {"macs": 0.6, "latency": None}}
+    card = model_card(make_brick(refit=refit), 0)
+    assert "Refit: done (method least squares, error before 0.0801, budget macs 0.6)." in card
+
+
 def test_the_code_in_the_card_runs(full_brick: Brick, images: torch.Tensor, tmp_path: Path) -> None:
     folder = save(full_brick, tmp_path / "a")
     code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)

@@ -149,14 +149,19 @@ def _made(brick: Brick | Assembled) -> Iterable[str]:
 
 
 def _options(options: Mapping[str, Any]) -> str:
-    if not options:
-        return ""
-    return " (" + ", ".join(f"{_escape(k)} {_short(v)}" for k, v in options.items()) + ")"
+    """Write options in brackets, without those that nobody set."""
+    told = [f"{_escape(k.replace('_', ' '))} {_short(v)}" for k, v in options.items() if v is not None]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _short(value: Any) -> str:
-    """Write an option's value, unless it is a long table."""
-    text = json.dumps(value, ensure_ascii=False)
+    """Write an option's value, numbers to three digits, unless it is a long table."""
+    if isinstance(value, Mapping):
+        said = " and ".join(f"{k.replace('_', ' ')} {_short(v)}" for k, v in value.items() if v is not None)
+        return _escape(said) if len(said) <= 80 else f"({len(value)} items, in `brick.json`)"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return _escape(text) if len(text) <= 80 or isinstance(value, str) else f"({len(value)} items, in `brick.json`)"
 
 

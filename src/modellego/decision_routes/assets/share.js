@@ -47,13 +47,12 @@ function drawKey(model, list) {
 
 function drawShare(model, box, current, choose) {
   const shown = model.layers.map((layer, index) => ({ layer, index })).filter((item) => item.layer.n);
-  const width = Math.max(240, box.clientWidth), height = 96, top = 4;
-  const named = (width - 40) / shown.length >= 18;
-  const left = named ? Math.max(40, ...shown.slice(0, 3).map((item, i) => item.layer.name.length * 4.6 - i * 18)) : 40;
-  const pitch = Math.min(64, (width - left) / shown.length), bar = Math.max(2, pitch * 0.72);
-  const longest = named ? Math.max(...shown.map((item) => item.layer.name.length)) : 0;
-  const below = named ? 12 + longest * 5 : 8;
-  const svg = svgElement('svg', { height: top + height + below, role: 'img', 'aria-label': 'Share of private, shared and unused channels per layer; the same numbers are in the table below' });
+  const height = 96, top = 4, narrowest = 18; // names need so much; what does not fit scrolls
+  const left = Math.max(40, ...shown.slice(0, 3).map((item, i) => item.layer.name.length * 4.6 - i * narrowest));
+  const width = Math.max(240, box.clientWidth, left + narrowest * shown.length);
+  const pitch = Math.min(64, (width - left) / shown.length), bar = pitch * 0.72;
+  const below = 12 + Math.max(...shown.map((item) => item.layer.name.length)) * 5;
+  const svg = svgElement('svg', { width, height: top + height + below, role: 'img', 'aria-label': 'Share of private, shared and unused channels per layer; the same numbers are in the table below' });
   svg.setAttribute('viewBox', `0 0 ${width} ${top + height + below}`);
   for (const tick of [0, 0.5, 1]) {
     const y = top + height * (1 - tick);
@@ -73,10 +72,8 @@ function drawShare(model, box, current, choose) {
     layer.counts.private.forEach((count, c) => stack(c, count));
     svgElement('rect', { class: 'back', x: x - 1.5, y: top - 1.5, width: bar + 3, height: height + 2, 'pointer-events': 'all', rx: 2 }, group);
     svgElement('title', {}, group).textContent = `${layer.name}: ${shares(layer).join(', ')} of ${layer.n} channels`;
-    if (named) {
-      const at = `translate(${x + bar / 2 + 3} ${top + height + 12}) rotate(-48)`;
-      svgElement('text', { transform: at, 'text-anchor': 'end' }, group).textContent = layer.name;
-    }
+    const at = `translate(${x + bar / 2 + 3} ${top + height + 12}) rotate(-48)`;
+    svgElement('text', { transform: at, 'text-anchor': 'end' }, group).textContent = layer.name;
     group.addEventListener('click', () => choose(index));
   });
   box.replaceChildren(svg);
