@@ -76,8 +76,8 @@ def as_brick(
         return model
     if isinstance(model, Assembled):
         raise CutError(
-            "an assembled model is taken apart brick by brick: take one off (take), disassemble it, and put it in its place "
-            "(replace)"
+            "an assembled model is taken apart brick by brick: take one off (take), disassemble it, and put it in its "
+            "place (replace)"
         )
     if preprocess is None:
         raise DataError("a bare model needs preprocess=Preprocess(channels, height, width, mean, std)")
