@@ -41,7 +41,8 @@ def from_hub(name: str, wishes: Wishes) -> Found:
     config = _read_config(name, folder)
     if "architecture" in config:
         found = timm_found(f"local-dir:{folder}" if folder.is_dir() else f"hf-hub:{name}", wishes)
-        return replace(found, **_provenance(name, folder, wishes, found.licence))
+        licence, origin = _provenance(name, folder, wishes, found.licence)
+        return replace(found, licence=licence, origin=origin)
     if not any("ImageClassification" in str(a) for a in config.get("architectures") or ()):
         made_for = ", ".join(map(str, config.get("architectures") or ())) or "nothing that is named"
         raise SourceError(f"hf:{name} is not an image classifier: its config names {made_for}")
@@ -60,6 +61,7 @@ def from_hub(name: str, wishes: Wishes) -> Found:
     size = tuple(own) if isinstance(own, list) else (int(own), int(own))
     channels = int(config.get("num_channels", 3))
     seen = preprocessing(processor or {}, (size[0], size[-1]), channels)
+    licence, origin = _provenance(name, folder, wishes)
     flipped = bool(processor and processor.get("do_flip_channel_order"))
     return Found(
         Logits(model, flipped),
@@ -72,7 +74,8 @@ def from_hub(name: str, wishes: Wishes) -> Found:
         seen["crop_share"],
         seen["interpolation"],
         normalised=processor is not None,
-        **_provenance(name, folder, wishes),
+        licence=licence,
+        origin=origin,
     )
 
 
@@ -171,15 +174,15 @@ def _read_config(name: str, folder: Path) -> Mapping[str, Any]:
     return found
 
 
-def _provenance(name: str, folder: Path, wishes: Wishes, licence: str | None = None) -> dict[str, str | None]:
+def _provenance(name: str, folder: Path, wishes: Wishes, licence: str | None = None) -> tuple[str | None, str | None]:
     """Return licence and origin of the weights that lie beside the config; the licence stands in the model's card."""
     if wishes.weights is not None:
-        return {"licence": None, "origin": None}
+        return None, None
     card = folder / "README.md"
     if not folder.is_dir():
         with contextlib.suppress(Exception):  # there is no card, or no network
             card = Path(imported("huggingface_hub", "hf").hf_hub_download(name, "README.md"))
-    return {"licence": licence or licence_in(card), "origin": None if folder.is_dir() else f"hf:{name}"}
+    return licence or licence_in(card), None if folder.is_dir() else f"hf:{name}"
 
 
 def licence_in(card: Path) -> str | None:
