@@ -13,7 +13,8 @@ from modellego.errors import SourceError
 from modellego.locate import Budget
 from modellego.preprocess import apply
 from modellego.sources import load_source
-from modellego.sources.hub import preprocessing
+from modellego.sources.hub import licence_in, preprocessing
+from modellego.sources.opened import open_source
 from modellego.sources.whole import whole_brick
 
 NAMES = ("cat", "dog", "fox")
@@ -107,6 +108,42 @@ def test_a_model_of_timm_is_read_from_its_folder(tmp_path: Path) -> None:
     x = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(source.model(x), model(x))
+
+
+@pytest.mark.usefixtures("torchvision")
+def test_licence_and_origin_come_from_timms_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timm = pytest.importorskip("timm", reason="needs the extra timm")
+    own = {"license": "cc-by-nc-4.0", "hf_hub_id": "them/resnet10t", "input_size": (3, 64, 64)}
+    create = timm.create_model
+
+    def without_fetching(name: str, pretrained: bool, **options: Any) -> torch.nn.Module:
+        assert pretrained
+        model: torch.nn.Module = create(name, num_classes=3, **options)
+        model.pretrained_cfg = own  # type: ignore[assignment]
+        return model
+
+    monkeypatch.setattr(timm, "create_model", without_fetching)
+    found = open_source("timm:resnet10t", {})[0].info.sources[0]
+    assert (found.licence, found.origin) == ("cc-by-nc-4.0", "hf:them/resnet10t")
+
+
+@pytest.mark.usefixtures("torchvision")
+@pytest.mark.parametrize(("weights", "licence"), [(None, "apache-2.0"), ("random", None)])
+def test_the_licence_is_that_of_the_card_beside_the_weights(
+    weights: str | None, licence: str | None, tmp_path: Path
+) -> None:
+    saved("ResNet", tmp_path / "mine")
+    (tmp_path / "mine" / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Mine\n")
+    assert load_source(f"hf:{tmp_path / 'mine'}", weights=weights).licence == licence
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no metadata", "---\n- a list\n---\n", "---\nlicense: [a, b]\n---\n", "---\na: [\n---\n"]
+)
+def test_a_card_that_names_no_licence_gives_none(text: str, tmp_path: Path) -> None:
+    card = tmp_path / "README.md"
+    card.write_text(text)
+    assert licence_in(card) is None
 
 
 @pytest.mark.usefixtures("torchvision")

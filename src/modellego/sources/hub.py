@@ -1,11 +1,14 @@
 """Image classifiers as the hub keeps them: transformers' and timm's, from a hub id or a folder of the same files."""
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
 from torch import Tensor, nn
 
 from modellego.errors import MissingExtraError, SourceError
@@ -37,7 +40,9 @@ def from_hub(name: str, wishes: Wishes) -> Found:
     folder = Path(name).expanduser()
     config = _read_config(name, folder)
     if "architecture" in config:
-        return timm_found(f"local-dir:{folder}" if folder.is_dir() else f"hf-hub:{name}", wishes)
+        found = timm_found(f"local-dir:{folder}" if folder.is_dir() else f"hf-hub:{name}", wishes)
+        licence, origin = _provenance(name, folder, wishes, found.licence)
+        return replace(found, licence=licence, origin=origin)
     if not any("ImageClassification" in str(a) for a in config.get("architectures") or ()):
         made_for = ", ".join(map(str, config.get("architectures") or ())) or "nothing that is named"
         raise SourceError(f"hf:{name} is not an image classifier: its config names {made_for}")
@@ -56,6 +61,7 @@ def from_hub(name: str, wishes: Wishes) -> Found:
     size = tuple(own) if isinstance(own, list) else (int(own), int(own))
     channels = int(config.get("num_channels", 3))
     seen = preprocessing(processor or {}, (size[0], size[-1]), channels)
+    licence, origin = _provenance(name, folder, wishes)
     flipped = bool(processor and processor.get("do_flip_channel_order"))
     return Found(
         Logits(model, flipped),
@@ -68,6 +74,8 @@ def from_hub(name: str, wishes: Wishes) -> Found:
         seen["crop_share"],
         seen["interpolation"],
         normalised=processor is not None,
+        licence=licence,
+        origin=origin,
     )
 
 
@@ -164,6 +172,32 @@ def _read_config(name: str, folder: Path) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise SourceError(f"{file} is not the config of a model")
     return found
+
+
+def _provenance(name: str, folder: Path, wishes: Wishes, licence: str | None = None) -> tuple[str | None, str | None]:
+    """Return licence and origin of the weights that lie beside the config; the licence stands in the model's card."""
+    if wishes.weights is not None:
+        return None, None
+    card = folder / "README.md"
+    if not folder.is_dir():
+        with contextlib.suppress(Exception):  # there is no card, or no network
+            card = Path(imported("huggingface_hub", "hf").hf_hub_download(name, "README.md"))
+    return licence or licence_in(card), None if folder.is_dir() else f"hf:{name}"
+
+
+def licence_in(card: Path) -> str | None:
+    """Return the licence that the metadata of a model's card name, None where there is no such thing.
+
+    >>> licence_in(Path("nowhere/README.md")) is None
+    True
+    """
+    try:
+        parts = re.split(r"^---\s*$", card.read_text(encoding="utf-8"), maxsplit=2, flags=re.MULTILINE)
+        found = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    licence = found.get("license") if isinstance(found, dict) else None
+    return licence if isinstance(licence, str) and re.fullmatch(r"[\w.+-]{1,100}", licence) else None
 
 
 def distinct(names: Sequence[str]) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ from modellego.sources.program import explain_file
 class Source:
     """A trained classifier in eval mode, its preprocessing, and its class names where known.
 
-    `normalised` says whether its mean and std were given or come with it; else they are 0 and 1.
+    `normalised` says whether its mean and std were given or come with it; else they are 0 and 1. `licence` is that of
+    its weights and `origin` where they come from, as far as the source's own configuration says.
     """
 
     model: nn.Module
@@ -28,6 +29,8 @@ class Source:
     classes: tuple[str, ...] | None
     name: str
     normalised: bool = True
+    licence: str | None = None
+    origin: str | None = None
 
 
 def load_source(
@@ -93,4 +96,4 @@ def load_source(
         found.interpolation,
     )
     known = found.normalised or (mean is not None and std is not None)
-    return Source(found.model.eval(), preprocess, classes, title, known)
+    return Source(found.model.eval(), preprocess, classes, title, known, found.licence, found.origin)

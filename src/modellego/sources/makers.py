@@ -48,6 +48,8 @@ class Found:
     crop_share: float = 1.0
     interpolation: str = "bilinear"
     normalised: bool = False  # mean and std are the model's own
+    licence: str | None = None  # of its weights, as its own configuration says
+    origin: str | None = None  # where its weights come from: an address, or `hf:` and a name
 
 
 def _classes_in(shapes: Shapes, file: Shapes, count: int) -> int | None:
@@ -176,7 +178,7 @@ def from_torchvision(name: str, wishes: Wishes) -> Found:
     if wishes.weights is None:
         model = _fetched(lambda: make(None, weights=published), f"torchvision:{name}")
         categories = tuple(published.meta["categories"])
-        return Found(model, 3, resize="crop", classes=categories, **found)
+        return Found(model, 3, resize="crop", classes=categories, origin=published.url, **found)
     return Found(_filled(make, wishes, f"torchvision:{name}"), 3, resize="crop", **found)
 
 
@@ -200,8 +202,10 @@ def timm_found(name: str, wishes: Wishes) -> Found:
         return model
 
     named = None
+    says: dict[str, Any] = {}
     if wishes.weights is None:
         model = _fetched(lambda: make(wishes.num_classes, pretrained=True), f"timm:{name}")
+        says = getattr(model, "pretrained_cfg", {})
         named = _imagenet_names(model)
     else:
         model = _filled(make, wishes, f"timm:{name}")
@@ -224,6 +228,8 @@ def timm_found(name: str, wishes: Wishes) -> Found:
         min(1.0, float(config.get("crop_pct") or 1.0)),
         _interpolation(str(config.get("interpolation") or "bilinear")),
         normalised=True,
+        licence=says.get("license") or None,
+        origin=f"hf:{says['hf_hub_id']}" if says.get("hf_hub_id") else says.get("url") or None,
     )
 
 

@@ -28,6 +28,8 @@ def open_source(spec: str, given: Mapping[str, Any], data: Data | None = None) -
     logits = given.get("logits")
     selector = int(logits) if isinstance(logits, str) and logits.lstrip("-").isdigit() else logits
     brick = whole_brick(source.model, source.preprocess, source.classes, source.name, selector)
+    told = {"licence": source.licence, "origin": source.origin}
+    brick.info = brick.info.changed(sources=tuple(o.model_copy(update=told) for o in brick.info.sources))
     if source.classes is None and data is not None:
         name_classes(brick, data.classes)
     if data is None or source.normalised:
