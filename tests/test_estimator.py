@@ -145,9 +145,9 @@ def test_labels_are_names_before_they_are_indices() -> None:
     [
         ({"model": None}, Y, "no model to disassemble"),
         ({"value_range": (0, 1)}, Y, "say with value_range"),
-        ({"image_shape": (4, 4, 1)}, Y, "no images of 4x4x1"),
+        ({"image_shape": (4, 4, 1)}, Y, "not images of 4x4x1"),
         ({}, Y + 20, "neither names nor indices"),
-        ({}, np.where(Y == 1, "cat", "dog"), "no class of the model"),
+        ({}, np.where(Y == 1, "cat", "dog"), "not a class of the model"),
     ],
 )
 def test_what_cannot_be_is_refused(brick: ml.Brick, changes: dict, labels: np.ndarray, words: str) -> None:

@@ -58,14 +58,34 @@ class Attending(nn.Module):
         return self.head(((q @ k.transpose(1, 2)).softmax(-1) @ v).mean(1))
 
 
+class Tokens(nn.Module):
+    """Parameters that are in no layer: a class token, positions, and a scale by channel that is used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.fc = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 5)
+        self.token, self.places = nn.Parameter(torch.randn(1, 1, 8)), nn.Parameter(torch.randn(1, 17, 8))
+        self.scale = nn.Parameter(torch.rand(8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x).flatten(2).transpose(1, 2) * self.scale
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.places
+        return self.fc((x.relu() * self.scale).mean(1))
+
+
 def networks() -> dict[str, nn.Module]:
     grouped = Grouped()
     grouped(torch.zeros(1, 3, 16, 16))
-    return {"resnet20": build("resnet20", 5, width=0.5, input_size=16), "grouped": grouped, "mixing": Mixing()}
+    return {
+        "resnet20": build("resnet20", 5, width=0.5, input_size=16),
+        "grouped": grouped,
+        "mixing": Mixing(),
+        "tokens": Tokens(),
+    }
 
 
 @pytest.mark.parametrize("task", [[1, 2, 4], [4, 0]])
-@pytest.mark.parametrize("name", ["resnet20", "grouped", "mixing"])
+@pytest.mark.parametrize("name", ["resnet20", "grouped", "mixing", "tokens"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_costs_equal_those_of_the_cut_network(name: str, seed: int, task: list[int]) -> None:
     network = capture(networks()[name].eval(), (3, 16, 16))

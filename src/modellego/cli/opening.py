@@ -28,7 +28,12 @@ def open_model(spec: str, options: SourceOptions, data: Data | None = None) -> B
         return load(spec)
     if Path(spec).is_dir():
         raise LegoError(f"{spec} is a directory but no brick: it holds no brick.json")
-    brick, tried = open_source(spec, {k: v for k, v in vars(options).items() if v is not None}, data)
+    opened = open_source(spec, {k: v for k, v in vars(options).items() if v is not None}, data)
+    brick, tried, named_by_data = opened
+    if named_by_data:  # nothing shows whether the model was trained on this order
+        shown = ", ".join(f"{number} {name}" for number, name in enumerate(brick.classes[:10]))
+        more = ", ..." if len(brick.classes) > 10 else ""
+        note(f"{spec} names no classes: its logits are taken for the data's, in this order: {shown}{more}")
     if brick.info.notes:
         warn(brick.info.notes)
     note_normalisation(brick, tried)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import fx, nn
 
 from modellego.capture.layers import WeightedLayer
 from modellego.capture.network import Network
@@ -56,6 +56,9 @@ class CostModel:
         for node in network.graph.graph.nodes:
             if node.op == "call_function":
                 self.fixed_macs += _product_macs(node)
+            if node.op == "get_attr" and str(node.target) not in seen:
+                self._bare_parameter(network.graph, node)
+                seen.add(str(node.target))
             if node.op != "call_module":
                 continue
             path = str(node.target)
@@ -96,6 +99,15 @@ class CostModel:
             self._weights.append(_Product(fan_in, outputs, 1, 1))
             self._vectors += [outputs] if layer.bias is not None else []
 
+    def _bare_parameter(self, graph: fx.GraphModule, node: fx.Node) -> None:
+        """Count a parameter that is in no layer (a class token, positions), cut along the channels that it meets."""
+        owner, _, name = str(node.target).rpartition(".")
+        value = getattr(graph.get_submodule(owner), name)
+        if isinstance(value, nn.Parameter):
+            ids = self.channels.ids.get(node.name, np.full(1, -1, dtype=np.int64)).reshape(-1)
+            rest = np.full(value.numel() // ids.size, -1, dtype=np.int64)
+            self._weights.append(_Product(rest, ids, 1, 1))
+
     def alive(self, keep: KeepMask) -> KeepMask:
         """Return which sets the cut network would have: what is kept or may not be cut, less the other logits."""
         return self.channels.left_by(keep, self._logits)
@@ -106,7 +118,7 @@ class CostModel:
         return self.fixed_macs + sum(_total(p, alive) for p in self._macs)
 
     def parameters(self, keep: KeepMask) -> int:
-        """Return the number of parameters of layers with channels."""
+        """Return the number of parameters."""
         alive = self.alive(keep)
         return sum(_total(p, alive) for p in self._weights) + sum(int(_on(v, alive).sum()) for v in self._vectors)
 

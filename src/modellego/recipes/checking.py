@@ -188,7 +188,7 @@ def _whole(opened: Opened, name: str, data: Data) -> Brick:
     for key in ("weights", "class_names"):
         if isinstance(given.get(key), str):
             given[key] = opened.path(given[key])
-    brick, tried = open_source(spec, given, data)
+    brick, tried, _ = open_source(spec, given, data)
     note_normalisation(brick, tried)
     return brick
 

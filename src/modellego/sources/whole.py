@@ -66,14 +66,15 @@ def _without_softmax(network: Network) -> tuple[Network, str]:
     return network, f"The model ends in {_SOFTMAX[node.target]}: it is left out, and what goes into it are the logits."
 
 
-def name_classes(brick: Brick, names: Sequence[str]) -> None:
-    """Give a whole brick, in place, the class names of data that have as many classes as it; else leave its own.
+def name_classes(brick: Brick, names: Sequence[str]) -> bool:
+    """Give a whole brick, in place, the class names of data that have as many classes as it; say whether they have.
 
     >>> brick = whole_brick(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), Preprocess(1, 8, 8))
-    >>> name_classes(brick, ["cat", "dog"]); brick.classes
-    ('cat', 'dog')
+    >>> name_classes(brick, ["cat", "dog"]), brick.classes
+    (True, ('cat', 'dog'))
     """
     if len(names) != len(brick.classes):
-        return
+        return False
     sources = tuple(source.model_copy(update={"classes": tuple(names)}) for source in brick.info.sources)
     brick.info = brick.info.changed(classes=tuple(names), sources=sources)
+    return True
