@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOM = 2**30  # of memory beside what the imports take
 SECONDS = 120
+LIMIT = 2  # seconds of processor time for one brick
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,22 @@ class Outcome:
 
     def check_cheap(self) -> None:
         """Fail if it took more than 2 seconds of processor time or 512 MiB."""
-        assert self.seconds < 2
+        assert self.seconds < LIMIT
         assert self.mebibytes < 512
 
 
 def open_boxed(folders: Sequence[Path]) -> dict[str, Outcome]:
-    """Open bricks in one process, and in a new one from the next on where it died; return outcomes by folder name."""
+    """Open bricks in one process, and in a new one from the next on where it died; return outcomes by folder name.
+
+    One that was slow is opened once more: what it takes twice is its own, and not a busy machine's.
+    """
+    outcomes = _opened([str(f) for f in folders])
+    slow = [str(f) for f in folders if outcomes[f.name].seconds >= LIMIT]
+    return outcomes | _opened(slow)
+
+
+def _opened(left: list[str]) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
-    left = [str(f) for f in folders]
     while left:
         command = [sys.executable, __file__, *left]
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
