@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from modellego.cli import main
 from tests.cli.conftest import process, said
 
 FILES = ["brick.json", "model.safetensors", "README.md"]
@@ -49,6 +50,29 @@ def test_a_brick_is_added_and_the_model_said_to_be_uncalibrated(apart: Road) -> 
     assert apart["add"]["bricks"] == ["near", "far", "off"]
     assert "Not calibrated since" in apart["add"]["notes"]
     assert {p["class"] for p in apart["predict"]["predictions"]} == {"cat"}
+
+
+MAPPED = "--data animals --map moggy=cat --map hound=dog"
+JOINED = {
+    "assemble": f"assemble near.brick far.brick --merge-equal-classes {MAPPED} -o said.brick --force",
+    "ablation": f"ablation near.brick far.brick --merge-equal-classes --data pets {MAPPED}",
+    "take": f"take three.brick off -o said.brick --rest left.brick --force {MAPPED}",
+    "add": f"add both.brick off.brick --allow-same -o said.brick --force {MAPPED}",
+    "replace": f"replace both.brick near off.brick -o said.brick --force {MAPPED}",
+}
+
+
+@pytest.mark.parametrize("verb", JOINED)
+def test_what_labels_mean_is_said_once_before_work(
+    apart: Road, within: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(JOINED[verb].split())
+    told = capsys.readouterr()
+    assert stop.value.code == 0, told.err
+    assert told.err.startswith("note: labels:")
+    assert "moggy is cat (by map)" in told.err
+    assert told.err.count("labels:") == 1
 
 
 def test_the_same_brick_is_asked_about(apart: Road, fails: Callable[[str], str]) -> None:

@@ -29,13 +29,16 @@ def ablation(
     from modellego.assembly.class_names import brick_names
     from modellego.brick import load
     from modellego.cli.opening import open_data
+    from modellego.cli.scoring import say_joined_labels
 
     pieces = [load(path) for path in bricks]
     names = brick_names(pieces)
+    data = open_data(images)
+    say_joined_labels(pieces, names, merge_equal_classes, data, images.mapping)
     given = {} if per_class is None else {"per_class": per_class}
     found = compare(
         pieces,
-        open_data(images),
+        data,
         names=names,
         mapping=images.mapping,
         merge_equal_classes=merge_equal_classes,

@@ -7,7 +7,7 @@ import typer
 
 from modellego.cli import options as o
 from modellego.cli.console import amount, out, percent, print_json, print_table, progress, remark
-from modellego.cli.scoring import scored, spent
+from modellego.cli.scoring import say_joined_labels, scored, spent
 
 
 def assemble(
@@ -51,6 +51,7 @@ def assemble(
     pieces = [load(path) for path in bricks]
     names = brick_names(pieces)
     data = open_maybe(images)
+    say_joined_labels(pieces, names, merge_equal_classes, data, images.mapping)
     given: dict[str, Any] = {} if per_class is None else {"per_class": per_class}
     made = put_together(
         pieces,

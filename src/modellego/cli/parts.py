@@ -1,5 +1,6 @@
 """`modellego take`, `add` and `replace`: bricks off an assembled model, onto it, and one for another."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,7 +9,7 @@ import typer
 
 from modellego.cli import options as o
 from modellego.cli.console import amount, out, percent, print_json, print_table, progress
-from modellego.cli.scoring import scored, spent
+from modellego.cli.scoring import say_joined_labels, scored, spent
 
 if TYPE_CHECKING:
     from modellego.brick import Assembled, Brick
@@ -61,8 +62,9 @@ def take(
             raise LegoError(f"{rest} is to hold the brick: give --rest another directory")
     elif again.data:
         raise LegoError("--data serves to calibrate what stays: say with --rest where to write it")
-    data = open_maybe(again)
-    taken = take_off(load(model), name, **again.options(data))
+    data, whole = open_maybe(again), load(model)
+    _say_labels({n: b for n, b in _inside(whole).items() if n != name}, whole, data, again)
+    taken = take_off(whole, name, **again.options(data))
     taken.brick.save(output.path, output.force)
     found: dict[str, Any] = {"path": str(output.path), "name": name, "classes": list(taken.brick.classes), "rest": None}
     if rest is not None:
@@ -94,8 +96,10 @@ def add(
     from modellego.cli.opening import open_maybe
 
     check_target(output.path, output.force)
-    data = open_maybe(again)
-    made = put_on(load(model), load(brick), name=name, allow_same=allow_same, **again.options(data))
+    data, whole, more = open_maybe(again), load(model), load(brick)
+    own = _inside(whole)
+    _say_labels(own | {_called(more, name, own): more}, whole, data, again)
+    made = put_on(whole, more, name=name, allow_same=allow_same, **again.options(data))
     found = _written(made, output.path, output.force, data, again)
     print_json(found) if answer.json else _tell(found)
 
@@ -122,10 +126,42 @@ def replace(
     from modellego.cli.opening import open_maybe
 
     check_target(output.path, output.force)
-    data = open_maybe(again)
-    made = exchange(load(model), name, load(brick), new_name=new_name, allow_same=allow_same, **again.options(data))
+    data, whole, other = open_maybe(again), load(model), load(brick)
+    own = _inside(whole)
+    new = _called(other, new_name, [n for n in own if n != name])
+    _say_labels({new if n == name else n: other if n == name else b for n, b in own.items()}, whole, data, again)
+    made = exchange(whole, name, other, new_name=new_name, allow_same=allow_same, **again.options(data))
     found = _written(made, output.path, output.force, data, again)
     print_json(found) if answer.json else _tell(found)
+
+
+def _inside(model: "Brick | Assembled") -> "dict[str, Brick | Assembled]":
+    """Return an assembled model's bricks by name; none of any other: the verbs refuse it."""
+    from modellego.assembly.parts import assembly_of
+    from modellego.brick import Assembled
+
+    if not isinstance(model, Assembled):
+        return {}
+    return dict(zip(assembly_of(model).names, (brick for brick, _, _ in model.parts), strict=True))
+
+
+def _called(brick: "Brick | Assembled", name: str | None, others: Collection[str]) -> str:
+    """Return what a brick that joins others will be called."""
+    from modellego.assembly.class_names import brick_names, free_name
+
+    return name or free_name(brick_names([brick])[0], list(others))
+
+
+def _say_labels(
+    bricks: "Mapping[str, Brick | Assembled]",
+    model: "Brick | Assembled",
+    data: "Data | None",
+    again: RecalibrationOptions,
+) -> None:
+    """Say what the labels mean to the model that is to come, where it is calibrated again."""
+    merged = model.info.assembly is not None and model.info.assembly.merged
+    if _inside(model) and bricks:
+        say_joined_labels(list(bricks.values()), list(bricks), merged, data, again.mapping)
 
 
 def _written(

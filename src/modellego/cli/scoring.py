@@ -1,6 +1,6 @@
-"""Score a model that was just put together on test images, where there are any, and say what their labels mean."""
+"""Models put together: what the labels of the data mean to them, before work, and their scores, after it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from modellego.cli.console import progress
@@ -11,17 +11,29 @@ if TYPE_CHECKING:
     from modellego.evaluation import Evaluation
 
 
+def say_joined_labels(
+    bricks: "Sequence[AnyBrick]",
+    names: Sequence[str],
+    merge: bool,
+    data: "Data | None",
+    mapping: "Mapping[str, str | int]",
+) -> None:
+    """Say which classes of bricks that are to be put together the data's labels mean, as `say_labels` does."""
+    from modellego.assembly.class_names import join_classes, vocabularies
+    from modellego.cli.opening import say_labels
+
+    if data is not None:
+        classes = join_classes([brick.classes for brick in bricks], names, merge)
+        say_labels(data, vocabularies(bricks, classes)[1], mapping)
+
+
 def scored(
     made: "AnyBrick", data: "Data | None", mapping: "Mapping[str, str | int]"
 ) -> "tuple[Evaluation | None, str]":
-    """Return what `assembly.scoring.scored` does; on the way the labels are said."""
+    """Return what `assembly.scoring.scored` does, with a progress bar."""
     from modellego.assembly.scoring import scored as keep_scores
-    from modellego.cli.opening import say_labels
 
-    found, unscored = keep_scores(made, data, mapping, progress)
-    if found is not None and data is not None:
-        say_labels(data, made.vocabulary, mapping)
-    return found, unscored
+    return keep_scores(made, data, mapping, progress)
 
 
 def spent(piece: "AnyBrick") -> dict[str, int]:
