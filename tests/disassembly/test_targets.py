@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from modellego import zoo
 from modellego.assembly import assemble
 from modellego.brick import Brick, load
 from modellego.contribution.relevance import Thresholds
 from modellego.curves import curve
-from modellego.data import Data, load_data
+from modellego.data import Data
 from modellego.disassembly.verb import disassemble
 from modellego.errors import DataError
 from modellego.evaluation import evaluate, logits_of
@@ -23,20 +22,6 @@ from modellego.sources.whole import whole_brick
 KEEP_ALL = Thresholds(0, 0, 0, 0)
 RUNS = {"low": [0, 1, 2], "odd": [7, 9], "4": [4]}
 CLASSES = "low=0-2,odd=9,odd=7,4"
-
-
-@pytest.fixture(scope="module")
-def digits() -> Data:
-    whole = load_data("digits")
-    assert whole.test is not None
-    some = np.concatenate([whole.train.of_class(k)[:12] for k in range(10)])
-    return Data(whole.train.subset(some), whole.test.subset(np.arange(100)))
-
-
-@pytest.fixture(scope="module")
-def net() -> Brick:
-    torch.manual_seed(0)
-    return whole_brick(zoo.build("resnet20", 10, 1, 8, width=0.25).eval(), Preprocess(1, 8, 8), name="small")
 
 
 @pytest.fixture(scope="module")

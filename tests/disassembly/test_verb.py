@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from modellego import zoo
 from modellego.brick import Brick, load
 from modellego.contribution.relevance import Thresholds
 from modellego.data import Data, ImageSet, load_data
@@ -18,20 +17,6 @@ from modellego.locate import Budget
 from modellego.preprocess import Preprocess
 from modellego.sources import load_source
 from modellego.sources.whole import whole_brick
-
-
-@pytest.fixture(scope="module")
-def digits() -> Data:
-    whole = load_data("digits")
-    assert whole.test is not None
-    some = np.concatenate([whole.train.of_class(k)[:12] for k in range(10)])
-    return Data(whole.train.subset(some), whole.test.subset(np.arange(100)))
-
-
-@pytest.fixture(scope="module")
-def net() -> Brick:
-    torch.manual_seed(0)
-    return whole_brick(zoo.build("resnet20", 10, 1, 8, width=0.25).eval(), Preprocess(1, 8, 8), name="small")
 
 
 def test_a_brick_knows_where_it_comes_from(net: Brick, digits: Data) -> None:

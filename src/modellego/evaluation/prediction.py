@@ -1,7 +1,6 @@
 """Run a model over images: logits batch by batch, and named predictions."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from modellego.brick.methods import Prediction
 from modellego.capture.modes import evaluating
 from modellego.data.feed import BATCH, framed_batches
 from modellego.data.given import GivenImages, image_store
-from modellego.data.store import Pixels, Store
+from modellego.data.store import PickedStore, Store
 from modellego.errors import DataError
 from modellego.progress import Update
 
@@ -108,31 +107,12 @@ def predict_each(
     [DataError('none.png cannot be read: No such file or directory')]
     """
     for start in range(0, len(images), batch_size):
-        part = PartStore(images, range(start, min(len(images), start + batch_size)))
+        part = PickedStore(images, range(start, min(len(images), start + batch_size)))
         try:
             yield from named(model, logits_of(model, part), top)
         except DataError:  # one of them is broken: one at a time tells which
-            for number in part.numbers:
+            for number in part.picked:
                 try:
-                    yield from named(model, logits_of(model, PartStore(images, range(number, number + 1))), top)
+                    yield from named(model, logits_of(model, PickedStore(images, [number])), top)
                 except DataError as error:
                     yield error
-
-
-@dataclass(frozen=True)
-class PartStore:
-    """Some images of a store."""
-
-    store: Store
-    numbers: range
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def name(self, index: int) -> str:
-        """The name in the whole store."""
-        return self.store.name(self.numbers[index])
-
-    def read(self, index: int) -> Pixels:
-        """Read from the whole store."""
-        return self.store.read(self.numbers[index])
