@@ -178,7 +178,7 @@ def test_an_attack_is_refused(outcomes: dict[str, Outcome], name: str) -> None:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_costs_little(outcomes: dict[str, Outcome], name: str) -> None:
-    outcomes[str(list(ATTACKS).index(name))].check_cheap()
+    outcomes[str(list(ATTACKS).index(name))].check_cheap(4)  # 2 s on a machine of one's own
 
 
 def test_a_byte_that_is_no_bool_is_read_as_true(tmp_path: Path) -> None:
