@@ -1,5 +1,6 @@
 """Models put together: what the labels of the data mean to them, before work, and their scores, after it."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,19 @@ def say_joined_labels(
     data: "Data | None",
     mapping: "Mapping[str, str | int]",
 ) -> None:
-    """Say which classes of bricks that are to be put together the data's labels mean, as `say_labels` does."""
+    """Say which classes of bricks that are to be put together the data's labels mean, as `say_labels` does.
+
+    Where bricks know the same class and it stays two, labels tell each brick's own classes, but not them together: the
+    command says at its end that it did not score.
+    """
     from modellego.assembly.class_names import join_classes, vocabularies
     from modellego.cli.opening import say_labels
+    from modellego.data import TwoClassesError
 
     if data is not None:
         classes = join_classes([brick.classes for brick in bricks], names, merge)
-        say_labels(data, vocabularies(bricks, classes)[1], mapping)
+        with contextlib.suppress(TwoClassesError):
+            say_labels(data, vocabularies(bricks, classes)[1], mapping)
 
 
 def scored(

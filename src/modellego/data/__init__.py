@@ -3,7 +3,16 @@
 from modellego.data.classes import Target, near, resolve_classes, resolve_targets
 from modellego.data.decode import image_files, load_image
 from modellego.data.images import ImageSet, merged
-from modellego.data.labels import MappingLike, Matching, Vocabulary, match, match_labels, parse_mapping, read_mapping
+from modellego.data.labels import (
+    MappingLike,
+    Matching,
+    TwoClassesError,
+    Vocabulary,
+    match,
+    match_labels,
+    parse_mapping,
+    read_mapping,
+)
 from modellego.data.load import Data, DataLike, load_data
 
 __all__ = [
@@ -13,6 +22,7 @@ __all__ = [
     "MappingLike",
     "Matching",
     "Target",
+    "TwoClassesError",
     "Vocabulary",
     "image_files",
     "load_data",

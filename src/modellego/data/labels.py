@@ -20,6 +20,10 @@ AGREEING = 0.8  # share of classes whose names are ImageNet's at their numbers: 
 MappingLike = Mapping[str, str | int] | str | os.PathLike[str]
 
 
+class TwoClassesError(DataError):
+    """A label fits two classes of a model, as that of two bricks which know the same class."""
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The classes of a model and what else labels may call them.
@@ -108,7 +112,8 @@ def match(labels: Sequence[str], known: Vocabulary | Sequence[str], mapping: Map
     Equal lists match one to one.
 
     Raises:
-        DataError: a label that fits two classes; unknown names in the mapping.
+        TwoClassesError: a label that fits two classes.
+        DataError: unknown names in the mapping.
 
     >>> found = match(["Dog", "cta", "n02123045"], ["tabby, tabby cat", "cat", "dog"])
     >>> found.number.tolist(), found.how, dict(found.unsure)
@@ -176,7 +181,7 @@ class _Finder:
     def _one(self, label: str, fits: Sequence[int]) -> int:
         if len(fits) > 1:
             named = " and ".join(f"{k} ({self.known.classes[k]})" for k in fits[:3])
-            raise DataError(f"the label {label!r} fits the model's classes {named}: map it to one of them")
+            raise TwoClassesError(f"the label {label!r} fits the model's classes {named}: map it to one of them")
         return fits[0]
 
     def _synset(self, label: str) -> tuple[int, str]:
