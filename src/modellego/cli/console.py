@@ -9,7 +9,6 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -71,6 +70,8 @@ def warn(text: str) -> None:
 @contextmanager
 def progress(title: str, unit: str = "images") -> Iterator[Callable[[int, int], None]]:
     """Show a bar on stderr while the block runs, where that is a terminal, and log; yields `update(done, total)`."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description:<14}"), BarColumn(30), MofNCompleteColumn(), TextColumn(unit))
     with Progress(*columns, TimeRemainingColumn(), console=stderr, disable=not stderr.is_terminal) as bar:
         task = bar.add_task(title, total=None)
