@@ -19,11 +19,12 @@ from modellego.contribution.samples import PER_CLASS, select_samples, true_class
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.cut import cut, rescue
 from modellego.data import ImageSet
-from modellego.data.chunks import NetworkInput, chunks
+from modellego.data.chunks import NetworkInput, chunks, own_part
 from modellego.data.draw import shuffled_classes, together
 from modellego.data.feed import Inputs, framed_batches
 from modellego.data.store import Store
 from modellego.disassembly.job import Job
+from modellego.distributed import agreed, gathered, processes, share
 from modellego.errors import DataError
 from modellego.evaluation import latency, restricted, score
 from modellego.locate import Budget, Curve, Request, rank
@@ -101,14 +102,16 @@ def sample_images(
     """Choose each class's sample images, those of the largest true-class softmax: class -> indices into `train`."""
     (candidates,) = np.nonzero(np.isin(train.labels, task))
     part = train.subset(candidates)
+    own = part.subset(share(len(part)))
     with progress("samples", "images") as update:
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
-            for rows, shown in framed_batches(part, whole.frames):
-                yield whole.prepare(shown), torch.from_numpy(part.labels[rows])
-                update(rows.stop, len(part))
+            for rows, shown in framed_batches(own, whole.frames):
+                yield whole.prepare(shown), torch.from_numpy(own.labels[rows])
+                update(rows.stop, len(own))
 
-        found = true_class_probabilities(whole.network.eval(), batches())
+        scored = torch.from_numpy(true_class_probabilities(whole.network.eval(), batches()))
+        found = gathered([scored]).numpy()
     chosen = select_samples(
         found, part.labels, task, per_class=samples.per_class, share=samples.share, names=whole.classes
     )
@@ -118,7 +121,8 @@ def sample_images(
 def network_input(whole: Brick, images: Store) -> NetworkInput:
     """Return images as the network reads them: one tensor where they are few and small, else decoded as they come."""
     streamed = Inputs(images, whole.frame, whole.prepare)
-    return streamed if len(streamed) * math.prod(whole.frame.shape) > HELD else streamed.tensor()
+    large = len(streamed) * math.prod(whole.frame.shape) > HELD
+    return streamed if large or processes() > 1 else streamed.tensor()  # of several, each decodes its share
 
 
 def draw_calibration(whole: Brick, train: ImageSet, task: Sequence[int], per_class: int, seed: int) -> DrawnImages:
@@ -205,7 +209,7 @@ def _slowness(job: Job, batch: Tensor) -> Callable[[KeepMask], float]:
     base = latency(job.network.graph, batch).median
 
     def share(keep: KeepMask) -> float:
-        return latency(cut(job.plan(keep)).graph, batch).median / base
+        return agreed(latency(cut(job.plan(keep)).graph, batch).median / base)
 
     return share
 
@@ -219,7 +223,7 @@ def _drop(job: Job, drawn: DrawnImages, options: RefitOptions | None) -> Callabl
         plan = job.plan(keep)
         small = cut(plan)
         refit(plan, small, drawn.inputs, options=options)
-        return before - score(_logits(small, drawn.held_inputs), labels).accuracy
+        return agreed(before - score(_logits(small, drawn.held_inputs), labels).accuracy)
 
     return fall
 
@@ -227,4 +231,4 @@ def _drop(job: Job, drawn: DrawnImages, options: RefitOptions | None) -> Callabl
 @torch.no_grad()
 def _logits(network: Network, images: NetworkInput) -> Tensor:
     """Return the logits of all images, worked out a few at a time."""
-    return torch.cat([network.graph(block) for block in chunks(images, MEASURED)])
+    return gathered([network.graph(block) for block in chunks(own_part(images)[0], MEASURED)])

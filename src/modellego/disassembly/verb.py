@@ -32,6 +32,7 @@ from modellego.disassembly.choose import (
 from modellego.disassembly.job import Job, as_brick, prepare
 from modellego.disassembly.provenance import describe, with_accuracy
 from modellego.disassembly.tuned import check_tuning, tuned
+from modellego.distributed import processes, share
 from modellego.errors import CutError
 from modellego.locate import Budget, Curve, meant, names
 from modellego.locate.criteria import ALIASES, BY_THRESHOLDS
@@ -248,6 +249,6 @@ def sample_batches(job: Job, samples: Samples, progress: Progress) -> list[tuple
     train = job.data.train
     chosen = sample_images(job.whole, train, job.task, samples, progress)
     return [
-        (label, Inputs(train.subset(indices), job.whole.frame, job.whole.prepare, SAMPLE_BATCH))
+        (label, Inputs(train.subset(indices[share(len(indices))]), job.whole.frame, job.whole.prepare, SAMPLE_BATCH))
         for label, indices in chosen.items()
     ]
