@@ -2,9 +2,9 @@
 
 A seeded sample of faults (mutants) is drawn over the rooms. Each is tried in a copy of the tree, in a process forked
 from one that has the heavy libraries loaded: only those tests (and doctests) of the mutated room run that cover the
-faulty line, those named after its file first, up to the first failure. What is found goes into a JSON file as it is found; started
-again, the run goes on where it ended. A survivor that no test can catch, because the fault changes nothing that
-anyone could see, is named in `equivalent_mutants.toml` with the reason.
+faulty line, those named after its file first, up to the first failure. What is found goes into a JSON file as it is
+found; started again, the run goes on where it ended. A survivor that no test can catch, because the fault changes
+nothing that anyone could see, is named in `equivalent_mutants.toml` with the reason.
 
     python -m experiments.mutation run [--rooms channels,cut] [--count 400] [--again survived]
     python -m experiments.mutation show [--survivors]
