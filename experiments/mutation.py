@@ -127,7 +127,8 @@ def limit_in_all(chosen: list[str], tests: dict[str, Any]) -> int:
     """Return how many seconds of processor time a mutant may take: half a minute to import, and the tests' time."""
     each = limits(chosen, tests)
     shared = {_file(name): limit for name, limit in each.items()}
-    return round(30 + TIMES * sum(tests[name][0] for name in chosen) + sum(shared.values()))
+    together = sum(float(tests[name][0]) for name in chosen)
+    return round(30 + TIMES * together + sum(shared.values()))
 
 
 def tried(drawn: Drawn, tests: dict[str, Any], trial: Callable[[dict[str, float]], Any]) -> dict[str, Any]:
