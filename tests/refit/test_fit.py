@@ -28,7 +28,8 @@ def fitted(
 
     def rows() -> Iterator[Rows]:
         for part in (slice(0, half), slice(half, None)):
-            yield x[None, part], target[None, part], None if offset is None else offset[None, part]
+            numbers = torch.arange(len(x))[part]
+            yield x[None, part], target[None, part], None if offset is None else offset[None, part], numbers
 
     return fit_stage(rows, len(x), prior[None], bias=bias, bounds=bounds, ridges=ridges, rounds=rounds)
 

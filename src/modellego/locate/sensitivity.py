@@ -15,6 +15,7 @@ from modellego.distributed import share, summed
 from modellego.locate.statistics import Products
 
 TEMPERATURE = 2.0
+PROBES = 3  # random projections of each image's logits
 WORK = 10_000_000_000  # multiplications that the products of a node's gradients may take, but for four rows a channel
 
 
@@ -43,20 +44,19 @@ def output_metrics(
     images: Tensor,
     task: Sequence[int],
     *,
-    probes: int = 3,
-    batch: int = 50,
-    seed: int = 0,
+    batch: int,
+    seed: int,
 ) -> dict[str, Tensor]:
     """Return for each node the mean product of gradients over its channels, float64 `[Q, Q]`, summed over positions.
 
-    The gradients are those of random projections of the task's centred logits, `probes` per image: no labels, and no
+    The gradients are those of random projections of the task's centred logits, `PROBES` per image: no labels, and no
     saturation on images the network is sure of. `nodes` maps a node's name to its channel axis. Where images, positions
     and channels are many, positions at even distances stand for all (`WORK`). Of several processes each takes its share
     of the images.
     """
     generator = torch.Generator().manual_seed(seed)
     wanted = torch.tensor(list(task))
-    directions = torch.randn(len(images), probes, len(wanted), generator=generator)
+    directions = torch.randn(len(images), PROBES, len(wanted), generator=generator)
     found: dict[str, Products] = {}
     every: dict[str, int] = {}
     shares: dict[str, float] = {}
@@ -64,7 +64,7 @@ def output_metrics(
         if node.name in nodes:
             shape = node.meta["shape"]
             channels, positions = shape[nodes[node.name]], math.prod(shape[1:]) // shape[nodes[node.name]]
-            most = max(4 * channels, WORK // channels**2) // (probes * len(images))
+            most = max(4 * channels, WORK // channels**2) // (PROBES * len(images))
             every[node.name] = max(1, positions // max(most, 1))
             shares[node.name] = len(range(0, positions, every[node.name])) / positions
             found[node.name] = Products(1, channels)
@@ -74,10 +74,10 @@ def output_metrics(
         for block in chunks(images[own], batch):
             logits, kept = recorded(network, nodes, block.detach().clone().requires_grad_())
             logits = logits[:, wanted] - logits[:, wanted].mean(1, keepdim=True)
-            for probe in range(probes):
+            for probe in range(PROBES):
                 direction = directions[done : done + len(block), probe].to(logits)
                 gradients = torch.autograd.grad(
-                    (logits * direction).sum(), list(kept.values()), retain_graph=probe < probes - 1, allow_unused=True
+                    (logits * direction).sum(), list(kept.values()), retain_graph=probe < PROBES - 1, allow_unused=True
                 )
                 for name, gradient in zip(kept, gradients, strict=True):
                     if gradient is None:
@@ -85,7 +85,7 @@ def output_metrics(
                     rows = gradient.movedim(nodes[name], -1).flatten(1, -2) if gradient.ndim > 2 else gradient[:, None]
                     found[name].add(rows[:, :: every[name]].flatten(0, 1)[None])
             done += len(block)
-    return {name: sums.total()[0].div_(shares[name] * probes * len(images)) for name, sums in found.items()}
+    return {name: sums.total()[0].div_(shares[name] * PROBES * len(images)) for name, sums in found.items()}
 
 
 class Trials:
@@ -94,7 +94,7 @@ class Trials:
     Of several processes each tries its share of the images.
     """
 
-    def __init__(self, network: Network, images: Tensor, task: Sequence[int], batch: int = 50) -> None:
+    def __init__(self, network: Network, images: Tensor, task: Sequence[int], batch: int) -> None:
         self.task = torch.tensor(list(task))
         self.walk = GraphWalk(network.graph)
         self.count = len(images)

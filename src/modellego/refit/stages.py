@@ -126,21 +126,20 @@ class _Refit:
         checkpoints = place_checkpoints(self.small, self.stages)
         done: list[StageError] = []
         with Shelf(self.memory) as targets, ExitStack() as stack:
-            firsts = self._gather_targets(targets)
-            parts = len(firsts)
+            parts = self._gather_targets(targets)
             base: Frontier | None = None
             for k, stage in enumerate(self.stages):
                 new = None
                 if k in checkpoints:
                     new = stack.enter_context(Frontier(self.small, first_node(stage), self.memory))
                 with StageRows(self.memory) as rows:
-                    for part, values in self._reached(stage, base, parts, new):
-                        rows.add(firsts[part], *self._rows(stage, part, values, targets))
+                    for part, values in self._reached(stage, base, len(parts), new):
+                        rows.add(parts[part].start, *self._rows(stage, part, values, targets))
                     for call in stage.calls:
-                        for part, first in enumerate(firsts):
+                        for part, numbers in enumerate(parts):
                             wanted = targets.take((part, call))
-                            each = len(wanted) // ([*firsts[1:], self.first + number_of(self.images)][part] - first)
-                            rows.add(first, each, targets.take((part, call, "inputs")), wanted, None)
+                            each = len(wanted) // len(numbers)
+                            rows.add(numbers.start, each, targets.take((part, call, "inputs")), wanted, None)
                     done.append(self._fit(stage, rows))
                 if new is not None:
                     if base is not None:
@@ -170,15 +169,15 @@ class _Refit:
         for chunk in chunks(self.images, self.at_once):
             yield chunk.to(self.device, self.dtype)
 
-    def _gather_targets(self, targets: Shelf) -> list[int]:
-        """Run the source once, draw each stage's positions, and keep what it has there; return each part's first image.
+    def _gather_targets(self, targets: Shelf) -> list[range]:
+        """Run the source once, draw each stage's positions, keep what it has there; return each part's image numbers.
 
         A shared layer is fitted on its later calls too. Their inputs are those of the cut network as it is: what the
         refitted one gives there depends on the fit.
         """
         calls = {call: stage for stage in self.stages for call in stage.calls}
         seeds = {own: self.options.seed * len(self.twins) + place for place, (own, _) in enumerate(self.twins.values())}
-        firsts: list[int] = []
+        parts: list[range] = []
         first = self.first
 
         def keep(node: fx.Node, values: Values) -> None:
@@ -190,24 +189,24 @@ class _Refit:
             wanted = max(1, self._wanted(stage) // (1 + len(stage.calls))) if own in calls else self._wanted(stage)
             numbers = torch.arange(first, first + len(values[node]))
             picked = pick_positions(numbers, total, wanted, seeds[own])
-            part = len(firsts)
+            part = len(parts)
             self.positions[part, own] = picked
             targets.put((part, own), output_rows(site.layer, values[node], picked)[:, self.kept[stage.match]].float())
 
         def keep_inputs(node: fx.Node, values: Values) -> None:
             if node in calls:
                 site = calls[node].sites[0]
-                rows = _inputs(site, node, values, self.positions[len(firsts), node])
-                targets.put((len(firsts), node, "inputs"), rows)
+                rows = _inputs(site, node, values, self.positions[len(parts), node])
+                targets.put((len(parts), node, "inputs"), rows)
 
         end = max((self.source.position[node] for node in self.twins), default=-1) + 1
         for chunk in self._chunks():
             self.source.run(self.source.start(chunk), stop=self.source.nodes[end], after=keep)
             if calls:
                 self.small.run(self.small.start(chunk), before=keep_inputs)
-            firsts.append(first)
+            parts.append(range(first, first + len(chunk)))
             first += len(chunk)
-        return firsts
+        return parts
 
     def _mask(self, site: Site) -> Tensor:
         mask = self.plan.mask(self.plan.channels.layer_out[str(site.node.target)])
