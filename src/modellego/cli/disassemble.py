@@ -83,10 +83,12 @@ def disassemble(
     from modellego.disassembly.targets import task_vocabulary
     from modellego.disassembly.verb import check_request
     from modellego.disassembly.verb import disassemble as take_apart
+    from modellego.distributed import rank
     from modellego.errors import LegoError
     from modellego.locate import Budget
 
-    check_target(output.path, output.force)
+    if rank() == 0:
+        check_target(output.path, output.force)
     budget = Budget(macs, parameters, latency, max_drop, round_to)
     thresholds = Thresholds(conv_alpha, conv_beta, linear_alpha, linear_beta, rule)  # type: ignore[arg-type]
     most_confident = Samples(samples, share)
@@ -120,7 +122,8 @@ def disassemble(
         seed=seed,
         progress=progress,
     )
-    brick.save(output.path, output.force)
+    if rank() == 0:
+        brick.save(output.path, output.force)
     scores = brick.info.scores
     assert brick.info.cut is not None
     if answer.json:

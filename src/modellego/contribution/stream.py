@@ -75,7 +75,8 @@ def class_sums(
 
     `classes` yields a label and its batches of network input `[B, *input_shape]`. `maps` gives, for linear
     layers behind a flatten (by node), the number of features of one channel's map, where the map is to be
-    summed as a convolution would. Of several processes each gives the samples of its share. The network's mode is set to eval for the walk and put back. Raises
+    summed as a convolution would. Of several processes each gives the samples of its share. The network's mode is set
+    to eval for the walk and put back. Raises
     `DataError` for a category without samples.
 
     >>> from torch import nn

@@ -21,10 +21,10 @@ from modellego.cut import cut, rescue
 from modellego.data import ImageSet
 from modellego.data.chunks import NetworkInput, chunks, own_part
 from modellego.data.draw import shuffled_classes, together
-from modellego.data.feed import Inputs, framed_batches
+from modellego.data.feed import Inputs, own_batches
 from modellego.data.store import Store
 from modellego.disassembly.job import Job
-from modellego.distributed import agreed, gathered, processes, share
+from modellego.distributed import agreed, gathered, processes
 from modellego.errors import DataError
 from modellego.evaluation import latency, restricted, score
 from modellego.locate import Budget, Curve, Request, rank
@@ -102,13 +102,12 @@ def sample_images(
     """Choose each class's sample images, those of the largest true-class softmax: class -> indices into `train`."""
     (candidates,) = np.nonzero(np.isin(train.labels, task))
     part = train.subset(candidates)
-    own = part.subset(share(len(part)))
     with progress("samples", "images") as update:
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
-            for rows, shown in framed_batches(own, whole.frames):
-                yield whole.prepare(shown), torch.from_numpy(own.labels[rows])
-                update(rows.stop, len(own))
+            for _, rows, shown in own_batches(part, whole.frames):
+                yield whole.prepare(shown), torch.from_numpy(part.labels[rows])
+                update(rows.stop, len(part))
 
         scored = torch.from_numpy(true_class_probabilities(whole.network.eval(), batches()))
         found = gathered([scored]).numpy()

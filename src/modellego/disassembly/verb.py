@@ -32,7 +32,7 @@ from modellego.disassembly.choose import (
 from modellego.disassembly.job import Job, as_brick, prepare
 from modellego.disassembly.provenance import describe, with_accuracy
 from modellego.disassembly.tuned import check_tuning, tuned
-from modellego.distributed import processes, share
+from modellego.distributed import share
 from modellego.errors import CutError
 from modellego.locate import Budget, Curve, meant, names
 from modellego.locate.criteria import ALIASES, BY_THRESHOLDS

@@ -37,16 +37,17 @@ def joined() -> Iterator[None]:
         return
     import torch
     import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
 
     gpus = torch.cuda.is_available() and dist.is_nccl_available()
     if gpus:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     before = signal.signal(signal.SIGTERM, _told_to_stop)
     try:
-        store, rank, size = next(iter(dist.rendezvous("env://", timeout=PATIENCE)))
+        store, rank, size = next(iter(rendezvous("env://", timeout=PATIENCE)))
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if gpus else "gloo",
-            store=dist.PrefixStore("modellego", store),
+            store=store,
             rank=rank,
             world_size=size,
             timeout=PATIENCE,
@@ -54,12 +55,15 @@ def joined() -> Iterator[None]:
     except (RuntimeError, ValueError) as error:
         signal.signal(signal.SIGTERM, before)
         raise LegoError(f"the {os.environ['WORLD_SIZE']} processes cannot reach each other: {error}") from error
-    PLACE.rank, PLACE.processes, _store = rank, size, dist.PrefixStore("modellego ends", store)
+    PLACE.rank, PLACE.processes, _store = rank, size, store
     try:
         yield
+        signal.signal(signal.SIGTERM, before)
+    except BaseException:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # there is still to be said why, and a little to be put away
+        raise
     finally:
         PLACE.rank, PLACE.processes = 0, 1
-        signal.signal(signal.SIGTERM, before)
         with suppress(RuntimeError):
             dist.destroy_process_group()
 
@@ -73,7 +77,7 @@ def speaks() -> bool:
     if _store is None:
         return not launched() or os.environ["RANK"] == "0"
     try:
-        return bool(_store.add("failed", 1) == 1)
+        return bool(_store.add("modellego failed", 1) == 1)
     except RuntimeError:  # whoever kept the words is gone
         return True
 

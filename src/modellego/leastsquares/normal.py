@@ -80,9 +80,10 @@ class NormalEquations:
 
     def add_targets(self, x: Tensor, y: Tensor) -> None:
         """Add rows and targets to the right-hand side only."""
-        for block, target in zip(torch.split(self.with_ones(x).double(), BLOCK, 1), torch.split(y.double(), BLOCK, 1), strict=True):
-            self.cross += block.transpose(1, 2) @ target
-            self.power += (target.double() ** 2).sum(1)
+        for block, target in zip(torch.split(self.with_ones(x), BLOCK, 1), torch.split(y, BLOCK, 1), strict=True):
+            wide = target.double()
+            self.cross += block.double().transpose(1, 2) @ wide
+            self.power += (wide**2).sum(1)
 
     def add_up(self, *, targets_only: bool = False) -> None:
         """Add what all processes have gathered, each of its own images."""

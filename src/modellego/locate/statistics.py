@@ -35,7 +35,7 @@ class Products:
             self._work_in()
 
     def total(self) -> Tensor:
-        """Return the sums over all processes, to be changed as one likes; to be asked for once, when all rows are in."""
+        """Return the sums of all processes, to be changed as one likes; asked for once, when all rows are in."""
         self._work_in()
         rows = torch.tensor(self.rows)
         summed(self._total, rows)

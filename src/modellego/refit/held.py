@@ -36,7 +36,7 @@ class StageRows:
         self._shelf.clear()
 
     def add(self, first: int, each: int, x: Tensor, target: Tensor, offset: Tensor | None) -> None:
-        """Add rows `x [groups, M, F]`, targets and offsets `[M, Q]` of the images from number `first` on, `each` an image."""
+        """Add rows `x [groups, M, F]`, targets and offsets `[M, Q]` of images from number `first` on, `each` of one."""
         number = first * each + torch.arange(len(target))
         for half, waiting in enumerate(self._waiting):
             own = ((number // each) % 2 == half).nonzero().reshape(-1)
