@@ -41,6 +41,8 @@ def disassemble(
     share: Annotated[
         float | None, o.SAMPLES(help="Sample images as a share of each class's images, at least 5.")
     ] = None,
+    candidates: o.Candidates = None,
+    cache: o.Cache = True,
     refit: Annotated[bool, o.REFIT(help="Repair the cut by least squares, without training.")] = True,
     refit_images: o.RefitImages = 200,
     refit_by: Annotated[str, o.REFIT(help="How to refit: least_squares, or a method from a plugin.")] = "least_squares",
@@ -77,9 +79,9 @@ def disassemble(
     from modellego.cli.opening import open_maybe, open_model, open_unlabelled, say_labels, unlabelled_data
     from modellego.contribution.relevance import Thresholds
     from modellego.data import Data, load_data
-    from modellego.disassembly.choose import Samples
     from modellego.disassembly.job import as_brick
     from modellego.disassembly.own_labels import own_labels
+    from modellego.disassembly.sampling import Samples
     from modellego.disassembly.targets import task_vocabulary
     from modellego.disassembly.verb import check_request
     from modellego.disassembly.verb import disassemble as take_apart
@@ -89,7 +91,7 @@ def disassemble(
     check_target(output.path, output.force)
     budget = Budget(macs, parameters, latency, max_drop, round_to)
     thresholds = Thresholds(conv_alpha, conv_beta, linear_alpha, linear_beta, rule)  # type: ignore[arg-type]
-    most_confident = Samples(samples, share)
+    most_confident = Samples(samples, share, candidates, cache)
     check_request(budget, criterion, reject.share, reject.reject_by, refit_by)
     if bool(unlabelled) == bool(images.data):
         raise LegoError("name either labelled images with --data, or others with --unlabelled (scored on --test-data)")

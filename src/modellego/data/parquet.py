@@ -1,5 +1,6 @@
 """Reads parquet shards in the layout of public hubs: image and label columns, class names in the schema."""
 
+import hashlib
 import json
 import re
 import threading
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from modellego.data.decode import decode, read_plain
 from modellego.data.images import ImageSet
 from modellego.data.splits import TEST, TRAIN, Splits
-from modellego.data.store import CacheStore, Pixels
+from modellego.data.store import CacheStore, Pixels, file_stamp
 from modellego.errors import DataError
 
 IMAGE_COLUMNS = ("image", "img", "images", "picture", "photo", "pixels")
@@ -178,11 +179,25 @@ class ParquetStore:
 
     def read(self, index: int) -> Pixels:
         """Decode the image of one row: bytes, or the path of a file beside the shard."""
+        return decode_value(self._cell(index), self.name(index), self._folder(index))
+
+    def stamp(self, index: int) -> str | None:
+        """The digest of the row's bytes, or the stamp of the file that it names."""
+        value = self._cell(index)
+        data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
+        if data is None and path:
+            return file_stamp(self._folder(index) / str(path))
+        return hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else None
+
+    def _cell(self, index: int) -> object:
         group, row = self._find(index)
         with self.lock:
             cells = self._group(group)
-        value = cells[row].as_py()
-        return decode_value(value, self.name(index), self.paths[self.groups[group][0]].parent)
+        found: object = cells[row].as_py()
+        return found
+
+    def _folder(self, index: int) -> Path:
+        return self.paths[self.groups[self._find(index)[0]][0]].parent
 
 
 def decode_value(value: object, name: str, folder: Path) -> Pixels:

@@ -16,21 +16,19 @@ from modellego.contribution.relevance import Thresholds
 from modellego.cut import cut
 from modellego.data import Data, DataLike, MappingLike, load_data
 from modellego.data.chunks import NetworkInput
-from modellego.data.feed import Inputs
 from modellego.data.store import Store, as_store
 from modellego.disassembly.choose import (
     Choice,
     DrawnImages,
-    Samples,
     by_budget,
     by_thresholds,
     draw_calibration,
     network_input,
     rank_groups,
-    sample_images,
 )
 from modellego.disassembly.job import Job, as_brick, prepare
 from modellego.disassembly.provenance import describe, with_accuracy
+from modellego.disassembly.sampling import Samples, sample_batches, sampled
 from modellego.disassembly.tuned import check_tuning, tuned
 from modellego.errors import CutError
 from modellego.locate import Budget, Curve, meant, names
@@ -48,7 +46,6 @@ from modellego.sources.whole import name_classes
 _log = logging.getLogger(__name__)
 REFIT_IMAGES = 200
 SOUND = 20  # images of a class, a rule of thumb: a fit to fewer follows these images more than the class
-SAMPLE_BATCH = 100  # images, which fixes the order in which contributions are summed
 
 
 def disassemble(
@@ -101,7 +98,7 @@ def disassemble(
             these". The threshold is taken from images of the train part that the refit does not see.
         reject_by: the statistic: `energy` (the default), `max_logit`, `max_probability` or `margin`.
         mapping: data class name -> class name or index of the model, where names do not meet by themselves.
-        seed: of the choice of refit images.
+        seed: of the choice of refit images, and of those that are looked at where `samples` limits them.
         progress: follows the long parts.
 
     Raises:
@@ -140,11 +137,12 @@ def disassemble(
         with progress("budget", "steps"):
             choice = by_budget(job, budget, curve, drawn, refit_options)
     else:
-        choice = by_thresholds(job.network, job.channels, sample_batches(job, samples, progress), thresholds, progress)
+        batches = sample_batches(job, samples, progress, seed)
+        choice = by_thresholds(job.network, job.channels, batches, thresholds, progress)
     inputs = drawn.inputs if refit_images and own_inputs is None else own_inputs
-    options: dict[str, Any] = {"samples": asdict(samples), "thresholds": asdict(thresholds)}
+    options: dict[str, Any] = {"samples": samples.record(), "thresholds": asdict(thresholds)}
     if budgeted and budget is not None:
-        options = {"budget": asdict(budget), "samples": asdict(samples)}
+        options = {"budget": asdict(budget), "samples": samples.record()}
         if ALIASES.get(criterion, criterion) == "reconstruction":
             options["sensitivity_images"] = probed_of(len(drawn.fitted))
     brick = cut_out(job, choice, criterion, options | {"seed": seed}, inputs, refit_options, progress, refit_by)
@@ -209,8 +207,8 @@ def make_curve(
 ) -> Curve:
     """Rank the job's channel groups by a criterion: contribution on sample images, others on drawn ones."""
     if criterion == "contribution":
-        chosen = sample_images(job.whole, job.data.train, job.task, samples, progress)
-        part = job.data.train.subset(np.concatenate(list(chosen.values())))
+        chosen = sampled(job.whole, job.data.train, job.task, samples, seed, progress)
+        part = job.data.train.subset(np.concatenate([rows for _, rows in chosen]))
         inputs = network_input(job.whole, part)
         labels = torch.from_numpy(part.labels)
     else:
@@ -241,13 +239,3 @@ def cut_out(
             else:
                 report = repair_by(method, plan, small, inputs)
     return describe(job.whole, plan, small, job.cost, criterion, options, choice.rescued, report)
-
-
-def sample_batches(job: Job, samples: Samples, progress: Progress) -> list[tuple[int, Inputs]]:
-    """Return each class with its sample images as batches of network input, decoded when they are gone through."""
-    train = job.data.train
-    chosen = sample_images(job.whole, train, job.task, samples, progress)
-    return [
-        (label, Inputs(train.subset(indices), job.whole.frame, job.whole.prepare, SAMPLE_BATCH))
-        for label, indices in chosen.items()
-    ]

@@ -11,8 +11,8 @@ from modellego.brick import AnyBrick, Brick, check_target, is_brick, load
 from modellego.brick import Recipe as Made
 from modellego.contribution.relevance import Thresholds
 from modellego.data import Data, load_data
-from modellego.disassembly.choose import Samples
 from modellego.disassembly.job import Job, prepare
+from modellego.disassembly.sampling import Samples
 from modellego.disassembly.verb import check_request
 from modellego.errors import LegoError, RecipeError
 from modellego.exporting.onnx_file import need_onnx
@@ -86,7 +86,7 @@ def request(section: BrickSection) -> dict[str, Any]:
         "budget": budget,
         "criterion": section.criterion,
         "thresholds": Thresholds(**dict(section.thresholds)),
-        "samples": Samples(section.samples),
+        "samples": Samples(section.samples, candidates=section.candidates),
         "refit_images": section.refit_images,
         "refit_by": section.refit_by,
         "tune": section.tune,
