@@ -2,8 +2,6 @@
 
 A fenced block of `console` or `python` is run unless its first line says `not-run` behind the language: what
 installs, downloads or wants a GPU. Lines of a console block that do not call `modellego` are set-up, and not run.
-    for name, text in FILE.findall(page.read_text(encoding="utf-8")):
-        (tmp_path / name).write_text(text, encoding="utf-8")
 README runs the demo; the other pages find in `lego-demo` what it wrote once for all of them.
 """
 

@@ -1,10 +1,8 @@
 """A folder with image files and a model file to give to the command line, and ways to run it."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from modellego.cli import main
+from tests.cli.forks import process
 
 MODELS = '''
 import torch
@@ -102,19 +101,6 @@ def within(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 Process = subprocess.CompletedProcess[str]
 Road = dict[str, dict[str, Any]]
-
-
-def process(*arguments: object, cwd: Path) -> Process:
-    """Run the command line as a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "modellego", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
 
 
 def said(done: Process) -> dict[str, Any]:

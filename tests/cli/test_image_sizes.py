@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .conftest import CLASSES, MODELS, process, said
+from .conftest import CLASSES, MODELS, said
+from .forks import process
 
 EACH, ODD = 90, 20
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from .conftest import process
+from .forks import process
 
 LINE = ("evaluate", "nets.py:good", "--class-names", "cat,dog,fox", "--input-size", "8", "--channels", "3", "--json")
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from modellego.cli import main
-from tests.cli.conftest import process, said
+from tests.cli.conftest import said
+from tests.cli.forks import process
 
 FILES = ["brick.json", "model.safetensors", "README.md"]
 Road = dict[str, dict[str, Any]]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Process, Road, process
+from tests.cli.conftest import Process, Road
+from tests.cli.forks import process
 
 KEYS = ["file", "class", "probability", "rejected", "class_1", "probability_1", "class_2", "probability_2"]
 

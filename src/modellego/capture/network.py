@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from modellego.capture.walk import GraphWalk, Values
 
@@ -118,7 +117,11 @@ def reads_graph(graph: fx.GraphModule) -> bool:
 
 def fake_mode(graph: fx.GraphModule) -> FakeTensorMode:
     """Return the mode to run a network without data; only one on graphs may make sizes that depend on the data."""
-    return FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv() if reads_graph(graph) else None)
+    if not reads_graph(graph):
+        return FakeTensorMode(allow_non_fake_inputs=True)
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv  # brings sympy: half a second that others need not wait
+
+    return FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv())
 
 
 def peak_numbers(network: Network) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from torch import Tensor
 
 from modellego.assembly.heads.convex import class_weights, groups_matrix, slope_of
@@ -84,6 +83,8 @@ def _solve(
         loss, slope = slope_of(scaled * (scale + unit) + shift, labels, weights, wanted)
         into = torch.stack([(slope * scaled).sum(0), slope.sum(0)]) @ members.T + 2 * ridge * numbers
         return loss + float((ridge * numbers.square()).sum()), into.double().flatten().numpy()
+
+    from scipy.optimize import minimize  # a third of a second, which reading a head need not wait
 
     options = {"maxiter": 100, "ftol": 1e-7, "gtol": 1e-6}
     first = np.zeros(2 * (bricks + classes))

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from torch import Tensor
 
 from modellego.assembly.heads.convex import groups_matrix
@@ -52,6 +51,8 @@ def fit_prior(
         loss = float(shifted.logsumexp(1).mean()) - float(target @ vector) + shrink * float(vector @ vector)
         slope = shifted.softmax(1).mean(0).numpy() @ member - target + 2 * shrink * vector
         return loss, np.asarray(slope, dtype=np.float64)
+
+    from scipy.optimize import minimize  # a third of a second, which reading a head need not wait
 
     options = {"maxiter": 300, "ftol": 1e-12, "gtol": 1e-7}
     found = minimize(objective, np.zeros(classes), jac=True, method="L-BFGS-B", options=options)
