@@ -2,9 +2,9 @@
 
 A seeded sample of faults (mutants) is drawn over the rooms. Each is tried in a copy of the tree, in a process forked
 from one that has the heavy libraries loaded: only those tests (and doctests) of the mutated room run that cover the
-faulty line, the quickest first, up to the first failure. What is found goes into a JSON file as it is found; started
-again, the run goes on where it ended. A survivor that no test can catch, because the fault changes nothing that
-anyone could see, is named in `equivalent_mutants.toml` with the reason.
+faulty line, those named after its file first, up to the first failure. What is found goes into a JSON file as it is
+found; started again, the run goes on where it ended. A survivor that no test can catch, because the fault changes
+nothing that anyone could see, is named in `equivalent_mutants.toml` with the reason.
 
     python -m experiments.mutation run [--rooms channels,cut] [--count 400] [--again survived]
     python -m experiments.mutation show [--survivors]
@@ -43,8 +43,8 @@ ROOMS = (
     "channels", "contribution", "cut", "refit", "leastsquares", "locate", "assembly", "brick", "data", "evaluation",
 )  # fmt: skip
 SEED = 0
-LIMIT = 60  # seconds of processor time for a mutant; one that takes more hangs, and counts as killed
-ROOM_FOR_TESTS = 15.0  # seconds of processor time of tests tried on a mutant, the quickest first
+TIMES = 10  # how many times as long as without the fault tests may take; what takes more hangs, and counts as killed
+ROOM_FOR_TESTS = 15.0  # seconds of processor time of tests tried on a mutant, besides those named after its file
 
 
 def baseline(tests: Collected, room: str, root: Path) -> dict[str, Any]:
@@ -86,7 +86,10 @@ def sources(room: str, root: Path) -> list[str]:
 
 
 def covering(mutant: Mutant, place: Place, tests: dict[str, Any]) -> list[str]:
-    """Return the tests that reach a mutant's statement, quickest first; for one run at import, those of its file."""
+    """Return the tests that reach a mutant's statement; for one run at import, those that reach its file.
+
+    First come those named after the file, all of them; then the others, the quickest first, as long as there is time.
+    """
     stem = Path(mutant.file).stem
     if not place.at_import:
         at = [mutant.file, place.statement.lineno]
@@ -94,8 +97,8 @@ def covering(mutant: Mutant, place: Place, tests: dict[str, Any]) -> list[str]:
     else:
         chosen = [name for name, (_, lines) in tests.items() if any(file == mutant.file for file, _ in lines)]
         chosen = chosen or list(tests)
-    own = {name for name in chosen if _file(name).endswith((f"/test_{stem}.py", f"/{stem}.py"))}
-    chosen.sort(key=lambda name: (place.at_import and name not in own, tests[name][0]))
+    chosen.sort(key=lambda name: tests[name][0])
+    own = [name for name in chosen if _file(name).endswith((f"/test_{stem}.py", f"/{stem}.py"))]
     fitting: list[str] = []
     spent = 0.0
     for name in chosen:
@@ -103,10 +106,32 @@ def covering(mutant: Mutant, place: Place, tests: dict[str, Any]) -> list[str]:
         if fitting and spent > ROOM_FOR_TESTS:
             break
         fitting.append(name)
-    return fitting
+    return own + [name for name in fitting if name not in own]
 
 
-def tried(drawn: Drawn, tests: dict[str, Any], trial: Callable[[list[str]], Any]) -> dict[str, Any]:
+def limits(chosen: list[str], tests: dict[str, Any]) -> dict[str, float]:
+    """Return how many seconds of processor time each test may take with a fault in the code.
+
+    Ten times what the slowest test of its file takes: what the tests of a file share is made by whichever runs first.
+
+    >>> limits(["a.py::x"], {"a.py::x": (0.1, []), "a.py::y": (2.0, []), "b.py::z": (9.0, [])})
+    {'a.py::x': 25.0}
+    """
+    slowest: dict[str, float] = {}
+    for name, (seconds, _) in tests.items():
+        slowest[_file(name)] = max(seconds, slowest.get(_file(name), 0.0))
+    return {name: 5 + TIMES * slowest[_file(name)] for name in chosen}
+
+
+def limit_in_all(chosen: list[str], tests: dict[str, Any]) -> int:
+    """Return how many seconds of processor time a mutant may take: half a minute to import, and the tests' time."""
+    each = limits(chosen, tests)
+    shared = {_file(name): limit for name, limit in each.items()}
+    together = sum(float(tests[name][0]) for name in chosen)
+    return round(30 + TIMES * together + sum(shared.values()))
+
+
+def tried(drawn: Drawn, tests: dict[str, Any], trial: Callable[[dict[str, float]], Any]) -> dict[str, Any]:
     """Try one mutant and return its row."""
     mutant, place, _ = drawn
     chosen = covering(mutant, place, tests)
@@ -114,7 +139,7 @@ def tried(drawn: Drawn, tests: dict[str, Any], trial: Callable[[list[str]], Any]
     if not chosen:
         return row | {"outcome": "survived", "by": "no test reaches it"}
     began = time.monotonic()
-    found = forked(lambda: trial(chosen), LIMIT)
+    found = forked(lambda: trial(limits(chosen, tests)), limit_in_all(chosen, tests))
     row["seconds"] = round(time.monotonic() - began, 1)
     if found is None:
         return row | {"outcome": "killed", "by": "takes ten times as long, or ends the process"}
@@ -148,6 +173,8 @@ def run(rooms: tuple[str, ...], count: int, again: str | None) -> None:
         os.chdir(root)
         sys.path[:] = [str(root / "src"), *(p for p in sys.path if Path(p).resolve() != ROOT / "src")]
         os.environ.setdefault("MODELLEGO_SHARED", str(ROOT.parent / "shared"))
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the copy is compiled once, not in every process
+        sys.dont_write_bytecode = False
         preload(ROOMS)
         for room, drawn in sample(rooms, count, root).items():
             keys = {m.key for m, *_ in drawn}
@@ -172,17 +199,16 @@ def _inside(waiting: list[Drawn], room: str, tests: Collected) -> None:
     known = baseline(tests, room, tests.root)
     gc.freeze()
     for drawn in (d for d in waiting if not d[1].at_import):
-        _note(tried(drawn, known, partial(_swapped, drawn, tests, known)))
+        _note(tried(drawn, known, partial(_swapped, drawn, tests)))
 
 
-def _swapped(drawn: Drawn, tests: Collected, known: dict[str, Any], chosen: list[str]) -> Any:
+def _swapped(drawn: Drawn, tests: Collected, chosen: dict[str, float]) -> Any:
     mutant, place, after = drawn
     path = tests.root / mutant.file
-    limits = {name: 5 + 10 * known[name][0] for name in chosen}
-    return tests.trial(limits, [compiled(path.read_text(), place, after, str(path))], first=True)
+    return tests.trial(chosen, [compiled(path.read_text(), place, after, str(path))], first=True)
 
 
-def _anew(drawn: Drawn, root: Path, chosen: list[str]) -> Any:
+def _anew(drawn: Drawn, root: Path, chosen: dict[str, float]) -> Any:
     mutant, place, after = drawn
     return imported_anew(chosen, mutant.file, root, lambda path: compiled(path.read_text(), place, after, str(path)))
 

@@ -98,15 +98,20 @@ def _probe(file: str, statement: ast.stmt) -> ast.stmt | None:
     return new
 
 
-class _Watch:
-    """A pytest plugin: what each test took, what it reached, and which failed."""
+class Watch:
+    """A pytest plugin: what each test took, what it reached, and which failed.
 
-    def __init__(self) -> None:
+    `limits` says how many seconds of processor time each test may take; one that takes more ends the process.
+    """
+
+    def __init__(self, limits: dict[str, float]) -> None:
+        self.limits = limits
         self.tests: dict[str, Any] = {}
         self.failed: list[str] = []
 
     def pytest_runtest_setup(self, item: Any) -> None:
-        """Start the clock."""
+        """Start the clocks."""
+        signal.setitimer(signal.ITIMER_PROF, self.limits[item.nodeid])
         self.began = time.process_time()
         reached().clear()
 
@@ -177,11 +182,10 @@ class Collected:
         """
         for code in codes:
             self._give(code)
-        watch = _Watch()
+        watch = Watch(tests)
         self.session.config.pluginmanager.register(watch)
         items = [self.items[name] for name in tests]
         for item, following in zip(items, [*items[1:], None], strict=True):
-            signal.setitimer(signal.ITIMER_PROF, tests[item.nodeid])
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if first and watch.failed:
                 break
@@ -215,13 +219,17 @@ def collected(paths: list[str], root: Path, work: Callable[[Collected], None]) -
     pytest.main([*paths, *OPTIONS, "--doctest-modules"], [Inside()])
 
 
-def imported_anew(tests: list[str], file: str, root: Path, make: Callable[[Path], CodeType]) -> dict[str, Any]:
-    """Run tests, up to the first failure, on a package with one module made by `make`; only in a forked process."""
+def imported_anew(tests: dict[str, float], file: str, root: Path, make: Callable[[Path], CodeType]) -> dict[str, Any]:
+    """Run tests, up to the first failure, on a package with one module made by `make`; only in a forked process.
+
+    `tests` says how many seconds of processor time each may take; one that takes more ends the process.
+    """
     import pytest
 
     class Ordered:
         def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-            items[:] = sorted((i for i in items if i.nodeid in tests), key=lambda item: tests.index(item.nodeid))
+            order = list(tests)
+            items[:] = sorted((i for i in items if i.nodeid in tests), key=lambda item: order.index(item.nodeid))
 
     _quiet_hypothesis()
     name = module_name(file)
@@ -230,7 +238,7 @@ def imported_anew(tests: list[str], file: str, root: Path, make: Callable[[Path]
         import_module(name)
     except Exception as error:
         return {"failed": [f"{type(error).__name__} at import"], "tests": {}}
-    watch = _Watch()
+    watch = Watch(tests)
     paths = list(dict.fromkeys(t.split("::")[0] for t in tests))
     pytest.main([*paths, *OPTIONS, "-x", "--doctest-modules"], [watch, Ordered()])
     return {"failed": watch.failed, "tests": watch.tests}

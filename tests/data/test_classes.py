@@ -80,6 +80,7 @@ def test_a_name_may_hold_commas() -> None:
         ("zebra", "no class 'zebra': there are cat, dog"),
         ("5", "class index 5 is out of range: there are 5, 0 to 4"),
         ("3-9", "class index 9 is out of range"),
+        ("0-9", "class index 9 is out of range"),
         ("-1", "class index -1 is out of range"),
         ("2-0", "runs backwards: write 0-2"),
         ("", "no classes are named"),

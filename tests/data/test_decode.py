@@ -36,6 +36,14 @@ def test_modes_become_grey_or_rgb(mode: str, channels: int) -> None:
     assert (array.shape, array.dtype, array.min()) == ((7, 5, channels), np.uint8, 255)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_palette_with_transparent_colours_becomes_rgb_without_a_warning() -> None:
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    array = decode(encoded(image, "PNG", transparency=b"\xff\x80"), "x")
+    assert np.unique(array.reshape(-1, 3), axis=0).tolist() == [[10, 20, 30]]
+
+
 def test_cmyk_becomes_rgb() -> None:
     assert decode(encoded(Image.new("CMYK", (4, 4)), "JPEG"), "x").shape == (4, 4, 3)
 

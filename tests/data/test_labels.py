@@ -112,6 +112,11 @@ def test_a_class_named_by_its_synset_is_met_by_name() -> None:
     assert match_labels(["tabby", "fox"], ["n02123045"]).tolist() == [0, -1]
 
 
+@pytest.mark.parametrize(("labels", "plain"), [(["dog", "cat"], True), (["dog", "Cat"], False), (["fox"], False)])
+def test_labels_are_plain_where_each_is_a_classs_name_letter_by_letter(labels: list[str], plain: bool) -> None:
+    assert match(labels, ["cat", "dog"]).plain is plain
+
+
 def test_an_unsure_label_is_refused_with_what_it_may_mean() -> None:
     found = match(["cat", "horse"], ["tabby, tabby cat", "tiger cat", "dog"])
     with pytest.raises(DataError, match="'cat' is no class of the model, but may mean tabby, tabby cat or tiger cat"):

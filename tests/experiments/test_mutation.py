@@ -2,15 +2,17 @@
 
 import json
 import os
+import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from experiments import mutation
 from experiments.mutants import compiled, mutants_of
-from experiments.trials import forked, module_name, reached, with_probes
+from experiments.trials import Watch, forked, module_name, reached, with_probes
 
 SOURCE = '''
 """A module."""
@@ -81,6 +83,50 @@ def test_modules_are_named_by_their_files() -> None:
 def test_a_forked_process_answers_or_dies() -> None:
     assert forked(lambda: {"a": 1}, 5) == {"a": 1}
     assert forked(partial(os._exit, 3), 5) is None
+
+
+@pytest.mark.parametrize(("limit", "answer"), [(30.0, "done"), (0.01, None)])
+def test_a_test_that_takes_more_than_its_time_ends_the_process(limit: float, answer: str | None) -> None:
+    def work() -> str:
+        Watch({"a": limit}).pytest_runtest_setup(SimpleNamespace(nodeid="a"))
+        spent = time.process_time()
+        while time.process_time() < spent + 0.1:
+            pass
+        return "done"
+
+    assert forked(work, 60) == answer
+
+
+LINE = [FILE, 9]
+TESTS = {
+    "tests/cut/test_plan.py::slow": (9.0, [LINE]),
+    "tests/cut/test_plan.py::quick": (0.1, [LINE]),
+    "tests/cut/test_plan.py::elsewhere": (0.2, [[FILE, 11]]),
+    "tests/cut/test_cut.py::slower": (12.0, [LINE]),
+    "tests/cut/test_graph.py::long": (40.0, [LINE]),
+    "tests/cut/test_graph.py::short": (0.3, [LINE]),
+}
+
+
+def test_tests_named_after_the_file_come_first_and_all_then_the_quickest_in_the_time() -> None:
+    mutant, place, _ = next(m for m in mutants_of(SOURCE, FILE) if m[1].statement.lineno == 9)
+    assert mutation.covering(mutant, place, TESTS) == [
+        "tests/cut/test_graph.py::short",
+        "tests/cut/test_graph.py::long",
+        "tests/cut/test_plan.py::quick",
+        "tests/cut/test_plan.py::slow",
+    ]
+
+
+def test_a_fault_at_import_is_tried_by_all_tests_that_reach_its_file() -> None:
+    mutant, place, _ = next(mutants_of(SOURCE, FILE))
+    assert "tests/cut/test_plan.py::elsewhere" in mutation.covering(mutant, place, TESTS)
+
+
+def test_a_test_may_take_ten_times_as_long_as_the_slowest_of_its_file() -> None:
+    chosen = ["tests/cut/test_plan.py::quick", "tests/cut/test_plan.py::elsewhere"]
+    assert mutation.limits(chosen, TESTS) == dict.fromkeys(chosen, 95.0)
+    assert mutation.limit_in_all(chosen, TESTS) == 30 + 3 + 95
 
 
 def test_the_table_leaves_equivalent_mutants_out_of_the_share(

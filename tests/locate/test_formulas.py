@@ -159,6 +159,19 @@ def test_hrank_takes_the_map_in_front_of_pooling_and_flattening() -> None:
     assert all(nodes[name].meta["shape"][2:] == (8, 8) for name in map_nodes(of.network, of.channels))
 
 
+def test_hrank_looks_at_maps_that_stand_beside_the_image_too() -> None:
+    class Beside(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(3, 2, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(torch.cat([x, self.first(x)], 1)).mean((2, 3))
+
+    network = capture(Beside().eval(), (1, 4, 4))
+    assert [name.split("_")[0] for name in map_nodes(network, analyse(network))] == ["cat"]
+
+
 def test_hrank_of_plain_units_is_how_often_they_speak() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.ReLU(), nn.Linear(6, 3)).eval()

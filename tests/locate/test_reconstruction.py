@@ -48,6 +48,20 @@ def test_loss_is_that_of_the_best_refit(order: list[int]) -> None:
     assert made.loss == pytest.approx(refitted(gram, kept), rel=1e-4)
 
 
+def test_the_ridge_is_in_units_of_the_features_mean_power() -> None:
+    """Features ten times as large make every loss a hundred times as large, however strong the ridge."""
+    _, gram = reader()
+    losses = []
+    for times in (1, 100):
+        own = (times * gram[None]).clone()
+        (made,) = make_reconstructions(
+            LAYER, np.arange(5), np.arange(5, 9), own, torch.eye(4, dtype=torch.float64), 0.5, np.ones(9, dtype=bool)
+        )
+        made.remove(3)
+        losses.append(made.loss)
+    assert losses[1] == pytest.approx(100 * losses[0])
+
+
 def test_costs_are_the_rise_of_the_loss() -> None:
     made, _ = reader()
     made.remove(2)

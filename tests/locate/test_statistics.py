@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from modellego.leastsquares import input_rows
-from modellego.locate.statistics import LayerStatistics
+from modellego.locate.statistics import BLOCK, LayerStatistics
 
 IMAGES = torch.randn(20, 5, 6, 6, generator=torch.Generator().manual_seed(0))
 
@@ -36,3 +36,10 @@ def test_about_as_many_rows_as_asked_are_taken() -> None:
     found.add(IMAGES, (1, 4, 6, 6), torch.Generator())
     assert found._products is not None
     assert found._products.rows == 200
+
+
+def test_rows_of_a_wide_layer_do_not_pile_up() -> None:
+    found = LayerStatistics(nn.Linear(12, 3), {7: torch.arange(12)}, 3 * BLOCK, 3 * BLOCK)
+    for _ in range(6):
+        found.add(torch.randn(BLOCK // 2, 12), (1, 3), torch.Generator())
+        assert sum(rows.shape[1] for rows in found._waiting) < BLOCK

@@ -48,6 +48,14 @@ def test_no_other_choice_is_cheaper(widths: list[int]) -> None:
     assert found == pytest.approx(min(price(walk, stages, c) for c in every))
 
 
+def test_what_has_been_run_costs_its_numbers_and_its_layers_multiplications() -> None:
+    walk, _ = planned(chain([3, 4]))
+    made = [3 * 16, 4 * 16, 4 * 16, 4 * 16, 2]  # by image, convolution, relu, flatten, linear
+    each = [0, 27, 0, 0, 64]
+    spent = [0, *itertools.accumulate(n * (m + checkpoints.MAKING) for n, m in zip(made, each, strict=True))]
+    assert checkpoints._running_costs(walk)[: len(spent)] == spent
+
+
 def test_a_network_without_stages_has_none() -> None:
     walk, _ = planned(chain([3, 4]))
     assert place_checkpoints(walk, []) == set()

@@ -302,6 +302,31 @@ def test_dead_inputs_do_no_harm() -> None:
         assert torch.isfinite(small.graph(FRESH)).all()
 
 
+def test_four_rows_a_feature_are_taken_of_all_layers_of_a_sum() -> None:
+    """12 channels through nine offsets and 8 through one: 116 features, 464 rows, 10 of each of 50 images."""
+    network, channels = made("Residual")
+    plan = plan_cut(network, channels, channels.keep_all())
+    report = refit(plan, cut(plan), IMAGES[:50], options=RefitOptions(rows=1))
+    assert {s.layers: s.rows for s in report.stages}["a2", "down"] == 500
+
+
+def test_a_shared_layers_later_calls_give_fewer_rows_than_its_first() -> None:
+    class SharedConvolution(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.shared, self.head = nn.Conv2d(3, 6, 1), nn.Conv2d(6, 6, 1), nn.Linear(6, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = F.relu(self.shared(F.relu(self.shared(F.relu(self.first(x))))))
+            return self.head(x.mean((2, 3)))
+
+    network = capture(SharedConvolution(), (3, 8, 8))
+    channels = analyse(network)
+    plan = plan_cut(network, channels, channels.keep_all())
+    report = refit(plan, cut(plan), IMAGES[:20], options=RefitOptions(rows=200))
+    assert {s.layers: s.rows for s in report.stages}["shared",] == 20 * 10 + 20 * 5
+
+
 def test_layers_whose_rows_are_thinned_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modellego.refit.fit.DUAL", 8)
     monkeypatch.setattr("modellego.refit.fit.WIDE", 9 * 20)

@@ -76,8 +76,7 @@ class CostModel:
                     if layer.bias is not None:
                         self._vectors.append(product.outputs)
             elif path not in seen and path in channels.layer_in:
-                vectors = sum(1 for p in layer.parameters(recurse=False))
-                self._vectors += [channels.layer_in[path].reshape(-1)] * vectors
+                self._vectors += [channels.layer_in[path].reshape(-1) for _ in layer.parameters()]
             seen.add(path)
 
     def _product(self, path: str, layer: nn.Module, shape: tuple[int, ...]) -> _Product:

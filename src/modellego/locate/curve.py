@@ -11,7 +11,7 @@ from modellego.errors import CutError
 from modellego.locate.costs import CostModel
 
 Floats = NDArray[np.float64]
-EXACT = 96  # removals between two looks at the savings: one in as many as there are sets in all, at most
+LOOKS = 768  # how often, about, the savings are looked at anew along a ranking; in small networks at every removal
 
 
 class RemovableGroups:
@@ -197,8 +197,7 @@ def rank_by_scores(
     count = int(removable.allowed().sum())
     order: list[int] = []
     loss = [0.0]
-    every = max(1, count // EXACT // 8)
-    saving = costs.saving(keep, per)
+    every = max(1, count // LOOKS)
     while removable.allowed().any():
         if len(order) % every == 0:
             saving = costs.saving(keep, per)

@@ -23,6 +23,9 @@ from modellego.locate.statistics import LayerStatistics
 MEMORY = 400_000_000  # bytes of feature maps that are held at once
 Reader = Reconstruction | Independent
 PROBED = 200  # images, at most, that sensitivity is measured on; a quarter of them all, at most
+ROWS = 30_000  # positions that a layer's normal equations are taken from, about
+RIDGE = 1e-3  # in units of the features' mean power
+BATCH = 100  # images worked on at once, at most
 
 
 def gather_reconstructions(
@@ -31,10 +34,7 @@ def gather_reconstructions(
     images: NetworkInput,
     task: Sequence[int],
     *,
-    rows: int = 30_000,
-    ridge: float = 1e-3,
-    batch: int = 100,
-    seed: int = 0,
+    seed: int,
 ) -> list[Reader]:
     """Return all layers that read cuttable channels, with their normal equations and their weight in the task.
 
@@ -55,7 +55,7 @@ def gather_reconstructions(
     probe = torch.zeros(count, dtype=torch.bool)
     probe[torch.randperm(count, generator=generator)[: probed_of(count)]] = True
     statistics = {
-        r.layer: LayerStatistics(modules[r.layer], _independent(modules[r.layer], r, movable), rows, count)
+        r.layer: LayerStatistics(modules[r.layer], _independent(modules[r.layer], r, movable), ROWS, count)
         for r in readings.values()
     }
 
@@ -68,17 +68,17 @@ def gather_reconstructions(
     probed: list[Tensor] = []
     done = 0
     with torch.no_grad():
-        for block in chunks(images, max(1, min(batch, fits))):
+        for block in chunks(images, max(1, min(BATCH, fits))):
             probed.append(block[probe[done : done + len(block)]])
             done += len(block)
             walk.run(walk.start(block), before=gather)
     shown = torch.cat(probed)
     axes = {n: -1 if isinstance(modules[r.layer], nn.Linear) else 1 for n, r in readings.items()}
-    at_once = max(1, min(batch // 2, MEMORY // (all_numbers(network) * size)))
+    at_once = max(1, min(BATCH // 2, MEMORY // (all_numbers(network) * size)))
     metrics = output_metrics(network, axes, shown, task, batch=at_once, seed=seed)
     tried = min(len(shown), max(8, min(4 * count // max(len(statistics), 1), fits)))
     evenly = torch.linspace(0, len(shown) - 1, tried).long()  # images may come class by class
-    trials = Trials(network, shown[evenly], task, batch=max(1, min(batch, fits // 4)))
+    trials = Trials(network, shown[evenly], task, batch=max(1, min(BATCH, fits // 4)))
     found: list[Reader] = []
     for node in walk.nodes:
         if node.name not in readings or str(node.target) not in statistics:
@@ -92,9 +92,9 @@ def gather_reconstructions(
         made: list[Reconstruction] | list[Independent]
         if known.owned is not None:
             of = torch.from_numpy(outputs.copy())
-            made = [Independent(layer, known.owned, known.blocks(), of, metric, ridge)]
+            made = [Independent(layer, known.owned, known.blocks(), of, metric, RIDGE)]
         else:
-            made = make_reconstructions(layer, reading.in_groups, outputs, known.gram(), metric, ridge, movable)
+            made = make_reconstructions(layer, reading.in_groups, outputs, known.gram(), metric, RIDGE, movable)
         del known  # the products of a wide layer are large, and its inverse has taken their place
         _measure(trials, node, layer, made)
         found += made

@@ -13,6 +13,7 @@ from modellego.data.chunks import chunks
 from modellego.locate.statistics import Products
 
 TEMPERATURE = 2.0
+PROBES = 3  # random projections of each image's logits
 WORK = 10_000_000_000  # multiplications that the products of a node's gradients may take, but for four rows a channel
 
 
@@ -41,13 +42,12 @@ def output_metrics(
     images: Tensor,
     task: Sequence[int],
     *,
-    probes: int = 3,
-    batch: int = 50,
-    seed: int = 0,
+    batch: int,
+    seed: int,
 ) -> dict[str, Tensor]:
     """Return for each node the mean product of gradients over its channels, float64 `[Q, Q]`, summed over positions.
 
-    The gradients are those of random projections of the task's centred logits, `probes` per image: no labels, and no
+    The gradients are those of random projections of the task's centred logits, `PROBES` per image: no labels, and no
     saturation on images the network is sure of. `nodes` maps a node's name to its channel axis. Where images, positions
     and channels are many, positions at even distances stand for all (`WORK`).
     """
@@ -59,28 +59,28 @@ def output_metrics(
         for block in chunks(images, batch):
             logits, kept = recorded(network, nodes, block.detach().clone().requires_grad_())
             logits = logits[:, wanted] - logits[:, wanted].mean(1, keepdim=True)
-            for probe in range(probes):
+            for probe in range(PROBES):
                 direction = torch.randn(logits.shape, generator=generator).to(logits)
                 gradients = torch.autograd.grad(
-                    (logits * direction).sum(), list(kept.values()), retain_graph=probe < probes - 1, allow_unused=True
+                    (logits * direction).sum(), list(kept.values()), retain_graph=probe < PROBES - 1, allow_unused=True
                 )
                 for name, gradient in zip(kept, gradients, strict=True):
                     if gradient is None:
                         continue
                     rows = gradient.movedim(nodes[name], -1).flatten(1, -2) if gradient.ndim > 2 else gradient[:, None]
                     channels = rows.shape[-1]
-                    most = max(4 * channels, WORK // channels**2) // (probes * len(images))
+                    most = max(4 * channels, WORK // channels**2) // (PROBES * len(images))
                     every = max(1, rows.shape[1] // max(most, 1))
                     taken = rows[:, ::every].flatten(0, 1)
                     shares[name] = taken.shape[0] / (rows.shape[0] * rows.shape[1])
                     found.setdefault(name, Products(1, taken.shape[1])).add(taken[None])
-    return {name: sums.total()[0].div_(shares[name] * probes * len(images)) for name, sums in found.items()}
+    return {name: sums.total()[0].div_(shares[name] * PROBES * len(images)) for name, sums in found.items()}
 
 
 class Trials:
     """Measures what a change of one layer's weights does to the task's logits, from where the walk stands."""
 
-    def __init__(self, network: Network, images: Tensor, task: Sequence[int], batch: int = 50) -> None:
+    def __init__(self, network: Network, images: Tensor, task: Sequence[int], batch: int) -> None:
         self.task = torch.tensor(list(task))
         self.walk = GraphWalk(network.graph)
         self.count = len(images)
