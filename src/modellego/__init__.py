@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from modellego.diagnosis import Diagnosis as Diagnosis
     from modellego.diagnosis import doctor as doctor
     from modellego.disassembly.contributions import contributions as contributions
+    from modellego.disassembly.each import disassemble_each as disassemble_each
     from modellego.disassembly.own_labels import OwnLabels as OwnLabels
     from modellego.disassembly.own_labels import own_labels as own_labels
     from modellego.disassembly.sampling import Samples as Samples
@@ -114,6 +115,7 @@ _PLACES = {
     "diagnosis": ("Diagnosis", "doctor"),
     "disassembly.sampling": ("Samples",),
     "disassembly.contributions": ("contributions",),
+    "disassembly.each": ("disassemble_each",),
     "disassembly.own_labels": ("OwnLabels", "own_labels"),
     "disassembly.verb": ("disassemble",),
     "distillation": ("DistillResult", "Distillation", "distill", "student_from"),

@@ -38,6 +38,9 @@ TestDataOption = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists at the output path.")]
 Seed = Annotated[int, MORE(help="Seed of all random choices.")]
 Classes = Annotated[str, typer.Option(help="Classes of the task: 0-2,7 or names; cat=281-285 makes one of several.")]
+MaybeClasses = Annotated[
+    str | None, typer.Option(help="Classes of the task: 0-2,7 or names; cat=281-285 makes one of several.")
+]
 MostConfident = Annotated[int, SAMPLES(min=1, help="Sample images per class: those the model is most confident of.")]
 Candidates = Annotated[
     int | None,

@@ -1,6 +1,5 @@
 """Reads parquet shards in the layout of public hubs: image and label columns, class names in the schema."""
 
-import hashlib
 import json
 import re
 import threading
@@ -182,12 +181,22 @@ class ParquetStore:
         return decode_value(self._cell(index), self.name(index), self._folder(index))
 
     def stamp(self, index: int) -> str | None:
-        """The digest of the row's bytes, or the stamp of the file that it names."""
-        value = self._cell(index)
-        data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
-        if data is None and path:
-            return file_stamp(self._folder(index) / str(path))
-        return hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else None
+        """The shard's stamp and the row; where rows may name files instead of holding bytes, the stamp of the file."""
+        group, row = self._find(index)
+        file, number = self.groups[group]
+        value = None if self._holds_all(file, number) else self._cell(index)
+        if isinstance(value, dict) and value.get("bytes") is None:
+            return file_stamp(self._folder(index) / str(value.get("path")))
+        shard = file_stamp(self.paths[file])
+        return None if shard is None else f"{shard}:{number}:{row}"
+
+    def _holds_all(self, file: int, number: int) -> bool:
+        """Tell from a row group's statistics whether each of its rows holds an image's bytes."""
+        group = self.files[file].metadata.row_group(number)
+        columns = (group.column(k) for k in range(group.num_columns))
+        bytes_of = {self.column, f"{self.column}.bytes"}
+        found = next((c.statistics for c in columns if c.path_in_schema in bytes_of), None)
+        return found is not None and found.has_null_count and found.null_count == 0
 
     def _cell(self, index: int) -> object:
         group, row = self._find(index)

@@ -12,8 +12,8 @@ from modellego.brick import Recipe as Made
 from modellego.contribution.relevance import Thresholds
 from modellego.data import Data, load_data
 from modellego.disassembly.job import Job, prepare
+from modellego.disassembly.options import check_request
 from modellego.disassembly.sampling import Samples
-from modellego.disassembly.verb import check_request
 from modellego.errors import LegoError, RecipeError
 from modellego.exporting.onnx_file import need_onnx
 from modellego.exporting.verb import ENDINGS
