@@ -17,6 +17,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from functools import _lru_cache_wrapper
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -175,21 +176,42 @@ class Collected:
             if type(found) is FunctionType and found.__code__.co_filename.startswith(str(root)):
                 self.functions.setdefault(_place_of(found.__code__), []).append(found)
 
-    def trial(self, tests: dict[str, float], codes: list[CodeType], *, first: bool) -> dict[str, Any]:
-        """Run tests with the functions of modules given other code; only in a forked process.
+    def trial(self, tests: dict[str, float], codes: list[CodeType]) -> dict[str, Any]:
+        """Run tests, up to the first failure, with the functions of modules given other code.
 
-        `tests` says how many seconds of processor time each may take; one that takes more ends the process.
+        Only in a forked process. `tests` says how many seconds of processor time each may take; one that takes more
+        ends the process.
         """
+        watch = self._watched(tests, codes)
+        items = [self.items[name] for name in tests]
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if watch.failed:
+                break
+        return {"failed": watch.failed, "tests": watch.tests}
+
+    def measured(self, tests: dict[str, float], codes: list[CodeType]) -> dict[str, Any]:
+        """Run all tests as `trial` does, each alone: what the tests of a file share, each of them makes anew."""
+        watch = self._watched(tests, codes)
+        for item in (self.items[name] for name in tests):
+            self._forget()
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        return {"failed": watch.failed, "tests": watch.tests}
+
+    def _watched(self, tests: dict[str, float], codes: list[CodeType]) -> Watch:
         for code in codes:
             self._give(code)
         watch = Watch(tests)
         self.session.config.pluginmanager.register(watch)
-        items = [self.items[name] for name in tests]
-        for item, following in zip(items, [*items[1:], None], strict=True):
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if first and watch.failed:
-                break
-        return {"failed": watch.failed, "tests": watch.tests}
+        return watch
+
+    def _forget(self) -> None:
+        """Empty the caches of functions, so that a test reaches what it needs, and not the one before it."""
+        for module in list(sys.modules.values()):
+            if str(getattr(module, "__file__", None)).startswith(str(self.root)):
+                for value in vars(module).values():
+                    if isinstance(value, _lru_cache_wrapper):
+                        value.cache_clear()
 
     def _give(self, code: CodeType) -> None:
         """Give every function of a module its code of the same place; what lies inside it comes along."""
