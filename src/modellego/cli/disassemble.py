@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, out, percent, print_json, print_table, progress, remark, warn
+from modellego.cli.console import amount, counted, out, percent, print_json, print_table, progress, remark, warn
 from modellego.cli.files import bytes_on_disk
 
 
@@ -136,7 +136,7 @@ def disassemble(
         before, after = scores[f"{key}_base"] or 1, scores[key] or 0
         row.append(f"{amount(before)} → {amount(after)} ({percent(after / before)})")
     header = ["task", "base", "restricted", "brick", "MACs", "parameters"]
-    print_table(f"{len(brick.classes)} classes", header, [[classes, *row]])
+    print_table(counted(len(brick.classes), "class", "classes"), header, [[classes, *row]])
     if tune and brick.info.refit is not None:
         remark(_tuning(brick.info.refit))
     if data.test is None:
