@@ -9,6 +9,7 @@ import torch
 
 from modellego import zoo
 from modellego.assembly import assemble
+from modellego.assembly.scoring import scored
 from modellego.brick import Assembled, Brick, check_target, save
 from modellego.data import Data, load_data
 from modellego.disassembly.verb import disassemble
@@ -86,7 +87,8 @@ def demo(out: str | os.PathLike[str], seed: int = 0, force: bool = False, progre
     )
     assert data.test is not None
     scores = tuple(evaluate(brick, data.test) for brick in bricks)
-    assembled_scores = evaluate(assembled, data.test, progress=progress)
+    assembled_scores, _ = scored(assembled, data, {}, progress)
+    assert assembled_scores is not None
     out.mkdir(parents=True, exist_ok=True)
     for file, piece in zip(files, (*bricks, assembled), strict=True):
         save(piece, file, force)

@@ -106,13 +106,20 @@ def test_a_broken_program_is_refused(tmp_path: Path) -> None:
     [
         ("net.onnx", "is an ONNX file, which is not read: name the PyTorch model"),
         ("net.safetensors", "holds weights at best, .* give this file as its weights"),
-        ("net.py", r"write net\.py:callable"),
+        ("net.py", r"write .*net\.py:callable"),
         ("net.tflite", "is no PyTorch model"),
     ],
 )
-def test_files_of_other_kinds_are_told_the_way(file: str, says: str) -> None:
+def test_files_of_other_kinds_are_told_the_way(file: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / file).touch()
     with pytest.raises(SourceError, match=says):
-        load_source(file)
+        load_source(str(tmp_path / file))
+
+
+@pytest.mark.parametrize("file", ["net.onnx", "net.pt", "net.safetensors"])
+def test_a_file_that_is_not_there_is_said_to_be_missing(file: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=f"there is no file .*{file}"):
+        load_source(str(tmp_path / file))
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, out, percent, print_json, print_table, progress, remark, warn
+from modellego.cli.console import amount, counted, out, percent, print_json, print_table, progress, remark, warn
 from modellego.cli.each_class import HEADER, as_json, row, write_each
 from modellego.cli.files import bytes_on_disk
 
@@ -136,7 +136,7 @@ def disassemble(
     if answer.json:
         print_json(as_json(output.path, brick))
         return
-    print_table(f"{len(brick.classes)} classes", HEADER, [[str(classes), *row(brick)]])
+    print_table(counted(len(brick.classes), "class", "classes"), HEADER, [[str(classes), *row(brick)]])
     if tune and brick.info.refit is not None:
         remark(_tuning(brick.info.refit))
     if data.test is None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, out, percent, print_json, print_table, progress, remark
+from modellego.cli.console import amount, counted, out, percent, print_json, print_table, progress, remark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ def write_each(
     if answer.json:
         print_json({"path": str(output.path), "bricks": found})
         return
-    print_table(f"{len(rows)} bricks, each of one class", HEADER, rows)
+    print_table(counted(len(rows), "brick, of one class", "bricks, each of one class"), HEADER, rows)
     if data.test is None:
         remark("There is no test data, so nothing was scored: name some with --test-data.")
     notes = sum(bool(brick["notes"]) for brick in found)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, out, percent, print_json, print_table, progress, remark
+from modellego.cli.console import amount, counted, out, percent, print_json, print_table, progress, remark
 from modellego.cli.files import bytes_on_disk
 
 
@@ -70,7 +70,7 @@ def evaluate(
     cells += [percent(found.scores.accuracy), percent(found.scores.balanced_accuracy)]
     cells += [amount(found.cost.macs), amount(found.cost.parameters)]
     cells += ["–" if size is None else f"{amount(size)}B", speed]
-    title = f"{len(found.classes)} classes, {found.scores.images:,} images"
+    title = f"{counted(len(found.classes), 'class', 'classes')}, {counted(found.scores.images, 'image')}"
     print_table(title, header, [[model, *cells]])
     if data.test is None:
         remark("There is no test data: this is scored on the data given, which may have been chosen from.")

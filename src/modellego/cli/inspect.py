@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, out, print_json, print_table
+from modellego.cli.console import amount, counted, out, print_json, print_table
 
 
 def inspect(
@@ -31,7 +31,7 @@ def inspect(
     for part in found["networks"]:
         _print_network(part)
     classes = ", ".join(found["classes"][:12]) + (", ..." if len(found["classes"]) > 12 else "")
-    out().print(f"{len(found['classes'])} classes: {classes}")
+    out().print(f"{counted(len(found['classes']), 'class', 'classes')}: {classes}")
 
 
 def _print_network(part: dict[str, Any]) -> None:

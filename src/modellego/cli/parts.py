@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, out, percent, print_json, print_table, progress
+from modellego.cli.console import amount, counted, out, percent, print_json, print_table, progress
 from modellego.cli.scoring import say_joined_labels, scored, spent
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def take(
     if answer.json:
         print_json(found)
         return
-    out().print(f"wrote {output.path}: {name}, {len(taken.brick.classes)} classes, as it went in.")
+    out().print(f"wrote {output.path}: {name}, {counted(len(taken.brick.classes), 'class', 'classes')}, as it went in.")
     if rest is not None:
         _tell(found["rest"])
 

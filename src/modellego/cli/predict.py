@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import percent, print_json, print_table, progress, stderr
+from modellego.cli.console import counted, percent, print_json, print_table, progress, stderr
 from modellego.cli.files import check_file, write_file
 from modellego.cli.rows import ENDINGS, Row, row_of, write_csv, write_lines
 
@@ -58,7 +58,9 @@ def predict(
         told = [{"file": str(file), "error": why} for file, why in failed]
         print_json({"path": str(model), "predictions": found, "failed": told})
     else:
-        print_table(f"{len(files)} images", ["image", "class", "probability", "next"], [_cells(row) for row in rows])
+        print_table(
+            counted(len(files), "image"), ["image", "class", "probability", "next"], [_cells(row) for row in rows]
+        )
     for _, why in failed:
         stderr.print(why, markup=False, highlight=False, soft_wrap=True)
     if failed:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import out, print_json, print_table, progress
+from modellego.cli.console import counted, out, print_json, print_table, progress
 
 
 def shelf(
@@ -32,4 +32,4 @@ def shelf(
         out().print(f"no bricks in {folder}" + (f" know {', '.join(classes)}" if classes else ""))
         return
     header = ["brick", "classes", "from", "MACs", "on disk", "accuracy"]
-    print_table(f"{len(found)} bricks", header, [cells(brick) for brick in found])
+    print_table(counted(len(found), "brick"), header, [cells(brick) for brick in found])

@@ -24,7 +24,8 @@ def devices() -> dict[str, str]:
     """Return every device torch knows of and what it is called."""
     import torch
 
-    found = {"cpu": f"{torch.get_num_threads()} threads"}
+    threads = torch.get_num_threads()
+    found = {"cpu": f"{threads} thread{'s' * (threads > 1)}"}
     for number in range(torch.cuda.device_count()):
         found[f"cuda:{number}"] = torch.cuda.get_device_name(number)
     if torch.backends.mps.is_available():

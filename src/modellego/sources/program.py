@@ -85,13 +85,18 @@ def _sizes(value: object) -> Iterator[object]:
         yield from _sizes(inner)
 
 
+_OTHERS = {".onnx", ".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".pkl"}
+
+
 def explain_file(file: Path) -> str | None:
     """Say what a file that names no model is, and the way from there to one; None where nothing is known of it.
 
-    >>> explain_file(Path("net.onnx"))
-    'net.onnx is an ONNX file, which is not read: name the PyTorch model it was made of, as file.py:callable'
+    >>> explain_file(Path("no_such.onnx"))
+    'there is no file no_such.onnx'
     """
     suffix = file.suffix.lower()
+    if suffix in _OTHERS and not file.exists():
+        return f"there is no file {file}"
     if suffix == ".onnx":
         return f"{file} is an ONNX file, which is not read: name the PyTorch model it was made of, as file.py:callable"
     if is_torchscript(file):
@@ -99,7 +104,7 @@ def explain_file(file: Path) -> str | None:
             f"{file} is TorchScript, which cannot be captured: name the PyTorch model that it was made of, as "
             f"file.py:callable, with the weights torch.save(torch.jit.load({str(file)!r}).state_dict(), 'weights.pt')"
         )
-    if suffix in {".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".pkl"}:
+    if suffix in _OTHERS:
         return (
             f"{file} holds weights at best, and no network: name the network (file.py:callable, zoo:NAME, "
             f"torchvision:NAME, timm:NAME) and give this file as its weights; an exported program ends in .pt2"

@@ -35,7 +35,7 @@ class CalibrationReport:
                 f"({100 * base.plain:.2f} %): the concatenation is kept."
             )
         told = (
-            f"Calibrated ({self.chosen}): on held-out calibration images "
+            f"Calibrated (penalties chosen by cross-validation: {self.chosen}): on held-out calibration images "
             f"{100 * base.plain:.2f} % (concatenated) -> {100 * best.plain:.2f} %"
         )
         if self.views > 1:
