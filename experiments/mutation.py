@@ -55,16 +55,17 @@ def baseline(tests: Collected, room: str, root: Path) -> dict[str, Any]:
     code = hashlib.sha256(b"".join((root / f).read_bytes() for f in sources(room, root))).hexdigest()
     known = _kept(room)
     digests = {f: code + hashlib.sha256((root / f).read_bytes()).hexdigest() for f in {_file(t) for t in tests.items}}
-    wanted = [t for t in tests.items if known.get(t, {}).get("digest") != digests[_file(t)]]
+    passed = {t: entry["digest"] for t, entry in known.items() if entry["passed"]}
+    wanted = [t for t in tests.items if passed.get(t) != digests[_file(t)]]
     if wanted:
         codes = [with_probes((root / f).read_text(), str(root / f), f) for f in sources(room, root)]
         found = forked(lambda: tests.measured(dict.fromkeys(wanted, 600.0), codes), 1800)
         if found is None:
             raise SystemExit(f"the tests of {room} could not be run: run `pytest tests/{room}` to see why")
         for name, (seconds, lines) in found["tests"].items():
-            passed = name not in found["failed"]
-            known[name] = {"digest": digests[_file(name)], "seconds": seconds, "lines": lines, "passed": passed}
-            if not passed:
+            entry = {"digest": digests[_file(name)], "seconds": seconds, "lines": lines}
+            known[name] = entry | {"passed": name not in found["failed"]}
+            if not known[name]["passed"]:
                 print(f"left out, as it fails without any fault: {name}")
         KEPT.mkdir(exist_ok=True)
         (KEPT / f"{room}.json").write_text(json.dumps(known))
@@ -155,7 +156,7 @@ def run(rooms: tuple[str, ...], count: int, again: str | None) -> None:
     """Try the sample's mutants that have no row yet, and anew those whose outcome is `again`; write after each."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "copy"
-        for part in ("src", "tests", "experiments"):
+        for part in ("src", "tests", "experiments", "docs"):
             shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__", "results"))
         shutil.copy(ROOT / "pyproject.toml", root)
         os.chdir(root)
