@@ -55,16 +55,17 @@ def baseline(tests: Collected, room: str, root: Path) -> dict[str, Any]:
     code = hashlib.sha256(b"".join((root / f).read_bytes() for f in sources(room, root))).hexdigest()
     known = _kept(room)
     digests = {f: code + hashlib.sha256((root / f).read_bytes()).hexdigest() for f in {_file(t) for t in tests.items}}
-    wanted = [t for t in tests.items if known.get(t, {}).get("digest") != digests[_file(t)]]
+    passed = {t: entry["digest"] for t, entry in known.items() if entry["passed"]}
+    wanted = [t for t in tests.items if passed.get(t) != digests[_file(t)]]
     if wanted:
         codes = [with_probes((root / f).read_text(), str(root / f), f) for f in sources(room, root)]
-        found = forked(lambda: tests.trial(dict.fromkeys(wanted, 600.0), codes, first=False), 1800)
+        found = forked(lambda: tests.measured(dict.fromkeys(wanted, 600.0), codes), 1800)
         if found is None:
             raise SystemExit(f"the tests of {room} could not be run: run `pytest tests/{room}` to see why")
         for name, (seconds, lines) in found["tests"].items():
-            passed = name not in found["failed"]
-            known[name] = {"digest": digests[_file(name)], "seconds": seconds, "lines": lines, "passed": passed}
-            if not passed:
+            entry = {"digest": digests[_file(name)], "seconds": seconds, "lines": lines}
+            known[name] = entry | {"passed": name not in found["failed"]}
+            if not known[name]["passed"]:
                 print(f"left out, as it fails without any fault: {name}")
         KEPT.mkdir(exist_ok=True)
         (KEPT / f"{room}.json").write_text(json.dumps(known))
@@ -112,23 +113,10 @@ def covering(mutant: Mutant, place: Place, tests: dict[str, Any]) -> list[str]:
 def limits(chosen: list[str], tests: dict[str, Any]) -> dict[str, float]:
     """Return how many seconds of processor time each test may take with a fault in the code.
 
-    Ten times what the slowest test of its file takes: what the tests of a file share is made by whichever runs first.
-
-    >>> limits(["a.py::x"], {"a.py::x": (0.1, []), "a.py::y": (2.0, []), "b.py::z": (9.0, [])})
-    {'a.py::x': 25.0}
+    >>> limits(["a.py::x"], {"a.py::x": (0.5, []), "b.py::y": (9.0, [])})
+    {'a.py::x': 10.0}
     """
-    slowest: dict[str, float] = {}
-    for name, (seconds, _) in tests.items():
-        slowest[_file(name)] = max(seconds, slowest.get(_file(name), 0.0))
-    return {name: 5 + TIMES * slowest[_file(name)] for name in chosen}
-
-
-def limit_in_all(chosen: list[str], tests: dict[str, Any]) -> int:
-    """Return how many seconds of processor time a mutant may take: half a minute to import, and the tests' time."""
-    each = limits(chosen, tests)
-    shared = {_file(name): limit for name, limit in each.items()}
-    together = sum(float(tests[name][0]) for name in chosen)
-    return round(30 + TIMES * together + sum(shared.values()))
+    return {name: 5 + TIMES * float(tests[name][0]) for name in chosen}
 
 
 def tried(drawn: Drawn, tests: dict[str, Any], trial: Callable[[dict[str, float]], Any]) -> dict[str, Any]:
@@ -139,7 +127,8 @@ def tried(drawn: Drawn, tests: dict[str, Any], trial: Callable[[dict[str, float]
     if not chosen:
         return row | {"outcome": "survived", "by": "no test reaches it"}
     began = time.monotonic()
-    found = forked(lambda: trial(limits(chosen, tests)), limit_in_all(chosen, tests))
+    each = limits(chosen, tests)
+    found = forked(lambda: trial(each), round(30 + sum(each.values())))  # half a minute to import
     row["seconds"] = round(time.monotonic() - began, 1)
     if found is None:
         return row | {"outcome": "killed", "by": "takes ten times as long, or ends the process"}
@@ -167,7 +156,7 @@ def run(rooms: tuple[str, ...], count: int, again: str | None) -> None:
     """Try the sample's mutants that have no row yet, and anew those whose outcome is `again`; write after each."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "copy"
-        for part in ("src", "tests", "experiments"):
+        for part in ("src", "tests", "experiments", "docs"):
             shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__", "results"))
         shutil.copy(ROOT / "pyproject.toml", root)
         os.chdir(root)
@@ -205,7 +194,7 @@ def _inside(waiting: list[Drawn], room: str, tests: Collected) -> None:
 def _swapped(drawn: Drawn, tests: Collected, chosen: dict[str, float]) -> Any:
     mutant, place, after = drawn
     path = tests.root / mutant.file
-    return tests.trial(chosen, [compiled(path.read_text(), place, after, str(path))], first=True)
+    return tests.trial(chosen, [compiled(path.read_text(), place, after, str(path))])
 
 
 def _anew(drawn: Drawn, root: Path, chosen: dict[str, float]) -> Any:

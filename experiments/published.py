@@ -12,7 +12,8 @@ from modellego.assembly import assemble
 from modellego.brick import Assembled, Brick
 from modellego.contribution.relevance import Thresholds
 from modellego.data import Data, ImageSet, load_data, resolve_classes
-from modellego.disassembly.verb import REFIT_IMAGES, disassemble
+from modellego.disassembly.options import REFIT_IMAGES
+from modellego.disassembly.verb import disassemble
 from modellego.evaluation import cost, logits_of, restricted, score
 
 # top-1 on the full test set, per cent, as the models' own page in ../shared states it

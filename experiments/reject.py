@@ -18,7 +18,8 @@ from modellego.brick.reject_rule import Statistic
 from modellego.data import Data, ImageSet, merged, resolve_classes
 from modellego.data.views import altered_views
 from modellego.disassembly.choose import draw_images
-from modellego.disassembly.verb import REFIT_IMAGES, disassemble
+from modellego.disassembly.options import REFIT_IMAGES
+from modellego.disassembly.verb import disassemble
 from modellego.evaluation import auroc, logits_of, off_task_images
 from modellego.locate import Budget
 from modellego.rejection.rule import HELD, KEEP

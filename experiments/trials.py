@@ -17,12 +17,15 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from functools import _lru_cache_wrapper
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
+
+import pytest
 
 OPTIONS = ["-o", "addopts=--import-mode=importlib", "-q", "-s", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist"]
 
@@ -99,28 +102,55 @@ def _probe(file: str, statement: ast.stmt) -> ast.stmt | None:
 
 
 class Watch:
-    """A pytest plugin: what each test took, what it reached, and which failed.
+    """A pytest plugin: what each test took and reached as if it ran alone, and which failed.
 
-    `limits` says how many seconds of processor time each test may take; one that takes more ends the process.
+    `limits` says how many seconds of processor time each test may take; one that takes more ends the process. What a
+    fixture that tests share takes and reaches counts for each of them.
     """
 
     def __init__(self, limits: dict[str, float]) -> None:
         self.limits = limits
         self.tests: dict[str, Any] = {}
         self.failed: list[str] = []
+        self.shared: dict[str, tuple[float, set[tuple[str, int]]]] = {}
 
     def pytest_runtest_setup(self, item: Any) -> None:
         """Start the clocks."""
         signal.setitimer(signal.ITIMER_PROF, self.limits[item.nodeid])
-        self.began = time.process_time()
+        self.fixtures = getattr(item, "fixturenames", [])
+        self.began = _spent()
         reached().clear()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Any:
+        """Take what a shared fixture needs out of what the test needs that happens to be the first to ask for it."""
+        if fixturedef.scope == "function":
+            return (yield)
+        began, before = _spent(), reached().copy()
+        reached().clear()
+        try:
+            return (yield)
+        finally:
+            took = _spent() - began
+            self.shared[fixturedef.argname] = took, reached().copy()
+            self.began += took
+            reached().clear()
+            reached().update(before)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Note what a test took, once it is over, and whether it failed."""
         if report.when == "teardown":
-            self.tests[report.nodeid] = (round(time.process_time() - self.began, 3), sorted(reached()))
+            shared = [self.shared[name] for name in self.fixtures if name in self.shared]
+            seconds = _spent() - self.began + sum(took for took, _ in shared)
+            self.tests[report.nodeid] = (round(seconds, 3), sorted(reached().union(*(lines for _, lines in shared))))
         if report.failed:
             self.failed.append(report.nodeid)
+
+
+def _spent() -> float:
+    """Return the processor time of this process and of those it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def reached() -> set[tuple[str, int]]:
@@ -175,21 +205,43 @@ class Collected:
             if type(found) is FunctionType and found.__code__.co_filename.startswith(str(root)):
                 self.functions.setdefault(_place_of(found.__code__), []).append(found)
 
-    def trial(self, tests: dict[str, float], codes: list[CodeType], *, first: bool) -> dict[str, Any]:
-        """Run tests with the functions of modules given other code; only in a forked process.
+    def trial(self, tests: dict[str, float], codes: list[CodeType]) -> dict[str, Any]:
+        """Run tests, up to the first failure, with the functions of modules given other code.
 
-        `tests` says how many seconds of processor time each may take; one that takes more ends the process.
+        Only in a forked process. `tests` says how many seconds of processor time each may take; one that takes more
+        ends the process.
         """
+        watch = self._watched(tests, codes)
+        items = [self.items[name] for name in tests]
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if watch.failed:
+                break
+        return {"failed": watch.failed, "tests": watch.tests}
+
+    def measured(self, tests: dict[str, float], codes: list[CodeType]) -> dict[str, Any]:
+        """Run all tests as `trial` does, whichever fail, none on what another has put into a cache."""
+        watch = self._watched(tests, codes)
+        items = [self.items[name] for name in tests]
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            self._forget()
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        return {"failed": watch.failed, "tests": watch.tests}
+
+    def _watched(self, tests: dict[str, float], codes: list[CodeType]) -> Watch:
         for code in codes:
             self._give(code)
         watch = Watch(tests)
         self.session.config.pluginmanager.register(watch)
-        items = [self.items[name] for name in tests]
-        for item, following in zip(items, [*items[1:], None], strict=True):
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if first and watch.failed:
-                break
-        return {"failed": watch.failed, "tests": watch.tests}
+        return watch
+
+    def _forget(self) -> None:
+        """Empty the caches of functions."""
+        for module in list(sys.modules.values()):
+            if str(getattr(module, "__file__", None)).startswith(str(self.root)):
+                for value in vars(module).values():
+                    if isinstance(value, _lru_cache_wrapper):
+                        value.cache_clear()
 
     def _give(self, code: CodeType) -> None:
         """Give every function of a module its code of the same place; what lies inside it comes along."""
@@ -208,7 +260,6 @@ def _place_of(code: CodeType) -> tuple[str, str, int]:
 
 def collected(paths: list[str], root: Path, work: Callable[[Collected], None]) -> None:
     """Collect the tests below the paths and do the work with them; only in a forked process."""
-    import pytest
 
     class Inside:
         def pytest_runtestloop(self, session: Any) -> bool:
@@ -224,7 +275,6 @@ def imported_anew(tests: dict[str, float], file: str, root: Path, make: Callable
 
     `tests` says how many seconds of processor time each may take; one that takes more ends the process.
     """
-    import pytest
 
     class Ordered:
         def pytest_collection_modifyitems(self, items: list[Any]) -> None:

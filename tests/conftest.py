@@ -35,3 +35,9 @@ def lego_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
             demo(folder / "lego-demo.part")
             (folder / "lego-demo.part").rename(folder / "lego-demo")
     return folder / "lego-demo"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep results of long passes in a folder of the tests alone."""
+    os.environ["MODELLEGO_CACHE"] = str(tmp_path_factory.mktemp("cache"))

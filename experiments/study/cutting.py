@@ -15,8 +15,9 @@ from modellego.contribution.relevance import Thresholds
 from modellego.data import Data
 from modellego.data.chunks import NetworkInput
 from modellego.data.feed import Inputs
-from modellego.disassembly.choose import Choice, Samples, draw_calibration, network_input, rank_groups, sample_images
+from modellego.disassembly.choose import Choice, draw_calibration, network_input, rank_groups
 from modellego.disassembly.job import prepare
+from modellego.disassembly.sampling import Samples, sampled
 from modellego.disassembly.verb import cut_out
 from modellego.evaluation import cost
 from modellego.locate import Curve
@@ -78,7 +79,7 @@ class Cutter:
         """Return the images that contributions come from, as network input, and their labels."""
         train, task, samples = self.job.data.train, self.job.task, Samples()
         if self.choose is None:
-            chosen = sample_images(self.whole, train, task, samples, self.progress)
+            chosen = dict(sampled(self.whole, train, task, samples, progress=self.progress))
         else:
             chosen = self.choose(task, samples.per_class)
         part = train.subset(np.concatenate(list(chosen.values())))

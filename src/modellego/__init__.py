@@ -42,10 +42,11 @@ if TYPE_CHECKING:
     from modellego.demonstration import demo as demo
     from modellego.diagnosis import Diagnosis as Diagnosis
     from modellego.diagnosis import doctor as doctor
-    from modellego.disassembly.choose import Samples as Samples
     from modellego.disassembly.contributions import contributions as contributions
+    from modellego.disassembly.each import disassemble_each as disassemble_each
     from modellego.disassembly.own_labels import OwnLabels as OwnLabels
     from modellego.disassembly.own_labels import own_labels as own_labels
+    from modellego.disassembly.sampling import Samples as Samples
     from modellego.disassembly.verb import disassemble as disassemble
     from modellego.distillation import Distillation as Distillation
     from modellego.distillation import DistillResult as DistillResult
@@ -112,8 +113,9 @@ _PLACES = {
     "decision_routes": ("RouteGraph", "routes"),
     "demonstration": ("DemoResult", "demo"),
     "diagnosis": ("Diagnosis", "doctor"),
-    "disassembly.choose": ("Samples",),
+    "disassembly.sampling": ("Samples",),
     "disassembly.contributions": ("contributions",),
+    "disassembly.each": ("disassemble_each",),
     "disassembly.own_labels": ("OwnLabels", "own_labels"),
     "disassembly.verb": ("disassemble",),
     "distillation": ("DistillResult", "Distillation", "distill", "student_from"),

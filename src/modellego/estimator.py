@@ -17,9 +17,10 @@ from modellego.brick import Brick, is_brick, load
 from modellego.data import ImageSet, match_labels
 from modellego.data.given import GivenImages, image_store
 from modellego.data.store import ArrayStore, Store
-from modellego.disassembly.choose import Samples
 from modellego.disassembly.job import as_brick
-from modellego.disassembly.verb import REFIT_IMAGES, disassemble
+from modellego.disassembly.options import REFIT_IMAGES
+from modellego.disassembly.sampling import Samples
+from modellego.disassembly.verb import disassemble
 from modellego.errors import DataError, SourceError
 from modellego.evaluation import predict_proba
 from modellego.locate import Budget

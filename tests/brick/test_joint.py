@@ -78,3 +78,9 @@ def test_steps_without_sense_are_refused(steps: dict[str, Any]) -> None:
 def test_steps_that_do_not_fit_the_columns_are_refused(joint: Joint) -> None:
     with pytest.raises(AssemblyError, match="columns"):
         joint.width(4)
+
+
+def test_groups_that_are_too_unequal_are_refused() -> None:
+    merge = [list(range(10**5)), *([10**5 + i] for i in range(10**5))]
+    with pytest.raises(AssemblyError, match="too unequal"):
+        Joint(merge=merge)

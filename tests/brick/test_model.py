@@ -120,3 +120,10 @@ def test_classes_that_do_not_fit_the_joint_are_refused(make_brick: MakeBrick) ->
     brick = make_brick()
     with pytest.raises(AssemblyError, match="3 logits for 1 classes"):
         Assembled([brick], Joint(), assembled_info([brick], ("a",)))
+
+
+def test_the_vocabulary_knows_the_numbers_of_the_source(full_brick: Brick, make_brick: MakeBrick) -> None:
+    found = full_brick.vocabulary
+    assert (found.classes, dict(found.numbers), found.total) == (("cat", "dog", "fox"), {3: 0, 5: 1, 6: 2}, 10)
+    without = make_brick().vocabulary
+    assert (dict(without.numbers), without.total) == ({}, 0)

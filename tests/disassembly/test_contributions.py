@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 import modellego as ml
-from modellego.disassembly.choose import Samples, by_thresholds
+from modellego.disassembly.choose import by_thresholds
 from modellego.disassembly.job import prepare
-from modellego.disassembly.verb import sample_batches
+from modellego.disassembly.sampling import Samples, sample_batches
 from modellego.progress import silent
 from modellego.sources.whole import whole_brick
 

@@ -12,7 +12,7 @@ from modellego.brick import Brick, load
 from modellego.cli import main
 from modellego.data import Data, load_data
 from modellego.disassembly import disassemble
-from modellego.disassembly.choose import Samples
+from modellego.disassembly.sampling import Samples
 from modellego.evaluation import evaluate
 from modellego.locate import Budget
 from tests.distributed.conftest import Torchrun
@@ -53,7 +53,7 @@ def everything(whole: Brick) -> dict[str, torch.Tensor]:
     assert digits.test is not None
     some = np.concatenate([digits.train.of_class(k)[:30] for k in range(10)])
     data = Data(digits.train.subset(some), digits.test.subset(np.arange(90)))
-    samples = Samples(per_class=7)
+    samples = Samples(per_class=7, cache=False)
     made = {"thresholds": disassemble(whole, data, "0-2", samples=samples, refit_images=11, reject=0.9)}
     for name in ("reconstruction", "taylor", "activation", "contribution"):
         budget = Budget(macs=0.6)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from experiments import mutation
 from experiments.mutants import compiled, mutants_of
-from experiments.trials import Watch, forked, module_name, reached, with_probes
+from experiments.trials import Collected, Watch, collected, forked, module_name, reached, with_probes
 
 SOURCE = '''
 """A module."""
@@ -97,6 +98,43 @@ def test_a_test_that_takes_more_than_its_time_ends_the_process(limit: float, ans
     assert forked(work, 60) == answer
 
 
+SHARING = """
+from functools import cache
+import pytest
+from made import by_cache, by_fixture
+
+kept = cache(by_cache)
+
+@pytest.fixture(scope="module")
+def shared():
+    return by_fixture()
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_of_two(k, shared):
+    assert kept() == shared
+"""
+
+
+def test_what_two_tests_share_is_reached_by_both(tmp_path: Path) -> None:
+    made = tmp_path / "made.py"
+    made.write_text("def by_cache():\n    return 1\n\n\ndef by_fixture():\n    return 1\n")
+    (tmp_path / "test_sharing.py").write_text(SHARING)
+
+    def measure(tests: Collected) -> None:
+        codes = [with_probes(made.read_text(), str(made), "made.py")]
+        found = forked(lambda: tests.measured(dict.fromkeys(tests.items, 30.0), codes), 60)
+        (tmp_path / "found.json").write_text(json.dumps(found["tests"]))
+
+    def collect() -> None:
+        os.chdir(tmp_path)
+        sys.path.insert(0, str(tmp_path))
+        collected(["test_sharing.py"], tmp_path, measure)
+
+    forked(collect, 60)
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [lines for _, lines in found.values()] == [[["made.py", 2], ["made.py", 6]]] * 2
+
+
 LINE = [FILE, 9]
 TESTS = {
     "tests/cut/test_plan.py::slow": (9.0, [LINE]),
@@ -121,12 +159,6 @@ def test_tests_named_after_the_file_come_first_and_all_then_the_quickest_in_the_
 def test_a_fault_at_import_is_tried_by_all_tests_that_reach_its_file() -> None:
     mutant, place, _ = next(mutants_of(SOURCE, FILE))
     assert "tests/cut/test_plan.py::elsewhere" in mutation.covering(mutant, place, TESTS)
-
-
-def test_a_test_may_take_ten_times_as_long_as_the_slowest_of_its_file() -> None:
-    chosen = ["tests/cut/test_plan.py::quick", "tests/cut/test_plan.py::elsewhere"]
-    assert mutation.limits(chosen, TESTS) == dict.fromkeys(chosen, 95.0)
-    assert mutation.limit_in_all(chosen, TESTS) == 30 + 3 + 95
 
 
 def test_the_table_leaves_equivalent_mutants_out_of_the_share(

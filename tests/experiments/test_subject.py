@@ -6,7 +6,7 @@ import torch
 
 from experiments.study import subject as subject_module
 from experiments.study.subject import Subject
-from modellego.disassembly.choose import Samples
+from modellego.disassembly.sampling import Samples
 from modellego.disassembly.verb import disassemble
 
 

@@ -41,5 +41,5 @@ def test_about_as_many_rows_as_asked_are_taken() -> None:
 def test_rows_of_a_wide_layer_do_not_pile_up() -> None:
     found = LayerStatistics(nn.Linear(12, 3), {7: torch.arange(12)}, 3 * BLOCK, 3 * BLOCK)
     for _ in range(6):
-        found.add(torch.randn(BLOCK // 2, 12), (1, 3), torch.Generator())
+        found.add(torch.randn(BLOCK // 2, 12), (1, 3), torch.arange(BLOCK // 2), 0)
         assert sum(rows.shape[1] for rows in found._waiting) < BLOCK

@@ -190,7 +190,7 @@ def test_each_round_goes_through_the_rows_once() -> None:
     def rows() -> Iterator[Rows]:
         gathered.append(None)
         for _ in range(2):
-            yield torch.ones(1, 4, 1), torch.ones(1, 4, 1), None
+            yield torch.ones(1, 4, 1), torch.ones(1, 4, 1), None, torch.arange(4)
 
     prior = torch.zeros(1, 1, 1, dtype=torch.float64)
     fit_stage(rows, 8, prior, bias=False, bounds=(0.0, math.inf), ridges=(1e-3,), rounds=3)

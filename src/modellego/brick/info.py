@@ -123,7 +123,7 @@ class Cut(Strict):
     widths: dict[Label, Count] = Field(default_factory=dict)
 
 
-class Recipe(Strict):
+class RecipeStep(Strict):
     """The recipe that made a brick: its text, the step of it, and the fingerprint of that step (since version 4)."""
 
     text: Text
@@ -179,7 +179,7 @@ class BrickInfo(Strict):
     scores: Annotated[dict[Label, float | None], BeforeValidator(_plain)] = Field(default_factory=dict)
     reject: Reject | None = None
     assembly: Assembly | None = None
-    recipe: Recipe | None = None
+    recipe: RecipeStep | None = None
     notes: Text = ""
 
     @field_validator("format_version")

@@ -7,6 +7,7 @@ import typer
 
 from modellego.cli import options as o
 from modellego.cli.console import amount, counted, out, percent, print_json, print_table, progress, remark, warn
+from modellego.cli.each_class import HEADER, as_json, row, write_each
 from modellego.cli.files import bytes_on_disk
 
 
@@ -16,8 +17,11 @@ def disassemble(
     ],
     *,
     images: o.MaybeImages,
-    classes: o.Classes,
+    classes: o.MaybeClasses = None,
     output: o.Output,
+    each_class: Annotated[
+        bool, typer.Option("--each-class", help="Write a folder with one brick for each of the classes, or of all.")
+    ] = False,
     macs: Annotated[float | None, o.BUDGET(help="Share of the source's MACs, such as 0.5.")] = None,
     parameters: Annotated[float | None, o.BUDGET(help="Share of the source's parameters.")] = None,
     latency: Annotated[float | None, o.BUDGET(help="Share of the source's latency, measured.")] = None,
@@ -41,6 +45,8 @@ def disassemble(
     share: Annotated[
         float | None, o.SAMPLES(help="Sample images as a share of each class's images, at least 5.")
     ] = None,
+    candidates: o.Candidates = None,
+    cache: o.Cache = True,
     refit: Annotated[bool, o.REFIT(help="Repair the cut by least squares, without training.")] = True,
     refit_images: o.RefitImages = 200,
     refit_by: Annotated[str, o.REFIT(help="How to refit: least_squares, or a method from a plugin.")] = "least_squares",
@@ -66,6 +72,7 @@ def disassemble(
     ] = None,
     reject: o.RejectOptions,
     source_options: o.SourceOptions,
+    resume: Annotated[bool, o.RUN("--resume", help="Go on from the checkpoint of an interrupted run.")] = False,
     seed: o.Seed = 0,
     answer: o.Answer,
 ) -> None:
@@ -74,72 +81,67 @@ def disassemble(
     Example: modellego disassemble lego-demo/resnet.brick --data digits --classes 7-9 --macs 0.8 -o few.brick
     """
     from modellego.brick import check_target
+    from modellego.brick.format.collection import check_folder
     from modellego.cli.opening import open_maybe, open_model, open_unlabelled, say_labels, unlabelled_data
     from modellego.contribution.relevance import Thresholds
     from modellego.data import Data, load_data
-    from modellego.disassembly.choose import Samples
     from modellego.disassembly.job import as_brick
+    from modellego.disassembly.options import CutKeywords, check_request
     from modellego.disassembly.own_labels import own_labels
+    from modellego.disassembly.sampling import Samples
     from modellego.disassembly.targets import task_vocabulary
-    from modellego.disassembly.verb import check_request
     from modellego.disassembly.verb import disassemble as take_apart
-    from modellego.distributed import rank
+    from modellego.distributed import processes, rank
     from modellego.errors import LegoError
     from modellego.locate import Budget
 
+    if not each_class and classes is None:
+        raise LegoError("name the task with --classes, or make a brick of each class with --each-class")
+    if resume and not each_class:
+        raise LegoError("--resume goes with --each-class")
+    if each_class and processes() > 1:
+        raise LegoError("--each-class runs in one process: start it without torchrun")
     if rank() == 0:
-        check_target(output.path, output.force)
+        (check_folder if each_class else check_target)(output.path, output.force)
     budget = Budget(macs, parameters, latency, max_drop, round_to)
     thresholds = Thresholds(conv_alpha, conv_beta, linear_alpha, linear_beta, rule)  # type: ignore[arg-type]
-    most_confident = Samples(samples, share)
     check_request(budget, criterion, reject.share, reject.reject_by, refit_by)
     if bool(unlabelled) == bool(images.data):
         raise LegoError("name either labelled images with --data, or others with --unlabelled (scored on --test-data)")
+    asked: CutKeywords = {
+        "budget": budget,
+        "criterion": criterion,
+        "thresholds": thresholds,
+        "samples": Samples(samples, share, candidates, cache),
+        "refit_images": refit_images if refit else 0,
+        "refit_by": refit_by,
+        "refit_data": open_unlabelled(refit_data) if refit_data and refit else None,
+        "tune": tune,
+        "reject": reject.share,
+        "reject_by": reject.reject_by,  # type: ignore[typeddict-item]
+        "seed": seed,
+    }
     data = open_maybe(images)
     opened = open_model(model, source_options, data if data is not None else Data(unlabelled_data(unlabelled or [])))
+    whole = as_brick(opened, None, None)
+    wanted = list(range(len(whole.classes))) if classes is None else classes
     if data is None:
         shown = unlabelled_data(unlabelled or []).store
-        told = own_labels(as_brick(opened, None, None), shown, classes, threshold=sure, least=least, progress=progress)
+        told = own_labels(whole, shown, wanted, threshold=sure, least=least, progress=progress)
         warn(str(told))
         data = load_data(Data(told.images), images.test_data or None)
-    known, task = task_vocabulary(as_brick(opened, None, None), classes)
+    known, task = task_vocabulary(whole, wanted)
     say_labels(data, known, images.mapping, task)
-    brick = take_apart(
-        opened,
-        data,
-        classes,
-        budget=budget,
-        criterion=criterion,
-        thresholds=thresholds,
-        samples=most_confident,
-        refit_images=refit_images if refit else 0,
-        refit_by=refit_by,
-        refit_data=open_unlabelled(refit_data) if refit_data and refit else None,
-        tune=tune,
-        reject=reject.share,
-        reject_by=reject.reject_by,  # type: ignore[arg-type]
-        mapping=images.mapping,
-        seed=seed,
-        progress=progress,
-    )
+    if each_class:
+        write_each(whole, data, classes, images.mapping, output, resume, answer, asked)
+        return
+    brick = take_apart(whole, data, wanted, mapping=images.mapping, progress=progress, **asked)
     if rank() == 0:
         brick.save(output.path, output.force)
-    scores = brick.info.scores
-    assert brick.info.cut is not None
     if answer.json:
-        refitted = None if brick.info.refit is None else {k: v for k, v in brick.info.refit.items() if k != "stages"}
-        kept = {"kept_groups": brick.info.cut.kept, "groups": brick.info.cut.total, "refit": refitted}
-        plain = {k: v if v is None or not k.startswith(("macs", "parameters")) else int(v) for k, v in scores.items()}
-        print_json(
-            {"path": str(output.path), "classes": list(brick.classes), **plain, **kept, "notes": brick.info.notes}
-        )
+        print_json(as_json(output.path, brick))
         return
-    row = [percent(scores[k]) for k in ("base_accuracy", "base_restricted_accuracy", "brick_accuracy")]
-    for key in ("macs", "parameters"):
-        before, after = scores[f"{key}_base"] or 1, scores[key] or 0
-        row.append(f"{amount(before)} → {amount(after)} ({percent(after / before)})")
-    header = ["task", "base", "restricted", "brick", "MACs", "parameters"]
-    print_table(counted(len(brick.classes), "class", "classes"), header, [[classes, *row]])
+    print_table(counted(len(brick.classes), "class", "classes"), HEADER, [[str(classes), *row(brick)]])
     if tune and brick.info.refit is not None:
         remark(_tuning(brick.info.refit))
     if data.test is None:

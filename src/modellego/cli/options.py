@@ -38,7 +38,17 @@ TestDataOption = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists at the output path.")]
 Seed = Annotated[int, MORE(help="Seed of all random choices.")]
 Classes = Annotated[str, typer.Option(help="Classes of the task: 0-2,7 or names; cat=281-285 makes one of several.")]
+MaybeClasses = Annotated[
+    str | None, typer.Option(help="Classes of the task: 0-2,7 or names; cat=281-285 makes one of several.")
+]
 MostConfident = Annotated[int, SAMPLES(min=1, help="Sample images per class: those the model is most confident of.")]
+Candidates = Annotated[
+    int | None,
+    SAMPLES(min=1, help="Look at so many images of a class at most for its sample images, drawn with --seed."),
+]
+Cache = Annotated[
+    bool, SAMPLES(help="Keep what is found of sample images in the user's cache folder, and use it again.")
+]
 Criterion = Annotated[
     str | None,
     BUDGET(help="What ranks channels under a budget: reconstruction (by default), contribution, taylor, l1, ..."),

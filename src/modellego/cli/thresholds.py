@@ -27,6 +27,8 @@ def thresholds(
         o.THRESHOLDS(help=o.RULE_HELP),
     ] = "poster",
     samples: o.MostConfident = 50,
+    candidates: o.Candidates = None,
+    cache: o.Cache = True,
     refit: Annotated[bool, o.REFIT(help="Repair each cut by least squares, without training.")] = False,
     refit_images: o.RefitImages = 200,
     picture: o.Plot,
@@ -42,7 +44,7 @@ def thresholds(
     from modellego.contribution.relevance import Thresholds
     from modellego.curves import plot_threshold_curves
     from modellego.curves import thresholds as measure
-    from modellego.disassembly.choose import Samples
+    from modellego.disassembly.sampling import Samples
     from modellego.disassembly.targets import task_vocabulary
     from modellego.errors import LegoError
 
@@ -65,7 +67,7 @@ def thresholds(
         values=taken,
         around=around,
         refit_images=refit_images if refit else 0,
-        samples=Samples(samples),
+        samples=Samples(samples, candidates=candidates, cache=cache),
         mapping=images.mapping,
         seed=seed,
         progress=progress,

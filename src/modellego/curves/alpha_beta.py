@@ -10,9 +10,10 @@ from modellego.contribution.relevance import Thresholds, plan_flow
 from modellego.contribution.stream import class_sums
 from modellego.curves.baseline import baseline
 from modellego.data import DataLike, MappingLike
-from modellego.disassembly.choose import Samples, by_sums, draw_calibration
+from modellego.disassembly.choose import by_sums, draw_calibration
 from modellego.disassembly.job import prepare
-from modellego.disassembly.verb import cut_out, sample_batches
+from modellego.disassembly.sampling import Samples, sample_batches
+from modellego.disassembly.verb import cut_out
 from modellego.drawing.figure import as_png, new_figure
 from modellego.drawing.palette import LIGHT
 from modellego.errors import LegoError
@@ -89,7 +90,7 @@ def thresholds(
     _check(vary, values)
     job = prepare(model, data, classes, mapping)
     around, flow = around or Thresholds(), plan_flow(job.network, job.channels)
-    batches = sample_batches(job, samples or Samples(), progress)
+    batches = sample_batches(job, samples or Samples(), progress, seed)
     with progress("contribution", "classes"):
         sums = tuple(class_sums(job.network, batches, channel_map=job.channels))
     drawn = draw_calibration(model, job.data.train, job.task, refit_images, seed).inputs if refit_images else None

@@ -11,9 +11,11 @@ from modellego.brick import Brick
 from modellego.contribution.relevance import Thresholds
 from modellego.curves.baseline import baseline
 from modellego.data import DataLike, MappingLike
-from modellego.disassembly.choose import Choice, Samples, draw_calibration
+from modellego.disassembly.choose import Choice, draw_calibration
 from modellego.disassembly.job import prepare
-from modellego.disassembly.verb import REFIT_IMAGES, cut_out, make_curve
+from modellego.disassembly.options import REFIT_IMAGES
+from modellego.disassembly.sampling import Samples
+from modellego.disassembly.verb import cut_out, make_curve
 from modellego.drawing.cells import html_table
 from modellego.drawing.figure import as_png, new_figure
 from modellego.drawing.words import share as per_cent

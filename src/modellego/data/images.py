@@ -1,5 +1,6 @@
 """The set of labelled images that the rest of the house works with, decoded on demand."""
 
+import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from modellego.data.decode import to_float
 from modellego.data.labels import MappingLike, Vocabulary, match
-from modellego.data.store import ArrayStore, CacheStore, ChainStore, Pixels, Store
+from modellego.data.store import ArrayStore, CacheStore, ChainStore, Pixels, Store, stamp_of
 from modellego.errors import DataError
 from modellego.preprocess import resized, with_channels
 
@@ -208,6 +209,19 @@ class ImageSet:
         if isinstance(self.store, ArrayStore | CacheStore):
             return self
         return ImageSet(self.classes, self.labels, CacheStore(self.store), self.where)
+
+    def fingerprint(self) -> str | None:
+        """A digest that is another as soon as an image, a label or their order is; None where a store cannot tell.
+
+        Nothing is decoded: files are told apart by what the system notes of them (`StampedStore`).
+        """
+        digest = hashlib.sha256(self.labels.tobytes())
+        for index in self.where:
+            stamp = stamp_of(self.store, int(index))
+            if stamp is None:
+                return None
+            digest.update(f"{stamp}\n".encode())
+        return digest.hexdigest()
 
     def _renumbered(self, number: NDArray[np.int64], classes: tuple[str, ...]) -> "ImageSet":
         labels = number[self.labels]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from modellego.data.decode import decode, read_plain
 from modellego.data.images import ImageSet
 from modellego.data.splits import TEST, TRAIN, Splits
-from modellego.data.store import CacheStore, Pixels
+from modellego.data.store import CacheStore, Pixels, file_stamp
 from modellego.errors import DataError
 
 IMAGE_COLUMNS = ("image", "img", "images", "picture", "photo", "pixels")
@@ -178,11 +178,35 @@ class ParquetStore:
 
     def read(self, index: int) -> Pixels:
         """Decode the image of one row: bytes, or the path of a file beside the shard."""
+        return decode_value(self._cell(index), self.name(index), self._folder(index))
+
+    def stamp(self, index: int) -> str | None:
+        """The shard's stamp and the row; where rows may name files instead of holding bytes, the stamp of the file."""
+        group, row = self._find(index)
+        file, number = self.groups[group]
+        value = None if self._holds_all(file, number) else self._cell(index)
+        if isinstance(value, dict) and value.get("bytes") is None:
+            return file_stamp(self._folder(index) / str(value.get("path")))
+        shard = file_stamp(self.paths[file])
+        return None if shard is None else f"{shard}:{number}:{row}"
+
+    def _holds_all(self, file: int, number: int) -> bool:
+        """Tell from a row group's statistics whether each of its rows holds an image's bytes."""
+        group = self.files[file].metadata.row_group(number)
+        columns = (group.column(k) for k in range(group.num_columns))
+        bytes_of = {self.column, f"{self.column}.bytes"}
+        found = next((c.statistics for c in columns if c.path_in_schema in bytes_of), None)
+        return found is not None and found.has_null_count and found.null_count == 0
+
+    def _cell(self, index: int) -> object:
         group, row = self._find(index)
         with self.lock:
             cells = self._group(group)
-        value = cells[row].as_py()
-        return decode_value(value, self.name(index), self.paths[self.groups[group][0]].parent)
+        found: object = cells[row].as_py()
+        return found
+
+    def _folder(self, index: int) -> Path:
+        return self.paths[self.groups[self._find(index)[0]][0]].parent
 
 
 def decode_value(value: object, name: str, folder: Path) -> Pixels:

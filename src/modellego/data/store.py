@@ -1,5 +1,6 @@
 """Where images lie: stores that hand out one decoded image at a time, and a cache in front of them."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -31,6 +32,33 @@ class Store(Protocol):
         ...
 
 
+@runtime_checkable
+class StampedStore(Store, Protocol):
+    """A store that can tell its images from others without decoding them."""
+
+    def stamp(self, index: int) -> str | None:
+        """What is another as soon as an image is another; None where that cannot be told."""
+        ...
+
+
+def stamp_of(store: Store, index: int) -> str | None:
+    """Return an image's stamp, None where its store gives none."""
+    return store.stamp(index) if isinstance(store, StampedStore) else None
+
+
+def file_stamp(path: Path) -> str | None:
+    """Return a file's stamp from what the system notes of it; None where there is no such file.
+
+    The time of the last change of its entry (ctime) cannot be set, so that even a file of equal size and date, copied
+    or moved over another, has a stamp of its own.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
+
+
 class FileStore:
     """Image files."""
 
@@ -47,6 +75,10 @@ class FileStore:
     def read(self, index: int) -> Pixels:
         """Decode the file."""
         return read_file(self.paths[index])
+
+    def stamp(self, index: int) -> str | None:
+        """The file's stamp."""
+        return file_stamp(self.paths[index])
 
 
 class ArrayStore:
@@ -66,6 +98,11 @@ class ArrayStore:
         """A view of the image."""
         pixels: Pixels = self.array[index].transpose(1, 2, 0)
         return pixels
+
+    def stamp(self, index: int) -> str | None:
+        """The digest of the image."""
+        image = self.array[index]
+        return hashlib.sha256(f"{image.dtype}{image.shape}".encode() + image.tobytes()).hexdigest()
 
 
 def as_store(images: Tensor | Store) -> Store:
@@ -97,6 +134,10 @@ class ChainStore:
         store, inner = self._find(index)
         return store.read(inner)
 
+    def stamp(self, index: int) -> str | None:
+        """The stamp in the store that holds the image."""
+        return stamp_of(*self._find(index))
+
 
 class PickedStore:
     """Some images of another store, in an order of their own."""
@@ -114,6 +155,10 @@ class PickedStore:
     def read(self, index: int) -> Pixels:
         """Read from the inner store."""
         return self.store.read(self.picked[index])
+
+    def stamp(self, index: int) -> str | None:
+        """The stamp in the inner store."""
+        return stamp_of(self.store, self.picked[index])
 
 
 class CacheStore:
@@ -140,3 +185,7 @@ class CacheStore:
                 self.left -= pixels.nbytes
                 self.kept[index] = pixels
         return pixels
+
+    def stamp(self, index: int) -> str | None:
+        """The stamp in the inner store."""
+        return stamp_of(self.store, index)

@@ -34,7 +34,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FigureLayout:
     """All cards, the gap between columns, the height at which each name stands, and the figure's size."""
 
     cards: tuple[Card, ...]
@@ -43,7 +43,7 @@ class Plan:
     size: tuple[float, float]
 
 
-def lay_out(graph: RouteGraph, marks: Sequence[NDArray[np.int64]]) -> Plan:
+def lay_out(graph: RouteGraph, marks: Sequence[NDArray[np.int64]]) -> FigureLayout:
     """Place every layer and mark of a graph; `marks` are the `roles` of each layer's channels."""
     columns: list[list[int]] = [[] for _ in range(max(graph.columns) + 1)]
     for index, number in enumerate(graph.columns):
@@ -81,7 +81,7 @@ def lay_out(graph: RouteGraph, marks: Sequence[NDArray[np.int64]]) -> Plan:
         _TOP + high + 0.25 + (0.32 if tight and column % 2 else 0.0) if card.alone else card.y + card.height + 0.16
         for card, column in zip(ordered, graph.columns, strict=True)
     )
-    return Plan(ordered, gap, names, (max(x - gap + _MARGIN, 5.0), _TOP + high + (0.85 if tight else 0.55)))
+    return FigureLayout(ordered, gap, names, (max(x - gap + _MARGIN, 5.0), _TOP + high + (0.85 if tight else 0.55)))
 
 
 @dataclass(frozen=True)

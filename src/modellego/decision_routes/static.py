@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modellego.decision_routes.layout import Plan, lay_out
+from modellego.decision_routes.layout import FigureLayout, lay_out
 from modellego.decision_routes.route_graph import RouteGraph, roles
 from modellego.drawing.palette import DARK, LIGHT, Palette, class_style
 from modellego.errors import LegoError, MissingExtraError
@@ -61,7 +61,7 @@ def save_picture(
         figure.savefig(path, dpi=160, facecolor=palette.paper, metadata=metadata)
 
 
-def _draw_links(axes: Any, graph: RouteGraph, plan: Plan, palette: Palette) -> None:
+def _draw_links(axes: Any, graph: RouteGraph, plan: FigureLayout, palette: Palette) -> None:
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path as Line
 
@@ -93,7 +93,7 @@ def _draw_links(axes: Any, graph: RouteGraph, plan: Plan, palette: Palette) -> N
 
 
 def _draw_edges(
-    axes: Any, graph: RouteGraph, plan: Plan, palette: Palette, *, level: float, active: NDArray[np.bool_]
+    axes: Any, graph: RouteGraph, plan: FigureLayout, palette: Palette, *, level: float, active: NDArray[np.bool_]
 ) -> None:
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path as Line
@@ -121,7 +121,9 @@ def _draw_edges(
             axes.add_patch(PathPatch(line, fc="none", zorder=2, **look))
 
 
-def _draw_marks(axes: Any, graph: RouteGraph, marks: Sequence[NDArray[np.int64]], plan: Plan, palette: Palette) -> None:
+def _draw_marks(
+    axes: Any, graph: RouteGraph, marks: Sequence[NDArray[np.int64]], plan: FigureLayout, palette: Palette
+) -> None:
     for role, card in zip(marks, plan.cards, strict=True):
         if not len(role):
             axes.bar(card.centre, card.height, card.width, card.y, color=palette.muted, alpha=0.6)
@@ -137,7 +139,7 @@ def _draw_words(
     axes: Any,
     graph: RouteGraph,
     marks: Sequence[NDArray[np.int64]],
-    plan: Plan,
+    plan: FigureLayout,
     palette: Palette,
     *,
     active: NDArray[np.bool_],

@@ -1,4 +1,4 @@
-"""Choose what a brick keeps: sample images, then channel groups by the paper's thresholds or by a budget."""
+"""Choose what a brick keeps: channel groups by the paper's thresholds or by a budget, and images to fit on."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,17 +15,15 @@ from modellego.capture.network import Network
 from modellego.channels import ChannelMap, KeepMask
 from modellego.contribution.flow import Flow
 from modellego.contribution.relevance import Thresholds, group_scores, plan_flow, relevance, relevant_groups
-from modellego.contribution.samples import PER_CLASS, select_samples, true_class_probabilities
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.cut import cut, rescue
 from modellego.data import ImageSet
 from modellego.data.chunks import NetworkInput, chunks, own_part
 from modellego.data.draw import shuffled_classes, together
-from modellego.data.feed import Inputs, own_batches
+from modellego.data.feed import Inputs
 from modellego.data.store import Store
 from modellego.disassembly.job import Job
 from modellego.distributed import agreed, gathered, processes
-from modellego.errors import DataError
 from modellego.evaluation import latency, restricted, score
 from modellego.locate import Budget, Curve, Request, rank
 from modellego.progress import Progress, silent
@@ -35,24 +33,6 @@ HELD = 64_000_000  # numbers of network input that are held in memory
 LATENCY_BATCH = 8
 MEASURED = 100  # images measured on at once
 Indices = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Which training images of a class serve as samples: the `per_class` most confident, or a `share` of them.
-
-    Raises:
-        DataError: a share or a number that none is.
-    """
-
-    per_class: int = PER_CLASS
-    share: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.share is not None and not 0 < self.share <= 1:
-            raise DataError(f"the share of sample images is {self.share:g}: it must be above 0 and at most 1")
-        if self.per_class < 1:
-            raise DataError(f"{self.per_class} sample images per class were asked for: it must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -94,27 +74,6 @@ class DrawnImages:
     def held_labels(self) -> Tensor:
         """Their labels, int64 `[M]`."""
         return torch.from_numpy(self.held.labels)
-
-
-def sample_images(
-    whole: Brick, train: ImageSet, task: Sequence[int], samples: Samples, progress: Progress = silent
-) -> dict[int, Indices]:
-    """Choose each class's sample images, those of the largest true-class softmax: class -> indices into `train`."""
-    (candidates,) = np.nonzero(np.isin(train.labels, task))
-    part = train.subset(candidates)
-    with progress("samples", "images") as update:
-
-        def batches() -> Iterator[tuple[Tensor, Tensor]]:
-            for _, rows, shown in own_batches(part, whole.frames):
-                yield whole.prepare(shown), torch.from_numpy(part.labels[rows])
-                update(rows.stop, len(part))
-
-        scored = torch.from_numpy(true_class_probabilities(whole.network.eval(), batches()))
-        found = gathered([scored]).numpy()
-    chosen = select_samples(
-        found, part.labels, task, per_class=samples.per_class, share=samples.share, names=whole.classes
-    )
-    return {label: candidates[indices] for label, indices in chosen.items()}
 
 
 def network_input(whole: Brick, images: Store) -> NetworkInput:

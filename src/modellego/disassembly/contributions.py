@@ -10,9 +10,8 @@ from modellego.brick import Brick
 from modellego.contribution.allocate import allocate
 from modellego.contribution.stream import class_sums, reading_layers
 from modellego.data import DataLike, MappingLike, load_data
-from modellego.disassembly.choose import Samples
 from modellego.disassembly.job import as_brick, prepare
-from modellego.disassembly.verb import sample_batches
+from modellego.disassembly.sampling import Samples, sample_batches
 from modellego.preprocess import Preprocess
 from modellego.progress import Progress, silent
 from modellego.sources.whole import name_classes

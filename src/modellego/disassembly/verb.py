@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,44 +12,42 @@ from torch import Tensor, nn
 
 from modellego.brick import Brick
 from modellego.brick.reject_rule import Statistic
+from modellego.contribution.flow import plan_flow
 from modellego.contribution.relevance import Thresholds
+from modellego.contribution.stream import ClassSums
 from modellego.cut import cut
 from modellego.data import Data, DataLike, MappingLike, load_data
 from modellego.data.chunks import NetworkInput
-from modellego.data.feed import Inputs
 from modellego.data.store import Store, as_store
 from modellego.disassembly.choose import (
     Choice,
     DrawnImages,
-    Samples,
     by_budget,
+    by_sums,
     by_thresholds,
     draw_calibration,
     network_input,
     rank_groups,
-    sample_images,
 )
 from modellego.disassembly.job import Job, as_brick, prepare
+from modellego.disassembly.options import REFIT_IMAGES, CutOptions
 from modellego.disassembly.provenance import describe, with_accuracy
+from modellego.disassembly.sampling import Samples, sample_batches, sampled
 from modellego.disassembly.tuned import check_tuning, tuned
-from modellego.distributed import share
-from modellego.errors import CutError
-from modellego.locate import Budget, Curve, meant, names
-from modellego.locate.criteria import ALIASES, BY_THRESHOLDS
+from modellego.locate import Budget, Curve
+from modellego.locate.criteria import ALIASES
 from modellego.locate.eliminate import probed_of
 from modellego.preprocess import Preprocess
 from modellego.progress import Progress, silent
 from modellego.refit import RefitOptions, refit
-from modellego.refit.methods import LEAST_SQUARES, REFITS
+from modellego.refit.methods import LEAST_SQUARES
 from modellego.refit.methods import refit_by as repair_by
-from modellego.rejection.rule import add_reject_rule, check_rule
+from modellego.rejection.rule import add_reject_rule
 from modellego.sources.normalisation import note_normalisation, tried_on
 from modellego.sources.whole import name_classes
 
 _log = logging.getLogger(__name__)
-REFIT_IMAGES = 200
 SOUND = 20  # images of a class, a rule of thumb: a fit to fewer follows these images more than the class
-SAMPLE_BATCH = 100  # images, which fixes the order in which contributions are summed
 
 
 def disassemble(
@@ -102,7 +100,7 @@ def disassemble(
             these". The threshold is taken from images of the train part that the refit does not see.
         reject_by: the statistic: `energy` (the default), `max_logit`, `max_probability` or `margin`.
         mapping: data class name -> class name or index of the model, where names do not meet by themselves.
-        seed: of the choice of refit images.
+        seed: of the choice of refit images, and of those that are looked at where `samples` limits them.
         progress: follows the long parts.
 
     Raises:
@@ -119,8 +117,33 @@ def disassemble(
     >>> brick.classes
     ('0', '1', '2')
     """
-    budgeted = budget is not None and budget.given
-    criterion = check_request(budget, criterion, reject, reject_by, refit_by)
+    options = CutOptions(
+        budget,
+        criterion,
+        thresholds or Thresholds(),
+        samples or Samples(),
+        refit_images,
+        refit_data,
+        refit_options,
+        refit_by,
+        tune,
+        reject,
+        reject_by,
+        seed,
+    )
+    whole, images = opened(model, data, preprocess, class_names, name, mapping)
+    return make_brick(prepare(whole, images, classes, mapping), options, progress)
+
+
+def opened(
+    model: nn.Module | Brick,
+    data: DataLike,
+    preprocess: Preprocess | None = None,
+    class_names: Sequence[str] | None = None,
+    name: str = "model",
+    mapping: MappingLike | None = None,
+) -> tuple[Brick, Data]:
+    """Return a model as a whole brick, named and normalised as the data tell where nothing else does, and the data."""
     images = load_data(data).cached()  # what the normalisation is tried on is looked at again
     whole = as_brick(model, preprocess, class_names, name)
     if whole is not model and class_names is None:
@@ -130,64 +153,49 @@ def disassemble(
         tried = tried_on(whole, images.train, mapping)
         note_normalisation(whole, tried)
         if tried is not None and tried.clear:
-            warnings.warn(tried.sentence, stacklevel=2)
-    job = prepare(whole, images, classes, mapping)
-    thresholds, samples = thresholds or Thresholds(), samples or Samples()
-    own_inputs = None if refit_data is None else network_input(job.whole, as_store(refit_data))
+            warnings.warn(tried.sentence, stacklevel=3)
+    return whole, images
+
+
+def make_brick(
+    job: Job, options: CutOptions, progress: Progress = silent, sums: Iterable[tuple[int, ClassSums]] | None = None
+) -> Brick:
+    """Choose, cut, repair and score: from a job to its brick.
+
+    `sums` are the task's summed contributions, where they are at hand and the thresholds decide.
+    """
+    thresholds, samples, seed = options.thresholds, options.samples, options.seed
+    refit_images, criterion = options.refit_images, options.ranks_by
+    given = None if options.refit_data is None else as_store(options.refit_data)
+    own_inputs = None if given is None else network_input(job.whole, given)
     drawn = draw_calibration(job.whole, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
-    check_tuning(tune, refit_images > 0 or own_inputs is not None, drawn)
-    if budgeted and budget is not None:
+    check_tuning(options.tune, refit_images > 0 or own_inputs is not None, drawn)
+    told: dict[str, Any] = {"samples": samples.record(), "thresholds": asdict(thresholds)}
+    if options.limit is not None:
         curve = make_curve(job, drawn, criterion, thresholds, samples, seed, progress)
         with progress("budget", "steps"):
-            choice = by_budget(job, budget, curve, drawn, refit_options)
-    else:
-        choice = by_thresholds(job.network, job.channels, sample_batches(job, samples, progress), thresholds, progress)
-    inputs = drawn.inputs if refit_images and own_inputs is None else own_inputs
-    options: dict[str, Any] = {"samples": asdict(samples), "thresholds": asdict(thresholds)}
-    if budgeted and budget is not None:
-        options = {"budget": asdict(budget), "samples": asdict(samples)}
+            choice = by_budget(job, options.limit, curve, drawn, options.refit_options)
+        told = {"budget": asdict(options.limit), "samples": samples.record()}
         if ALIASES.get(criterion, criterion) == "reconstruction":
-            options["sensitivity_images"] = probed_of(len(drawn.fitted))
-    brick = cut_out(job, choice, criterion, options | {"seed": seed}, inputs, refit_options, progress, refit_by)
+            told["sensitivity_images"] = probed_of(len(drawn.fitted))
+    elif sums is not None:
+        choice = by_sums(plan_flow(job.network, job.channels), job.channels, sums, thresholds)
+    else:
+        batches = sample_batches(job, samples, progress, seed)
+        choice = by_thresholds(job.network, job.channels, batches, thresholds, progress)
+    inputs = drawn.inputs if refit_images and own_inputs is None else own_inputs
+    brick = cut_out(
+        job, choice, criterion, told | {"seed": seed}, inputs, options.refit_options, progress, options.refit_by
+    )
     scarce = scarce_classes(job, drawn) if inputs is not None and own_inputs is None else ""
     if scarce:
         brick.info = brick.info.changed(notes=f"{brick.info.notes} {scarce}".strip())
-    if tune is not None:
-        images_used = drawn.fitted if refit_data is None else as_store(refit_data)
-        brick = tuned(brick, job, images_used, drawn, tune, seed, progress)
-    if reject is not None:
+    if options.tune is not None:
+        brick = tuned(brick, job, drawn.fitted if given is None else given, drawn, options.tune, seed, progress)
+    if options.reject is not None:
         own = (drawn.held if len(drawn.held) else drawn.fitted).select(job.task)
-        add_reject_rule(brick, own, reject, reject_by, seed=seed, progress=progress)
+        add_reject_rule(brick, own, options.reject, options.reject_by, seed=seed, progress=progress)
     return with_accuracy(brick, job.whole, job.task, job.data.test, progress)
-
-
-def check_request(
-    budget: Budget | None,
-    criterion: str | None,
-    reject: float | None,
-    reject_by: str | None,
-    refit_by: str = LEAST_SQUARES,
-) -> str:
-    """Refuse what cannot be asked for, before any work is done, and return the criterion that is meant.
-
-    Raises:
-        CutError: no such criterion or refit, or a criterion without a budget to rank for.
-        DataError: a share or a statistic of rejection that there is none of.
-    """
-    budgeted = budget is not None and budget.given
-    criterion = meant(criterion, budgeted)
-    if criterion not in (*names(), *ALIASES):
-        raise CutError(f"there is no criterion {criterion!r}: there are {', '.join(names())}")
-    if refit_by != LEAST_SQUARES:
-        REFITS.find(refit_by)
-    if not budgeted:
-        limits = "macs, parameters, latency or max_drop"
-        if criterion != BY_THRESHOLDS:
-            raise CutError(f"the criterion {criterion} ranks channels under a budget: give one of {limits}")
-        if budget is not None and budget.round_to > 1:
-            raise CutError(f"channel counts are rounded under a budget: give one of {limits}")
-    check_rule(reject, reject_by)
-    return criterion
 
 
 def scarce_classes(job: Job, drawn: DrawnImages) -> str:
@@ -210,8 +218,8 @@ def make_curve(
 ) -> Curve:
     """Rank the job's channel groups by a criterion: contribution on sample images, others on drawn ones."""
     if criterion == "contribution":
-        chosen = sample_images(job.whole, job.data.train, job.task, samples, progress)
-        part = job.data.train.subset(np.concatenate(list(chosen.values())))
+        chosen = sampled(job.whole, job.data.train, job.task, samples, seed, progress)
+        part = job.data.train.subset(np.concatenate([rows for _, rows in chosen]))
         inputs = network_input(job.whole, part)
         labels = torch.from_numpy(part.labels)
     else:
@@ -242,13 +250,3 @@ def cut_out(
             else:
                 report = repair_by(method, plan, small, inputs)
     return describe(job.whole, plan, small, job.cost, criterion, options, choice.rescued, report)
-
-
-def sample_batches(job: Job, samples: Samples, progress: Progress) -> list[tuple[int, Inputs]]:
-    """Return each class with its sample images as batches of network input, decoded when they are gone through."""
-    train = job.data.train
-    chosen = sample_images(job.whole, train, job.task, samples, progress)
-    return [
-        (label, Inputs(train.subset(indices[share(len(indices))]), job.whole.frame, job.whole.prepare, SAMPLE_BATCH))
-        for label, indices in chosen.items()
-    ]

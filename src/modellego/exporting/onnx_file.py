@@ -108,7 +108,7 @@ def write_int8(source: Path, path: Path, batches: list[Tensor]) -> None:
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Batches(CalibrationDataReader):  # type: ignore[misc]
+    class CalibrationBatches(CalibrationDataReader):  # type: ignore[misc]
         """Hands the calibration images over one batch after the other."""
 
         def __init__(self) -> None:
@@ -125,7 +125,7 @@ def write_int8(source: Path, path: Path, batches: list[Tensor]) -> None:
             quantize_static(
                 str(ready),
                 str(path),
-                Batches(),
+                CalibrationBatches(),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 weight_type=QuantType.QInt8,

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from modellego.assembly.verb import check_words
-from modellego.brick import AnyBrick, Brick, check_target, is_brick, load
-from modellego.brick import Recipe as Made
+from modellego.brick import AnyBrick, Brick, RecipeStep, check_target, is_brick, load
 from modellego.contribution.relevance import Thresholds
 from modellego.data import Data, load_data
-from modellego.disassembly.choose import Samples
 from modellego.disassembly.job import Job, prepare
-from modellego.disassembly.verb import check_request
+from modellego.disassembly.options import check_request
+from modellego.disassembly.sampling import Samples
 from modellego.errors import LegoError, RecipeError
 from modellego.exporting.onnx_file import need_onnx
 from modellego.exporting.verb import ENDINGS
@@ -22,7 +21,7 @@ from modellego.plugins import load_plugin
 from modellego.recipes.document import BrickSection
 from modellego.recipes.reading import Place
 from modellego.recipes.record import Entry, Record
-from modellego.recipes.steps import Opened, Step, steps_of
+from modellego.recipes.steps import OpenedRecipe, Step, steps_of
 from modellego.rejection.rule import check_rule
 from modellego.sources.normalisation import note_normalisation
 from modellego.sources.opened import open_source
@@ -32,7 +31,7 @@ from modellego.sources.opened import open_source
 class Ready:
     """A recipe that can be run: its steps, which are finished, and the data and models of those that are not."""
 
-    opened: Opened
+    opened: OpenedRecipe
     steps: list[Step]
     record: Record
     finished: dict[str, Entry]
@@ -41,12 +40,12 @@ class Ready:
     jobs: dict[str, Job] = field(default_factory=dict)  # by brick
     outside: dict[str, AnyBrick] = field(default_factory=dict)  # bricks that the recipe does not make
 
-    def made(self, step: Step) -> Made:
+    def made(self, step: Step) -> RecipeStep:
         """Return what a brick says of the recipe that made it."""
-        return Made(text=self.opened.written.text, step=step.title, fingerprint=step.fingerprint)
+        return RecipeStep(text=self.opened.written.text, step=step.title, fingerprint=step.fingerprint)
 
 
-def check(opened: Opened, force: bool = False) -> Ready:
+def check(opened: OpenedRecipe, force: bool = False) -> Ready:
     """Check a whole recipe, open its sources and data, and find out what was done before.
 
     Raises:
@@ -86,7 +85,7 @@ def request(section: BrickSection) -> dict[str, Any]:
         "budget": budget,
         "criterion": section.criterion,
         "thresholds": Thresholds(**dict(section.thresholds)),
-        "samples": Samples(section.samples),
+        "samples": Samples(section.samples, candidates=section.candidates),
         "refit_images": section.refit_images,
         "refit_by": section.refit_by,
         "tune": section.tune,
@@ -100,7 +99,7 @@ def wanted_classes(section: BrickSection) -> str | list[str | int]:
     return [section.classes] if isinstance(section.classes, int) else section.classes
 
 
-def _check_joining(opened: Opened) -> None:
+def _check_joining(opened: OpenedRecipe) -> None:
     recipe = opened.recipe
     calibration = recipe.calibration
     if recipe.assembly is not None:
@@ -174,7 +173,7 @@ def _data(ready: Ready, name: str) -> Data:
     return ready.data[name]
 
 
-def _whole(opened: Opened, name: str, data: Data) -> Brick:
+def _whole(opened: OpenedRecipe, name: str, data: Data) -> Brick:
     said = opened.recipe.sources[name]
     spec = opened.path(said.model)
     given = said.given()
@@ -194,7 +193,7 @@ def _whole(opened: Opened, name: str, data: Data) -> Brick:
 
 
 @contextlib.contextmanager
-def _at(opened: Opened, place: Place) -> Iterator[None]:
+def _at(opened: OpenedRecipe, place: Place) -> Iterator[None]:
     """Turn an error into one that names the line."""
     try:
         yield

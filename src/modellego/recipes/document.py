@@ -85,6 +85,7 @@ class BrickSection(Strict):
     thresholds: ThresholdSection = ThresholdSection()
     criterion: str | None = None
     samples: Count = 50
+    candidates: Count | None = None
     refit_images: Annotated[int, Field(ge=0)] = 200
     refit_by: str = "least_squares"
     tune: Count | None = None

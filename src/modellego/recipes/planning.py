@@ -112,7 +112,7 @@ def _brick(ready: Ready, name: str) -> tuple[int, _Size, _Size]:
     fitted = int(sum(min(section.refit_images, math.ceil(0.8 * n)) for n in counts))
     images = 2 * fitted  # once through the source and once, stage by stage, through the brick
     if meant(section.criterion, budgeted) == "contribution":
-        images += int(counts.sum()) + int(sum(min(section.samples, n) for n in counts))
+        images += int(sum(min(section.candidates or n, n) + min(section.samples, n) for n in counts))
     else:
         images += fitted
     if job.data.test is not None:

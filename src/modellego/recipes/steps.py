@@ -29,7 +29,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedRecipe:
     """A recipe that was read: its text, its sections, the folder that its paths start from, where its results go."""
 
     written: Written
@@ -52,7 +52,7 @@ class Opened:
         return self.out / f"{name}.brick"
 
 
-def open_recipe(path: str | Path, out: str | Path | None = None) -> Opened:
+def open_recipe(path: str | Path, out: str | Path | None = None) -> OpenedRecipe:
     """Read a recipe from its file; results go into the folder `out`, by default the file's name and `-bricks`, here.
 
     Raises:
@@ -66,10 +66,12 @@ def open_recipe(path: str | Path, out: str | Path | None = None) -> Opened:
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"the recipe {path} cannot be read: {error}") from None
     written = read_yaml(text, file.name)
-    return Opened(written, parse(written), file.parent, Path(out) if out is not None else Path(f"{file.stem}-bricks"))
+    return OpenedRecipe(
+        written, parse(written), file.parent, Path(out) if out is not None else Path(f"{file.stem}-bricks")
+    )
 
 
-def steps_of(opened: Opened) -> list[Step]:
+def steps_of(opened: OpenedRecipe) -> list[Step]:
     """Return all steps in the order in which they run.
 
     Raises:
@@ -109,13 +111,13 @@ def steps_of(opened: Opened) -> list[Step]:
     return steps
 
 
-def _of_data(opened: Opened, name: str) -> list[Any]:
+def _of_data(opened: OpenedRecipe, name: str) -> list[Any]:
     section = opened.recipe.data[name]
     named = [of_name(opened.path(text)) for text in (*section.train, *(section.test or []))]
     return [section.model_dump(mode="json"), named]
 
 
-def _check_names(opened: Opened) -> None:
+def _check_names(opened: OpenedRecipe) -> None:
     """Refuse names of sources, data and models that the recipe does not have."""
     recipe, written = opened.recipe, opened.written
 
@@ -148,7 +150,7 @@ def _check_names(opened: Opened) -> None:
             need("data", export.data, recipe.data, ("exports", i, "data"))
 
 
-def _check_files(opened: Opened, steps: list[Step]) -> None:
+def _check_files(opened: OpenedRecipe, steps: list[Step]) -> None:
     """Refuse two steps that write one file, or files outside the folder of the results."""
     seen: dict[Path, str] = {}
     titles: set[str] = set()

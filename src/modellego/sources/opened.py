@@ -10,7 +10,7 @@ from modellego.sources.normalisation import Tried, tried_on
 from modellego.sources.whole import name_classes, whole_brick
 
 
-class Opened(NamedTuple):
+class OpenedSource(NamedTuple):
     """A source as a whole brick, what was tried of its normalisation, and whether its class names are the data's."""
 
     brick: Brick
@@ -18,7 +18,7 @@ class Opened(NamedTuple):
     named_by_data: bool
 
 
-def open_source(spec: str, given: Mapping[str, Any], data: Data | None = None) -> Opened:
+def open_source(spec: str, given: Mapping[str, Any], data: Data | None = None) -> OpenedSource:
     """Load a source model and capture it whole; what is not given is taken from the data.
 
     `given` holds what `load_source` takes, and `logits`: the key or position of the logits in what the model returns.
@@ -40,4 +40,4 @@ def open_source(spec: str, given: Mapping[str, Any], data: Data | None = None) -
     brick.info = brick.info.changed(sources=tuple(o.model_copy(update=told) for o in brick.info.sources))
     named = source.classes is None and data is not None and name_classes(brick, data.classes)
     tried = None if data is None or source.normalised else tried_on(brick, data.train)
-    return Opened(brick, tried, named)
+    return OpenedSource(brick, tried, named)

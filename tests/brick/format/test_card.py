@@ -84,3 +84,7 @@ def test_the_code_in_the_card_runs(full_brick: Brick, images: torch.Tensor, tmp_
     exec(lines.replace("import modellego", "import modellego.brick, modellego"), scope)
     torch.testing.assert_close(scope["probabilities"].sum(1), torch.ones(4))
     assert len(code[1].strip().splitlines()) == 3
+
+
+def test_lists_keep_their_own_letters(make_brick: MakeBrick) -> None:
+    assert "Füße" in model_card(make_brick(refit={"layers": ["Füße"]}), 0)

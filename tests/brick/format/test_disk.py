@@ -11,7 +11,7 @@ from torch import fx, nn
 
 from modellego import zoo
 from modellego.brick import Assembled, Brick, BrickInfo, Joint, assembled_info, is_brick, load, save
-from modellego.brick.format.folder import _exchange
+from modellego.brick.format.folder import exchange
 from modellego.capture import capture
 from modellego.errors import FormatError
 from modellego.preprocess import Preprocess
@@ -120,14 +120,14 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux exchanges two names in one step")
-def test_directories_under_relative_paths_are_exchanged_in_one_step(
+def test_directories_under_relative_paths_areexchanged_in_one_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in "ab":
         Path(name).mkdir()
     Path("a/inside").touch()
-    assert _exchange(Path("a"), Path("b"))
+    assert exchange(Path("a"), Path("b"))
     assert Path("b/inside").exists()
 
 

@@ -76,7 +76,7 @@ def test_a_failure_at_any_step_changes_nothing(
 @pytest.mark.parametrize("exchange", [True, False], ids=["in one step", "in two"])
 def test_replacing_leaves_the_new_one_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool) -> None:
     if not exchange:
-        monkeypatch.setattr(folder_module, "_exchange", lambda a, b: False)
+        monkeypatch.setattr(folder_module, "exchange", lambda a, b: False)
     write_folder(tmp_path / "x", {"a": b"old"}, replace=False)
     write_folder(tmp_path / "x", FILES, replace=True)
     assert contents(tmp_path / "x") == FILES
@@ -95,7 +95,7 @@ def test_replacing_in_two_steps_puts_the_old_one_back_on_failure(
             raise OSError(5, "Input/output error")
         return rename(self, target)
 
-    monkeypatch.setattr(folder_module, "_exchange", lambda a, b: False)
+    monkeypatch.setattr(folder_module, "exchange", lambda a, b: False)
     monkeypatch.setattr(Path, "rename", second_fails)
     with pytest.raises(FormatError, match="Input/output"):
         write_folder(tmp_path / "x", FILES, replace=True)

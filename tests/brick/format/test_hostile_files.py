@@ -136,7 +136,7 @@ ATTACKS: dict[str, tuple[list[Change], str]] = {
     ),
     "unequal merge groups": (
         [edit(lambda d: d["joint"].update(merge=[list(range(10**5)), *([10**5 + i] for i in range(10**5))]))],
-        "unequal",
+        "unequal|groups",
     ),
     "thousands of unbinds": ([edit(unbinds)], "calls"),
     "thousands of slow nodes": ([edit(slow_nodes)], "calls|work"),

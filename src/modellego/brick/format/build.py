@@ -159,6 +159,9 @@ def _build(
     for i, child in enumerate(document.bricks):
         with _inside(f"bricks.{i}"):
             bricks.append(_build(child, parts[str(i)], limits))
+    merge = document.joint.merge
+    if merge is not None and len(merge) != len(document.classes):  # before a joint takes its time with them
+        raise FormatError(f"the joint merges columns into {len(merge)} groups for {len(document.classes)} classes")
     with _inside("joint"):
         return Assembled(bricks, _build_joint(document.joint, parts["joint"]), info)
 

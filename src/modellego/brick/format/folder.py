@@ -78,7 +78,7 @@ def _put(source: Path, target: Path) -> None:
 
 def _swap(source: Path, target: Path, names: Collection[str]) -> None:
     """Exchange two directories, so that the old one can be removed under the other's name."""
-    if _exchange(source, target):
+    if exchange(source, target):
         return
     aside = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
     with _locked(target):
@@ -91,7 +91,7 @@ def _swap(source: Path, target: Path, names: Collection[str]) -> None:
     remove_folder(aside, names)
 
 
-def _exchange(a: Path, b: Path) -> bool:
+def exchange(a: Path, b: Path) -> bool:
     """Exchange two names in one step where the system can (Linux); False where it cannot."""
     if not sys.platform.startswith("linux"):
         return False

@@ -179,8 +179,9 @@ _KEEPS_SHAPE = {
 _CALL = 50  # calls of a cheap op that one whose result has to be worked out counts for
 _COSTLY = {
     "native_layer_norm": 100, "native_group_norm": 100, "native_batch_norm": 100, "_native_batch_norm_legit": 100,
-    "_scaled_dot_product_flash_attention_for_cpu": 100, "upsample_linear1d": 400, "upsample_bilinear2d": 400,
-    "upsample_bicubic2d": 400, "_upsample_bilinear2d_aa": 400, "_upsample_bicubic2d_aa": 400, "grid_sampler_2d": 400,
+    "_scaled_dot_product_flash_attention_for_cpu": 100, "upsample_linear1d": 2000, "upsample_bilinear2d": 2000,
+    "upsample_bicubic2d": 2000, "_upsample_bilinear2d_aa": 2000, "_upsample_bicubic2d_aa": 2000,
+    "grid_sampler_2d": 2000,
 }  # fmt: skip
 _WINDOWED = {"avg_pool2d", "avg_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices", "avg_pool1d"}
 _SLOW_ELEMENTS = {
