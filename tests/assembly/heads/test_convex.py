@@ -88,4 +88,5 @@ def test_a_loud_brick_is_made_comparable() -> None:
     rows, anchor, labels = problem()
     made = make_problem(rows, anchor)
     weight, bias = as_linear(fit_terms(made, Penalty(0.01, 0.1)), made)
-    assert accuracy(rows.columns.double() @ weight.T + bias, labels) > accuracy(anchor.logits(rows.columns), labels) + 0.05
+    columns = rows.columns.double()
+    assert accuracy(columns @ weight.T + bias, labels) > accuracy(anchor.logits(columns), labels) + 0.05
