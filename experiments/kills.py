@@ -47,10 +47,8 @@ def digits_brick() -> Brick:
 def warm(arguments: list[str]) -> None:
     """Run the command line in this process, so that forks find everything imported."""
     torch.set_num_threads(1)
-    with contextlib.suppress(ImportError):
-        from tqdm import (
-            tqdm,
-        )  # torch counts a graph's nodes by it, under a lock that forks share: a kill must not keep it
+    with contextlib.suppress(ImportError):  # torch counts nodes by it, under a lock shared by forks: a kill may keep it
+        from tqdm import tqdm  # type: ignore[import-untyped]
 
         tqdm.set_lock(threading.RLock())
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
