@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from modellego.brick.reject_rule import Statistic
 from modellego.data import DataLike, MappingLike
 from modellego.data.given import GivenImages
+from modellego.devices import AUTO
 from modellego.progress import Progress
 
 if TYPE_CHECKING:
@@ -76,9 +77,9 @@ class Taken(NamedTuple):
 class Verbs:
     """The verbs of bricks and assembled models, as methods."""
 
-    def predict(self, images: GivenImages, top: int = 5) -> list[Prediction]:
+    def predict(self, images: GivenImages, top: int = 5, device: str = AUTO) -> list[Prediction]:
         """Name the likeliest classes of one image or many; see `modellego.predict`."""
-        found: list[Prediction] = _verb("evaluation.prediction", "predict")(self, images, top)
+        found: list[Prediction] = _verb("evaluation.prediction", "predict")(self, images, top, device)
         return found
 
     def predict_proba(self, images: GivenImages) -> NDArray[np.float64]:

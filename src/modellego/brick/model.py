@@ -1,8 +1,8 @@
 """Bricks in memory: one network with its preprocessing, or several bricks with a joint."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import fx, nn
@@ -143,15 +143,16 @@ class Brick(BrickModule):
         return cast(torch.Tensor, self.network(prepared) if edge_index is None else self.network(prepared, edge_index))
 
     def prepare(self, images: torch.Tensor | Framed) -> torch.Tensor:
-        """Return what the network reads for these images: brought to its frame and normalised, in its dtype."""
+        """Return what the network reads: the images brought to its frame and normalised, of its dtype, where it is."""
         own = images[self.frame] if isinstance(images, Framed) else images
         if not own.is_floating_point():
             raise DataError(f"images must be floats in [0, 1], not {own.dtype}: divide bytes by 255")
-        dtype = next((p.dtype for p in self.network.parameters()), torch.float32)
+        like = next(self.network.parameters(), None)
+        dtype, device = (torch.float32, own.device) if like is None else (like.dtype, like.device)
         if self.info.preprocess is None:
-            return self.frame(own).to(dtype)
+            return self.frame(own).to(device, dtype)
         # half precision cannot resize on every device, and loses digits: prepare in 32 bits at least
-        return apply(self.info.preprocess, own.to(torch.promote_types(dtype, torch.float32))).to(dtype)
+        return apply(self.info.preprocess, own.to(torch.promote_types(dtype, torch.float32))).to(device, dtype)
 
     @property
     def head(self) -> Head | None:
@@ -168,6 +169,11 @@ class Brick(BrickModule):
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_body"}
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
+        self.__dict__.pop("_body", None)  # its constants are its own, and would not move with the network's
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def features(self, images: torch.Tensor | Framed) -> torch.Tensor:
         """Map images, as `forward` takes them, to what the last linear layer reads: float `[B, width]`.

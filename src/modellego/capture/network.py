@@ -83,7 +83,7 @@ def annotate(graph: fx.GraphModule, input_shape: tuple[int, ...]) -> Network:
     """Work out every tensor's shape at batch size 1 without computing anything, and return the `Network`."""
     parameter = next(iter(graph.parameters()), torch.empty(0))
     with fake_mode(graph) as mode, torch.no_grad():
-        examples = example_inputs(graph, input_shape, parameter.dtype)
+        examples = [t.to(parameter.device) for t in example_inputs(graph, input_shape, parameter.dtype)]
         walk = GraphWalk(graph, call=_call_for_shape)
         walk.run(walk.start(*(mode.from_tensor(t, static_shapes=True) for t in examples)), after=_record_shape)
     return Network(graph, tuple(input_shape))

@@ -85,7 +85,8 @@ def _values(args: Any, source: fx.Node, array: torch.Tensor) -> Any:
         if "value" in n.meta:
             return n.meta["value"]
         if n.op == "get_attr":
-            return attribute(n.graph.owning_module, str(n.target))
+            found = attribute(n.graph.owning_module, str(n.target))
+            return found.cpu() if isinstance(found, torch.Tensor) else found
         raise ValueError(f"{n.name} depends on the data")
 
     return fx.node.map_arg(args, value)

@@ -74,6 +74,7 @@ def disassemble(
     source_options: o.SourceOptions,
     resume: Annotated[bool, o.RUN("--resume", help="Go on from the checkpoint of an interrupted run.")] = False,
     seed: o.Seed = 0,
+    passes: o.Passes,
     answer: o.Answer,
 ) -> None:
     """Cut a brick for some classes out of a classifier, and repair the cut without training.
@@ -120,6 +121,7 @@ def disassemble(
         "reject": reject.share,
         "reject_by": reject.reject_by,  # type: ignore[typeddict-item]
         "seed": seed,
+        "device": passes.device,
     }
     data = open_maybe(images)
     opened = open_model(model, source_options, data if data is not None else Data(unlabelled_data(unlabelled or [])))

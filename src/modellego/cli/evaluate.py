@@ -22,6 +22,7 @@ def evaluate(
     ] = 32,
     runs: Annotated[int, typer.Option(min=1, help="Number of forward passes to measure latency over.")] = 10,
     source_options: o.SourceOptions,
+    passes: o.Passes,
     answer: o.Answer,
 ) -> None:
     """Score a model: accuracy beside base and base restricted, cost, latency, behaviour off its task.
@@ -47,6 +48,7 @@ def evaluate(
         mapping=images.mapping,
         latency_batch=latency,
         latency_runs=runs,
+        device=passes.device,
         progress=progress,
     )
     size = bytes_on_disk(Path(model))

@@ -148,6 +148,28 @@ class SourceOptions:
     ] = None
 
 
+def _check_device(name: str) -> str:
+    if name == "auto":
+        return name
+    from modellego.devices import check_device
+
+    return check_device(name)
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Where images pass through networks."""
+
+    device: Annotated[
+        str,
+        RUN(
+            metavar="DEVICE",
+            callback=_check_device,
+            help="Where networks run: cpu (auto), cuda, cuda:1 or mps.",
+        ),
+    ] = "auto"
+
+
 @dataclass(frozen=True)
 class Training:
     """What runs of training have in common."""

@@ -31,6 +31,7 @@ def predict(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this .csv or .jsonl file instead.")] = None,
     force: o.Force = False,
     *,
+    passes: o.Passes,
     answer: o.Answer,
 ) -> None:
     """Name the classes of image files; with a reject rule, a brick may say "none of these".
@@ -40,6 +41,7 @@ def predict(
     Example: modellego predict new.brick photos/ --format csv
     """
     from modellego.brick import load
+    from modellego.devices import find_device, place
     from modellego.errors import LegoError
 
     if out is not None:
@@ -48,7 +50,10 @@ def predict(
         raise LegoError("--json prints one object: leave --format and --out out, or take --format jsonl")
     files = _files(images)
     failed: list[tuple[Path, str]] = []
-    rows = _rows(load(model), files, top, batch_size, failed)
+    brick = load(model)
+    if passes.device != "auto":
+        place(brick, find_device(passes.device))
+    rows = _rows(brick, files, top, batch_size, failed)
     if out is not None:
         write_file(out, partial(_fill, rows=rows, form=ENDINGS[out.suffix.lower()], top=top))
     elif form != "table":

@@ -2,7 +2,7 @@
 
 Kernels of a single offset (linear layers, 1x1 convolutions) need two vectors only, since `max(w s, 0) =
 max(w,0) max(s,0) + max(-w,0) max(-s,0)`; larger kernels fill one table. Both are float64, whatever the
-network's dtype, and may be added: over batches, over data sets, over processes.
+network's dtype, on the CPU, and may be added: over batches, over data sets, over processes.
 """
 
 from dataclasses import dataclass
@@ -82,11 +82,10 @@ class Accumulator:
 
     def reset(self) -> None:
         """Start again from no samples (the next class)."""
-        device = self.layer.weight.device
         self.samples = 0
         shape = (self.channels,) if self.taps == 1 else (self.channels, self.outputs)
-        self._positive = torch.zeros(shape, dtype=torch.float64, device=device)
-        self._negative = torch.zeros(shape if self.taps == 1 else (0,), dtype=torch.float64, device=device)
+        self._positive = torch.zeros(shape, dtype=torch.float64)
+        self._negative = torch.zeros(shape if self.taps == 1 else (0,), dtype=torch.float64)
 
     def window_sums(self, x: Tensor) -> Tensor:
         """Return `[N, P, K]` for an input `[N, P, *spatial]` or, before a linear layer, `[N, ..., P]`."""
@@ -106,7 +105,7 @@ class Accumulator:
         """Add a batch by its window sums `[N, P, K]`."""
         self.samples += len(sums)
         if self.taps == 1:
-            s = sums[:, :, 0]
+            s = sums[:, :, 0].cpu()
             self._positive += s.clamp(min=0).sum(0, dtype=torch.float64)
             self._negative -= s.clamp(max=0).sum(0, dtype=torch.float64)
             return
@@ -148,13 +147,13 @@ def table(layer: WeightedLayer, sums: LayerSums, rows: Tensor | None = None) -> 
     groups = group_count(layer)
     count = layer.weight.shape[0]
     if rows is None:
-        rows = torch.arange(count, device=layer.weight.device)
+        rows = torch.arange(count)
     group, within = rows // (count // groups), rows % (count // groups)
     if sums.pairs is not None:
         return sums.pairs.view(groups, -1, count // groups)[group, :, within]
     assert sums.positive is not None
     assert sums.negative is not None
-    weight = layer.weight.detach().flatten(1)[rows].double()
+    weight = layer.weight.detach().flatten(1)[rows].cpu().double()
     positive, negative = (side.view(groups, -1) for side in (sums.positive, sums.negative))
     if groups == 1:
         return weight.clamp(min=0) * positive - weight.clamp(max=0) * negative

@@ -70,12 +70,11 @@ def allocate(
         raise ValueError("the back_to_front rule needs to know which output channels of the layer are relevant")
     groups = group_count(layer)
     count = layer.weight.shape[0]
-    device = layer.weight.device
-    rows = torch.arange(count, device=device)
+    rows = torch.arange(count)
     if rule == "back_to_front" and relevant is not None:
-        rows = rows[relevant.to(device)]
+        rows = rows[relevant]
     width = _columns(layer, sums)
-    total = torch.zeros(groups, width, dtype=torch.float64, device=device)
+    total = torch.zeros(groups, width, dtype=torch.float64)
     for block in torch.split(rows, max(1, BLOCK_ENTRIES // width)):
         pairs = minmax(table(layer, sums, block), 1, eps)
         if rule == "back_to_front":

@@ -20,6 +20,7 @@ Backend = Literal["auto", "numba", "torch"]
 MOST_TAPS = 25  # larger kernels stand in the first layer, on few channels: not worth compiling a loop for
 LEAST_WEIGHTS = 1 << 13  # channel pairs below which loading the compiled loop does not pay
 BLOCK_BYTES = 1 << 20  # what a block of products may fill: about one core's second-level cache
+DEVICE_BYTES = 1 << 28  # on other devices, where each block costs a wait
 
 
 def pack(weight: Tensor, groups: int) -> Tensor:
@@ -36,7 +37,8 @@ def pack(weight: Tensor, groups: int) -> Tensor:
 def add_rectified(total: Tensor, sums: Tensor, packed: Tensor, backend: Backend = "auto") -> None:
     """Add `sum_n max(sum_k sums[n,p,k] packed[p,k,q], 0)` to `total` `[P, Q/groups]` (float64), in place.
 
-    `sums` is `[N, P, K]`, `packed` `[P, K, Q/groups]`, both of one floating dtype. Raises `MissingExtraError`
+    `sums` is `[N, P, K]`, `packed` `[P, K, Q/groups]`, both of one floating dtype and on one device; `total` may lie on
+    another. Raises `MissingExtraError`
     where `backend="numba"` is asked for and numba is not installed. Source: the rectified
     contribution of p to q, Model LEGO (arXiv 2203.13453).
 
@@ -85,11 +87,12 @@ def _torch_loop(total: Tensor, sums: Tensor, packed: Tensor) -> None:
     """The loop as batched matrix products over blocks of input channels."""
     n, p, _ = sums.shape
     q = packed.shape[2]
-    block = max(1, min(p, BLOCK_BYTES // max(1, n * q * sums.element_size())))
+    room = BLOCK_BYTES if sums.device.type == "cpu" else DEVICE_BYTES
+    block = max(1, min(p, room // max(1, n * q * sums.element_size())))
     by_channel = sums.transpose(0, 1)
     for start in range(0, p, block):
         part = torch.bmm(by_channel[start : start + block], packed[start : start + block])
-        total[start : start + block] += part.clamp_(min=0).sum(1)
+        total[start : start + block] += part.clamp_(min=0).sum(1).to(total.device)
 
 
 @lru_cache(maxsize=1)

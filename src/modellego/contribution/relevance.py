@@ -106,7 +106,7 @@ def relevance(
             alpha=alpha,
             relevant=torch.from_numpy(outputs),
             comparison=thresholds.comparison,
-        ).cpu()
+        )
         (source,) = sources_of(node)
         shape = source.meta["shape"]
         axis = channel_axis(layer, len(shape))

@@ -25,8 +25,8 @@ def true_class_probabilities(network: nn.Module, batches: Iterable[tuple[Tensor,
     """
     scores = []
     for images, labels in batches:
-        logits: Tensor = network(images).double()
-        scores.append(logits.softmax(1).gather(1, labels.to(logits.device)[:, None])[:, 0].cpu())
+        logits: Tensor = network(images).cpu().double()
+        scores.append(logits.softmax(1).gather(1, labels[:, None])[:, 0])
     return np.concatenate([score.numpy() for score in scores]) if scores else np.empty(0)
 
 

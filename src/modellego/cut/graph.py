@@ -13,6 +13,7 @@ from modellego.channels.channel_map import ChannelMap, KeepMask
 from modellego.cut.plan import CutPlan
 from modellego.cut.rewrite import kept_along, new_shape, rewrite
 from modellego.cut.slicing import TensorSlicer, slice_layer
+from modellego.devices import home_of
 
 
 def cut(plan: CutPlan) -> Network:
@@ -72,6 +73,7 @@ def cut(plan: CutPlan) -> Network:
     module.delete_all_unused_submodules()
     module.recompile()
     module.train(network.graph.training)
+    module.to(home_of(network.graph))  # constants made here
     return Network(module, network.input_shape)
 
 

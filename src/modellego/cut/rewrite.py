@@ -149,7 +149,7 @@ def _reselect(old: fx.Node, new: fx.Node, channels: ChannelMap, keep: KeepMask, 
     if ids.shape[dim] == 1:
         return
     index = attribute(old.graph.owning_module, str(old.args[2].target))  # type: ignore[union-attr]
-    _select(new, dim, _ranks(kept_along(ids, keep, shape, dim), index.numpy()), root)
+    _select(new, dim, _ranks(kept_along(ids, keep, shape, dim), index.cpu().numpy()), root)
 
 
 def _ranks(kept: NDArray[np.bool_], positions: NDArray[np.int64]) -> NDArray[np.int64]:

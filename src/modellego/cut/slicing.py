@@ -26,7 +26,7 @@ class TensorSlicer:
             value = tensor.detach()
             for axis, mask in masks.items():
                 if not mask.all():
-                    value = value.index_select(axis, torch.from_numpy(np.flatnonzero(mask)))
+                    value = value.index_select(axis, torch.from_numpy(np.flatnonzero(mask)).to(value.device))
             if value.data_ptr() == tensor.data_ptr():  # nothing was sliced: still the source's memory
                 value = value.clone()
             value = value.contiguous()

@@ -189,4 +189,4 @@ def _drop(job: Job, drawn: DrawnImages, options: RefitOptions | None) -> Callabl
 @torch.no_grad()
 def _logits(network: Network, images: NetworkInput) -> Tensor:
     """Return the logits of all images, worked out a few at a time."""
-    return gathered([network.graph(block) for block in chunks(own_part(images)[0], MEASURED)])
+    return gathered([network.graph(block).cpu() for block in chunks(own_part(images)[0], MEASURED)])

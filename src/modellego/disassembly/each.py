@@ -9,6 +9,7 @@ from torch import nn
 from modellego.brick import Brick
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.data import Data, DataLike, MappingLike
+from modellego.devices import AUTO, home_of, moved, place
 from modellego.disassembly.job import Job, prepare
 from modellego.disassembly.options import CutKeywords, CutOptions
 from modellego.disassembly.sampling import batched, sampled
@@ -54,8 +55,13 @@ def disassemble_each(
     specs = [spec for _, spec in each_class(whole, classes)]
     jobs, sums = _jobs(whole, images, specs, mapping, asked)
     with progress("bricks", "classes") as update:
+        home = home_of(whole)
         for done, job in enumerate(jobs, 1):
-            yield make_brick(job, asked, sums=None if sums is None else [next(sums)])
+            with moved(asked.device, whole):
+                brick = make_brick(job, asked, sums=None if sums is None else [next(sums)])
+            if asked.device != AUTO:
+                place(brick, home)
+            yield brick
             update(done, len(specs))
 
 

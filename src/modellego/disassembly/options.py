@@ -8,6 +8,7 @@ from torch import Tensor
 from modellego.brick.reject_rule import Statistic
 from modellego.contribution.relevance import Thresholds
 from modellego.data.store import Store
+from modellego.devices import AUTO, check_device
 from modellego.disassembly.sampling import Samples
 from modellego.errors import CutError
 from modellego.locate import Budget, meant, names
@@ -26,6 +27,7 @@ class CutOptions:
     Raises:
         CutError: no such criterion or refit, or a criterion without a budget to rank for.
         DataError: a share or a statistic of rejection that there is none of.
+        LegoError: the device is not here.
     """
 
     budget: Budget | None = None
@@ -40,8 +42,10 @@ class CutOptions:
     reject: float | None = None
     reject_by: Statistic | None = None
     seed: int = 0
+    device: str = AUTO
 
     def __post_init__(self) -> None:
+        check_device(self.device)
         check_request(self.budget, self.criterion, self.reject, self.reject_by, self.refit_by)
 
     @property
@@ -70,6 +74,7 @@ class CutKeywords(TypedDict, total=False):
     reject: float | None
     reject_by: Statistic | None
     seed: int
+    device: str
 
 
 def check_request(

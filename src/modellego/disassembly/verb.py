@@ -19,6 +19,7 @@ from modellego.cut import cut
 from modellego.data import Data, DataLike, MappingLike, load_data
 from modellego.data.chunks import NetworkInput
 from modellego.data.store import Store, as_store
+from modellego.devices import AUTO, home_of, moved, place
 from modellego.disassembly.choose import (
     Choice,
     DrawnImages,
@@ -71,6 +72,7 @@ def disassemble(
     reject_by: Statistic | None = None,
     mapping: MappingLike | None = None,
     seed: int = 0,
+    device: str = AUTO,
     progress: Progress = silent,
 ) -> Brick:
     """Cut the task-aware component for some classes out of a classifier, and repair the cut in closed form.
@@ -101,12 +103,15 @@ def disassemble(
         reject_by: the statistic: `energy` (the default), `max_logit`, `max_probability` or `margin`.
         mapping: data class name -> class name or index of the model, where names do not meet by themselves.
         seed: of the choice of refit images, and of those that are looked at where `samples` limits them.
+        device: where the passes run: `cpu`, `cuda`, `cuda:1`, `mps`; `auto` is where the model is. The model is moved
+            there for the work and back again, and the brick is where the model was.
         progress: follows the long parts.
 
     Raises:
         CaptureError: the model cannot be captured.
         DataError: unknown classes, a class without images, images that do not fit.
         CutError: nothing can be cut, or not as asked.
+        LegoError: the device is not here.
 
     Source: "Model LEGO", NeurIPS 2024, sections on contribution, relative contribution and parameter linking.
 
@@ -130,6 +135,7 @@ def disassemble(
         reject,
         reject_by,
         seed,
+        device,
     )
     whole, images = opened(model, data, preprocess, class_names, name, mapping)
     return make_brick(prepare(whole, images, classes, mapping), options, progress)
@@ -160,10 +166,19 @@ def opened(
 def make_brick(
     job: Job, options: CutOptions, progress: Progress = silent, sums: Iterable[tuple[int, ClassSums]] | None = None
 ) -> Brick:
-    """Choose, cut, repair and score: from a job to its brick.
+    """Choose, cut, repair and score: from a job to its brick, on the options' device.
 
     `sums` are the task's summed contributions, where they are at hand and the thresholds decide.
     """
+    home = home_of(job.whole)
+    with moved(options.device, job.whole, job.network.graph):
+        brick = _make(job, options, progress, sums)
+        if options.device != AUTO:
+            place(brick, home)
+    return brick
+
+
+def _make(job: Job, options: CutOptions, progress: Progress, sums: Iterable[tuple[int, ClassSums]] | None) -> Brick:
     thresholds, samples, seed = options.thresholds, options.samples, options.seed
     refit_images, criterion = options.refit_images, options.ranks_by
     given = None if options.refit_data is None else as_store(options.refit_data)

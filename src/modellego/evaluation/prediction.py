@@ -13,13 +13,14 @@ from modellego.capture.modes import evaluating
 from modellego.data.feed import BATCH, own_batches
 from modellego.data.given import GivenImages, image_store
 from modellego.data.store import PickedStore, Store
+from modellego.devices import AUTO, moved
 from modellego.distributed import gathered
 from modellego.errors import DataError
 from modellego.progress import Update
 
 
 def logits_of(model: Brick | Assembled, images: Store, batch_size: int = BATCH, update: Update | None = None) -> Tensor:
-    """Return the logits of all images, float `[N, classes]`, the model in eval mode; its mode is put back.
+    """Return the logits of all images, float `[N, classes]` on the CPU, the model in eval mode; its mode is put back.
 
     `images` is an `ImageSet` or any other store; each goes through the model's own preprocessing at its own size.
     `update(done, total)` is called after each batch.
@@ -42,7 +43,7 @@ def logits_of_each(
     with evaluating(*models):
         for _, places, shown in own_batches(images, [frame for model in models for frame in model.frames], batch_size):
             for model, own in zip(models, rows, strict=True):
-                own.append(model(shown))
+                own.append(model(shown).cpu())
             if update:
                 update(places.stop, len(images))
     if not len(images):
@@ -54,14 +55,16 @@ def logits_of_each(
     return found
 
 
-def predict(model: Brick | Assembled, images: GivenImages, top: int = 5) -> list[Prediction]:
+def predict(model: Brick | Assembled, images: GivenImages, top: int = 5, device: str = AUTO) -> list[Prediction]:
     """Name the likeliest classes of one image or many, a prediction per image; a method of bricks too.
 
     `images`: paths of files and folders, PIL images, NumPy arrays `[h, w, c]` or `[n, h, w, c]`, tensors `[c, h, w]` or
-    `[n, c, h, w]` (uint8, or floats in [0,1]), lists of these, or a store of images; of any sizes.
+    `[n, c, h, w]` (uint8, or floats in [0,1]), lists of these, or a store of images; of any sizes. `device` is where
+    the model runs, as in `evaluate`.
 
     Raises:
         DataError: an image that is corrupt, or of channels, type or values the model cannot take.
+        LegoError: the device is not here.
 
     >>> from modellego.preprocess import Preprocess
     >>> from modellego.sources.whole import whole_brick
@@ -71,7 +74,9 @@ def predict(model: Brick | Assembled, images: GivenImages, top: int = 5) -> list
     >>> found.label in brick.classes, round(sum(found.probabilities), 6)
     (True, 1.0)
     """
-    return named(model, logits_of(model, image_store(images)), top)
+    with moved(device, model):
+        logits = logits_of(model, image_store(images))
+    return named(model, logits, top)
 
 
 def named(model: Brick | Assembled, logits: Tensor, top: int) -> list[Prediction]:

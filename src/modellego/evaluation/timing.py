@@ -31,9 +31,13 @@ def latency(model: nn.Module, images: torch.Tensor, runs: int = 10, warm_up: int
     with evaluating(model):
         for i in range(warm_up + runs):
             start = time.perf_counter()
-            model(images)
-            if images.is_cuda:
-                torch.cuda.synchronize()
+            _wait_for(model(images))
             if i >= warm_up:
                 times.append(time.perf_counter() - start)
     return Latency(statistics.median(times), min(times), runs, len(images))
+
+
+def _wait_for(found: object) -> None:
+    """Wait until a device that works on its own has come to a result."""
+    if isinstance(found, torch.Tensor) and found.device.type in ("cuda", "mps"):
+        torch.accelerator.synchronize(found.device)

@@ -12,6 +12,7 @@ from modellego.brick.costs import cost
 from modellego.brick.reject_rule import confidence
 from modellego.capture.cost import Cost
 from modellego.data import DataLike, ImageSet, MappingLike, load_data, match_labels
+from modellego.devices import AUTO, check_device, moved
 from modellego.distributed import rank
 from modellego.drawing.cells import html_table
 from modellego.drawing.words import count, milliseconds, share
@@ -126,6 +127,7 @@ def evaluate(
     mapping: MappingLike | None = None,
     latency_batch: int | None = None,
     latency_runs: int = 10,
+    device: str = AUTO,
     progress: Progress = silent,
 ) -> Evaluation:
     """Score a model on labelled images; images of classes it does not have show how it behaves off its task.
@@ -137,35 +139,40 @@ def evaluate(
         mapping: data class name -> model class name or index, where names do not meet by themselves.
         latency_batch: time forward passes of this many images, in the first of several processes; not by default.
         latency_runs: over how many passes.
+        device: where the models run: `cpu`, `cuda`, `cuda:1`, `mps`; `auto` is where they are. They are moved there and
+            back again.
         progress: follows the images.
 
     Raises:
         DataError: no class of the data is a class of the model.
+        LegoError: the device is not here.
     """
+    check_device(device)
     images = scoring_images(data)
     on_task = images.for_model(model.vocabulary, mapping)
-    with progress("evaluate", "images") as update:
-        logits = logits_of(model, on_task, update=update)
-    base, base_restricted = (saved_score(model, f"{key}_accuracy") for key in ("base", "base_restricted"))
-    if source is not None:
-        task = match_labels(model.classes, source.classes)
-        if (task < 0).any():
-            missing = model.classes[int(np.flatnonzero(task < 0)[0])]
-            raise DataError(f"the source model has no class {missing!r}: give the model this brick was cut from")
-        base, base_restricted = restricted(logits_of(source, on_task), task.tolist(), on_task.labels)
-    timed = None
-    if latency_batch and rank() == 0:
-        timed = latency(model, on_task.images([0]).expand(latency_batch, -1, -1, -1).contiguous(), latency_runs)
-    return Evaluation(
-        classes=model.classes,
-        scores=score(logits, on_task.labels),
-        cost=cost(model),
-        base=base,
-        base_restricted=base_restricted,
-        reject=rejection(model, logits, on_task.labels),
-        off_task=off_task(model, images, logits, mapping),
-        latency=timed,
-    )
+    with moved(device, model, *([] if source is None else [source])):
+        with progress("evaluate", "images") as update:
+            logits = logits_of(model, on_task, update=update)
+        base, base_restricted = (saved_score(model, f"{key}_accuracy") for key in ("base", "base_restricted"))
+        if source is not None:
+            task = match_labels(model.classes, source.classes)
+            if (task < 0).any():
+                missing = model.classes[int(np.flatnonzero(task < 0)[0])]
+                raise DataError(f"the source model has no class {missing!r}: give the model this brick was cut from")
+            base, base_restricted = restricted(logits_of(source, on_task), task.tolist(), on_task.labels)
+        timed = None
+        if latency_batch and rank() == 0:
+            timed = latency(model, on_task.images([0]).expand(latency_batch, -1, -1, -1).contiguous(), latency_runs)
+        return Evaluation(
+            classes=model.classes,
+            scores=score(logits, on_task.labels),
+            cost=cost(model),
+            base=base,
+            base_restricted=base_restricted,
+            reject=rejection(model, logits, on_task.labels),
+            off_task=off_task(model, images, logits, mapping),
+            latency=timed,
+        )
 
 
 def saved_score(model: Brick | Assembled, key: str) -> float | None:

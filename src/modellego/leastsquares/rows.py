@@ -102,7 +102,7 @@ def input_rows(layer: WeightedLayer, x: Tensor, out_spatial: tuple[int, ...], po
     """
     if isinstance(layer, nn.Linear):
         return output_rows(layer, x, positions)[None]
-    number, place = _flat(positions, len(x), math.prod(out_spatial))
+    number, place = (part.to(x.device) for part in _flat(positions, len(x), math.prod(out_spatial)))
     padded = nn.functional.pad(x, _pads(layer)).movedim(1, -1).contiguous()
     sizes = padded.shape[1:-1]
     table = padded.reshape(-1, padded.shape[-1])
@@ -130,9 +130,9 @@ def _pads(layer: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> list[int]:
 
 
 def weight_matrix(layer: WeightedLayer) -> Tensor:
-    """Return a layer's weight as float64 `[groups, P/groups * kernel offsets, Q/groups]`."""
+    """Return a layer's weight as float64 on the CPU, `[groups, P/groups * kernel offsets, Q/groups]`."""
     groups = groups_of(layer)
-    return layer.weight.detach().double().reshape(groups, layer.weight.shape[0] // groups, -1).transpose(1, 2)
+    return layer.weight.detach().cpu().double().reshape(groups, layer.weight.shape[0] // groups, -1).transpose(1, 2)
 
 
 def set_weight_matrix(layer: WeightedLayer, matrix: Tensor) -> None:
@@ -145,4 +145,4 @@ def bias_of(layer: WeightedLayer) -> Tensor:
     """Return a layer's bias as float64 `[Q]`, zeros where it has none."""
     if layer.bias is None:
         return torch.zeros(layer.weight.shape[0], dtype=torch.float64)
-    return layer.bias.detach().double()
+    return layer.bias.detach().cpu().double()

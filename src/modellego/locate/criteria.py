@@ -182,13 +182,13 @@ def taylor(request: Request) -> Floats:
                 target = logits.argmax(1)
             else:
                 known = request.labels[done : done + len(block)]
-                target = (known[:, None] == wanted[None]).float().argmax(1)
+                target = (known[:, None] == wanted[None]).float().argmax(1).to(logits.device)
             kept = {n: t for n, t in found.items() if t.requires_grad}
             loss = F.cross_entropy(logits, target, reduction="sum")
             gradients = torch.autograd.grad(loss, list(kept.values()), allow_unused=True)
             for (name, value), gradient in zip(kept.items(), gradients, strict=True):
                 if gradient is not None:
-                    product = (value * gradient).detach().double()
+                    product = (value * gradient).detach().cpu().double()
                     per_group = _per_group(product, request.channels.ids[name], request.channels.n_groups)
                     totals += (per_group**2).sum(0)
             done += len(block)
@@ -216,7 +216,7 @@ def activation(request: Request) -> Floats:
         for block in chunks(own_part(request.images)[0], request.batch):
             for name, value in recorded(request.network, inputs, block)[1].items():
                 totals[name] += _per_group(
-                    value.abs().double(), request.channels.ids[name], request.channels.n_groups
+                    value.abs().cpu().double(), request.channels.ids[name], request.channels.n_groups
                 ).sum(0)
     summed(*map(torch.from_numpy, totals.values()))
     return _mean_of_relative(list(totals.values()), [request.channels.ids[n] for n in totals])
@@ -256,7 +256,7 @@ def _of_filters(request: Request, measure: Callable[[Tensor], Tensor]) -> Floats
     totals, places = [], []
     for path in {r.layer: None for r in request.channels.readers}:
         layer = request.network.graph.get_submodule(path)
-        weight = layer.weight.detach().double()  # type: ignore[operator]
+        weight = layer.weight.detach().cpu().double()  # type: ignore[operator]
         values = measure(weight.flatten(1)).numpy()
         sets = request.channels.layer_out[path]
         total = np.zeros(request.channels.n_groups)

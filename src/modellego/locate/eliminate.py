@@ -153,7 +153,7 @@ def _measure(
     features = layer.weight[0].numel()
     left, shift = whole[:, :features], whole[:, features:].sum(1).reshape(-1)
     weight = left.transpose(1, 2).reshape(layer.weight.shape)
-    harm = trials.harm(node, layer, weight.to(layer.weight.dtype), shift)
+    harm = trials.harm(node, layer, weight.to(layer.weight.device, layer.weight.dtype), shift)
     for reader in readers:
         reader.scale = max(harm, 1e-9) / predicted
 

@@ -37,7 +37,7 @@ class Independent:
         self.scale, self.loss = 1.0, 0.0
         self._place = {int(s): i for i, s in enumerate(self.groups)}
         self._columns = rows_by_number(outputs.numpy())
-        self._weight = layer.weight.detach().flatten(1)
+        self._weight = layer.weight.detach().cpu().flatten(1)
         self._metric = metric.to(self._weight.dtype, copy=True)
         level = ridge * float(torch.cat([block.diagonal() for block in blocks.values()]).mean()) + 1e-12
         # for each size of group: which of `groups`, their features, their regularised products, and W metric W'

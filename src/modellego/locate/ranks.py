@@ -65,10 +65,10 @@ def average_ranks(network: Network, channels: ChannelMap, images: NetworkInput, 
             for name, value in recorded(network, names, block)[1].items():
                 ids = channels.ids[name]
                 if value.ndim == 4 and ids.shape[1:] == (value.shape[1], 1, 1):
-                    ranks = torch.linalg.matrix_rank(value.float()).double().sum(0).numpy()
+                    ranks = torch.linalg.matrix_rank(value.cpu().float()).double().sum(0).numpy()
                     sets = ids.reshape(-1)
                 else:
-                    ranks = (value != 0).double().sum(0).reshape(-1).numpy()
+                    ranks = (value != 0).cpu().double().sum(0).reshape(-1).numpy()
                     sets = np.broadcast_to(ids, (1, *value.shape[1:])).reshape(-1)
                 inner = sets >= 0
                 # a group that sits at several places of one tensor: its mean over them

@@ -83,7 +83,7 @@ def output_metrics(
                     if gradient is None:
                         continue
                     rows = gradient.movedim(nodes[name], -1).flatten(1, -2) if gradient.ndim > 2 else gradient[:, None]
-                    found[name].add(rows[:, :: every[name]].flatten(0, 1)[None])
+                    found[name].add(rows[:, :: every[name]].flatten(0, 1)[None].cpu())
             done += len(block)
     return {name: sums.total()[0].div_(shares[name] * PROBES * len(images)) for name, sums in found.items()}
 
@@ -104,7 +104,7 @@ class Trials:
         self.reference = [self._log_probabilities(network.graph(block)) for block in chunks(own, batch)]
 
     def _log_probabilities(self, logits: Tensor) -> Tensor:
-        return F.log_softmax(logits[:, self.task].double() / TEMPERATURE, 1)
+        return F.log_softmax(logits[:, self.task].cpu().double() / TEMPERATURE, 1)
 
     @torch.no_grad()
     def harm(self, node: fx.Node, layer: WeightedLayer, weight: Tensor, shift: Tensor) -> float:
@@ -128,7 +128,7 @@ class Trials:
                 other = self._log_probabilities(walk.run(values.copy(), node, after=add_shift)[walk.output])
             finally:
                 layer.weight.data = old
-            total += F.kl_div(other, reference, log_target=True, reduction="sum").cpu()
+            total += F.kl_div(other, reference, log_target=True, reduction="sum")
         self.reached = node
         summed(total)
         return float(total) / self.count * TEMPERATURE**2

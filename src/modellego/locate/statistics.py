@@ -70,7 +70,7 @@ class LayerStatistics:
     def add(self, x: Tensor, shape: tuple[int, ...], numbers: Tensor, seed: int) -> None:
         """Add the input of images `numbers` (int64 `[B]`) at one call, whose output has a `shape`."""
         positions = pick_positions(numbers, per_image(self.layer, shape), self._wanted, seed)
-        rows = input_rows(self.layer, x, tuple(shape[2:]), positions).float()
+        rows = input_rows(self.layer, x, tuple(shape[2:]), positions).float().cpu()
         if self._products is not None:
             self._products.add(torch.cat([rows, rows.new_ones(*rows.shape[:2], 1)], 2))
             return

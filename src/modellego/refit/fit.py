@@ -109,8 +109,7 @@ def _thinned(batches: Iterator[Rows], every: int) -> Rows:
     found: list[tuple[Tensor, Tensor, Tensor | None, Tensor]] = []
     for x, target, offset, numbers in batches:
         part = (numbers % every == 0).nonzero().reshape(-1)
-        here = part.to(x.device)
-        found.append((x[:, here], target[:, here], None if offset is None else offset[:, here], numbers[part]))
+        found.append((x[:, part], target[:, part], None if offset is None else offset[:, part], numbers[part]))
     numbers = gathered([block[3] for block in found])
     order = numbers.argsort(stable=True)
 

@@ -40,8 +40,7 @@ class StageRows:
         number = first * each + torch.arange(len(target))
         for half, waiting in enumerate(self._waiting):
             own = ((number // each) % 2 == half).nonzero().reshape(-1)
-            here = own.to(target.device)
-            waiting.append((x[:, here], target[here], None if offset is None else offset[here], number[own]))
+            waiting.append((x[:, own], target[own], None if offset is None else offset[own], number[own]))
         self.total += len(target)
         if sum(len(block[1]) for waiting in self._waiting for block in waiting) >= BLOCK:
             self._flush()

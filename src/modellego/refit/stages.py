@@ -191,7 +191,9 @@ class _Refit:
             picked = pick_positions(numbers, total, wanted, seeds[own])
             part = len(parts)
             self.positions[part, own] = picked
-            targets.put((part, own), output_rows(site.layer, values[node], picked)[:, self.kept[stage.match]].float())
+            targets.put(
+                (part, own), output_rows(site.layer, values[node], picked)[:, self.kept[stage.match]].float().cpu()
+            )
 
         def keep_inputs(node: fx.Node, values: Values) -> None:
             if node in calls:
@@ -215,7 +217,7 @@ class _Refit:
                 f"{site.node.target} has {site.layer.weight.shape[0]} output channels, the plan keeps"
                 f" {int(mask.sum())}: give refit the plan that was cut"
             )
-        return torch.from_numpy(np.flatnonzero(mask)).to(site.layer.weight.device)
+        return torch.from_numpy(np.flatnonzero(mask))
 
     def _wanted(self, stage: Stage) -> int:
         """Return how many positions of each image to sample, at most."""
@@ -233,7 +235,7 @@ class _Refit:
         x = torch.cat([_inputs(s, s.node, values, picked) for s in stage.sites], 2)
         offset = None
         for other in stage.others:
-            term = output_rows(stage.sites[0].layer, values[other], picked).float()
+            term = output_rows(stage.sites[0].layer, values[other], picked).float().cpu()
             offset = term if offset is None else offset + term
         each = per_image(stage.sites[0].layer, stage.sites[0].node.meta["shape"]) if picked is None else picked.shape[1]
         return each, x, targets.take((part, stage.match)), offset
@@ -272,7 +274,7 @@ class _Refit:
         for i, (site, norm) in enumerate(zip(stage.sites, norms, strict=True)):
             size = parts[i][0].shape[1]
             part = slice(start, start + size)
-            own = torch.zeros(site.layer.weight.shape[0], dtype=torch.float64, device=weights.device)
+            own = torch.zeros(site.layer.weight.shape[0], dtype=torch.float64)
             if any(carriers) and i == carriers.index(True):
                 own = weights[:, -1].reshape(-1)
             write(site.layer, norm, weights[:, part], own, fit, part)
@@ -287,7 +289,7 @@ class _Refit:
 def _inputs(site: Site, call: fx.Node, values: Values, positions: Tensor | None) -> Tensor:
     """Return what a call of a site's layer reads at some positions, `[groups, M, F]`."""
     x = values[call.all_input_nodes[0]]
-    return input_rows(site.layer, x, tuple(call.meta["shape"][2:]), positions).float()
+    return input_rows(site.layer, x, tuple(call.meta["shape"][2:]), positions).float().cpu()
 
 
 def _grouped(rows: Tensor, groups: int) -> Tensor:

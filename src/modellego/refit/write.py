@@ -14,18 +14,18 @@ Norm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 
 def norm_scale(norm: Norm) -> tuple[Tensor, Tensor]:
-    """Return a batch norm's scale and shift per channel, float64 `[Q]` each, as it acts in evaluation.
+    """Return a batch norm's scale and shift per channel, float64 `[Q]` on the CPU, as it acts in evaluation.
 
     >>> scale, shift = norm_scale(nn.BatchNorm2d(2, eps=0.0))
     >>> scale.tolist(), shift.tolist()
     ([1.0, 1.0], [0.0, 0.0])
     """
     found: Any = norm
-    scale = 1 / torch.sqrt(found.running_var.double() + norm.eps)
-    shift = -found.running_mean.double() * scale
+    scale = 1 / torch.sqrt(found.running_var.cpu().double() + norm.eps)
+    shift = -found.running_mean.cpu().double() * scale
     if norm.affine:
-        gamma = norm.weight.detach().double()
-        scale, shift = scale * gamma, shift * gamma + norm.bias.detach().double()
+        gamma = norm.weight.detach().cpu().double()
+        scale, shift = scale * gamma, shift * gamma + norm.bias.detach().cpu().double()
     return scale, shift
 
 
@@ -70,5 +70,5 @@ def write(layer: WeightedLayer, norm: Norm | None, weights: Tensor, bias: Tensor
     mean, variance = (m.reshape(-1) for m in fit.moments(raw, part))
     statistics.running_mean.copy_(mean)
     statistics.running_var.copy_(variance)
-    norm.weight.copy_(scale * torch.sqrt(statistics.running_var.double() + norm.eps))
-    norm.bias.copy_(bias + scale * statistics.running_mean.double())
+    norm.weight.copy_(scale * torch.sqrt(statistics.running_var.cpu().double() + norm.eps))
+    norm.bias.copy_(bias + scale * statistics.running_mean.cpu().double())

@@ -73,7 +73,7 @@ def add_reject_rule(
     with progress("reject", "images") as update:
         for number, rows, seen in own_batches(images, model.frames, 100):
             for shown in (seen, *altered_frames(seen, count=views, seed=seed + number)):
-                found.append(confidence(model(shown).double(), statistic))
+                found.append(confidence(model(shown).cpu().double(), statistic))
                 labels.append(torch.from_numpy(images.labels[rows]))
             update(rows.stop, len(images))
     threshold = choose_threshold(gathered(found), keep, gathered(labels))

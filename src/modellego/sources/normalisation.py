@@ -87,7 +87,7 @@ def try_normalisations(brick: Brick, images: ImageSet, count: int = IMAGES) -> T
     right: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in ways}
     for rows, shown in framed_batches(drawn, brick.frames):
         for name, way in ways.items():
-            answers = brick.network(apply(way, shown[brick.frame])).argmax(1).numpy()
+            answers = brick.network(apply(way, shown[brick.frame])).argmax(1).cpu().numpy()
             right[name].append(answers == drawn.labels[rows])
     answered = {name: np.concatenate(parts) for name, parts in right.items()}
     plain = answered.pop("its own")

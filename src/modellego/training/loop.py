@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from modellego.devices import find_device
 from modellego.errors import FormatError
 from modellego.progress import Update
 from modellego.training.checkpoint import load_checkpoint, save_checkpoint
@@ -73,9 +74,9 @@ class Run(Generic[Model]):
 
 
 def device_of(settings: Settings) -> torch.device:
-    """Return the device to train on: the one named, or a GPU where there is one."""
+    """Return the device to train on: the one named, or a GPU where there is one; refuse one that is not here."""
     if settings.device != "auto":
-        return torch.device(settings.device)
+        return find_device(settings.device)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
