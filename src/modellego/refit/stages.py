@@ -113,9 +113,9 @@ class _Refit:
         self.source = GraphWalk(source.graph)
         parameter = next(small.graph.parameters(), torch.empty(0))
         self.device, self.dtype = parameter.device, parameter.dtype
-        self.memory = options.memory // 4  # for maps at hand, targets, rows, and maps at a checkpoint
+        self.memory = options.memory // 16  # for each of targets, rows, and maps at a checkpoint
         each = (peak_numbers(source) + peak_numbers(small)) * parameter.element_size()
-        self.at_once = max(1, min(options.batch, self.memory // max(each, 1)))
+        self.at_once = max(1, min(options.batch, options.memory // 4 // max(each, 1)))
         self.positions: dict[tuple[int, fx.Node], Tensor | None] = {}
 
     def run(self, update: Update | None) -> RefitReport:
