@@ -1,4 +1,4 @@
-"""Peak memory of `disassemble` against the number of images: 224x224, read from files, a tiny network, 10 and 1,000 classes.
+"""Peak memory of `disassemble` against the number of images: 224x224, from files, a tiny network, 10 and 1,000 classes.
 
 The images are links to a few small JPEG files, so that disk and decoding cost little; every link is an image of its own
 to the command. Each size runs in a process of its own; its peak is that of the process, `getrusage`, beside that of the
