@@ -146,7 +146,7 @@ class Ideas:
         weight, bias = as_linear(fit_terms(problem, FIXED, iterations=60), problem)
         other = test.where(~half)
         before = self.scores(anchor.logits(other.columns), other.labels)["balanced_accuracy"]
-        after = self.scores(other.columns @ weight.T + bias, other.labels)
+        after = self.scores(other.columns.double() @ weight.T + bias, other.labels)
         return {**after, "concatenated_on_that_half": before}
 
 

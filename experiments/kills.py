@@ -16,6 +16,7 @@ import random
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -46,6 +47,10 @@ def digits_brick() -> Brick:
 def warm(arguments: list[str]) -> None:
     """Run the command line in this process, so that forks find everything imported."""
     torch.set_num_threads(1)
+    with contextlib.suppress(ImportError):  # torch counts nodes by it, under a lock shared by forks: a kill may keep it
+        from tqdm import tqdm  # type: ignore[import-untyped]
+
+        tqdm.set_lock(threading.RLock())
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
         command(arguments)
 

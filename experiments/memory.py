@@ -90,7 +90,7 @@ def apart(count: int, classes: int) -> dict[str, Any]:
         process.start()
         process.join()
         if process.exitcode or answer.empty():
-            return {"error": f"the process ended with {process.exitcode}"}
+            raise SystemExit(f"the process for {count} images ended with {process.exitcode}")
         found: dict[str, Any] = answer.get()
         return found
 

@@ -86,7 +86,7 @@ def test_weight_matrix_round_trip() -> None:
 
 
 def test_positions_are_distinct_within_an_image() -> None:
-    picked = pick_positions(5, 20, 7, torch.Generator().manual_seed(0))
+    picked = pick_positions(torch.arange(5), 20, 7, seed=0)
     assert picked is not None
     assert all(len(set(row.tolist())) == 7 and max(row) < 20 for row in picked)
 

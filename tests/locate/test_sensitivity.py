@@ -18,8 +18,7 @@ def test_metrics_are_the_mean_product_of_gradients_over_three_projections_of_eac
     centred = model[2].weight.detach()[TASK] - model[2].weight.detach()[TASK].mean(0)
     generator = torch.Generator().manual_seed(7)
     wanted = torch.zeros(4, 4)
-    for images_of_batch in (2, 2, 1):
-        for _ in range(3):
-            gradients = torch.randn(images_of_batch, 2, generator=generator) @ centred
-            wanted += gradients.T @ gradients / (3 * 5)
+    for direction in torch.randn(5, 3, 2, generator=generator).transpose(0, 1):
+        gradients = direction @ centred
+        wanted += gradients.T @ gradients / (3 * 5)
     torch.testing.assert_close(found.float(), wanted)

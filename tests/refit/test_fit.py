@@ -28,7 +28,8 @@ def fitted(
 
     def rows() -> Iterator[Rows]:
         for part in (slice(0, half), slice(half, None)):
-            yield x[None, part], target[None, part], None if offset is None else offset[None, part]
+            numbers = torch.arange(len(x))[part]
+            yield x[None, part], target[None, part], None if offset is None else offset[None, part], numbers
 
     return fit_stage(rows, len(x), prior[None], bias=bias, bounds=bounds, ridges=ridges, rounds=rounds)
 
@@ -189,7 +190,7 @@ def test_each_round_goes_through_the_rows_once() -> None:
     def rows() -> Iterator[Rows]:
         gathered.append(None)
         for _ in range(2):
-            yield torch.ones(1, 4, 1), torch.ones(1, 4, 1), None
+            yield torch.ones(1, 4, 1), torch.ones(1, 4, 1), None, torch.arange(4)
 
     prior = torch.zeros(1, 1, 1, dtype=torch.float64)
     fit_stage(rows, 8, prior, bias=False, bounds=(0.0, math.inf), ridges=(1e-3,), rounds=3)

@@ -15,16 +15,16 @@ def test_halves_are_the_images_of_even_and_odd_number_however_they_come(parts: l
         start = 0
         for count in parts:
             own = rows[start : start + count].reshape(-1, 1)
-            held.add(2, own[None], own, None)
+            held.add(start, 2, own[None], own, None)
             start += count
-        blocks = [(x[0, :, 0].tolist(), target[:, 0].tolist()) for x, target, _ in held]
+        blocks = [(x[0, :, 0].tolist(), target[:, 0].tolist()) for x, target, _, _ in held]
     assert blocks == [([0, 1, 4, 5, 8, 9],) * 2, ([2, 3, 6, 7, 10, 11],) * 2]
     assert held.total == 12
 
 
 def test_rows_can_be_gone_through_again() -> None:
     with StageRows(0) as held:
-        held.add(1, torch.rand(1, 4, 3), torch.rand(4, 2), torch.rand(4, 2))
+        held.add(0, 1, torch.rand(1, 4, 3), torch.rand(4, 2), torch.rand(4, 2))
         first, second = list(held), list(held)
     for one, other in zip(first, second, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True) if a is not None and b is not None)

@@ -21,9 +21,10 @@ from modellego.assembly.heads.registered import CALIBRATIONS, fit_registered
 from modellego.brick import AnyBrick, Brick, Joint
 from modellego.brick.joint import Read
 from modellego.data import ImageSet
-from modellego.data.feed import framed_batches
+from modellego.data.feed import own_batches
 from modellego.data.store import Store
 from modellego.data.views import VIEWS, altered_frames
+from modellego.distributed import gathered
 from modellego.preprocess import Frame
 from modellego.progress import Progress, silent
 
@@ -95,10 +96,10 @@ def calibrated_without_labels(
     for brick in bricks:
         brick.eval()
     with progress("calibration", "images") as update:
-        for rows, shown in framed_batches(images, _frames(bricks)):
+        for _, rows, shown in own_batches(images, _frames(bricks)):
             columns.append(torch.cat([brick(shown) for brick in bricks], 1))
             update(rows.stop, len(images))
-    logits = torch.cat(columns)
+    logits = gathered(columns)
     groups = None if classes.groups is None else [list(g) for g in classes.groups]
     shift = fit_prior(logits, groups=groups)
     told = (
@@ -130,12 +131,12 @@ def _rows(
     ]
     found: list[list[list[Tensor]]] = [[[] for _ in bricks] for _ in range(views + 1)]
     with progress("calibration", "images") as update:
-        for number, (rows, seen) in enumerate(framed_batches(images, _frames(bricks))):
+        for number, rows, seen in own_batches(images, _frames(bricks)):
             for view, shown in enumerate((seen, *altered_frames(seen, count=views, seed=seed + number))):
                 for run, columns in zip(wanted, found[view], strict=True):
                     columns.append(run(shown))
             update(rows.stop, len(images))
-    return make_rows([[torch.cat(c) for c in view] for view in found], torch.from_numpy(images.labels))
+    return make_rows([[gathered(columns) for columns in view] for view in found], torch.from_numpy(images.labels))
 
 
 def _frames(bricks: Sequence[AnyBrick]) -> list[Frame]:

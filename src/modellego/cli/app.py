@@ -29,6 +29,7 @@ from modellego.cli.predict import predict
 from modellego.cli.recipes import recipe, run
 from modellego.cli.report import report
 from modellego.cli.routes import heatmap, routes
+from modellego.cli.several import heard, join
 from modellego.cli.shelf import shelf
 from modellego.cli.thresholds import thresholds
 
@@ -59,6 +60,7 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def _before(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")
     ] = False,
@@ -74,6 +76,7 @@ def _before(
         logging.disable(logging.NOTSET)
         logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr, force=True)
         logging.getLogger("modellego").setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
+    join(context)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -98,6 +101,8 @@ def main(arguments: list[str] | None = None) -> None:
             sys.exit(2)
         if os.environ.get(TRACEBACK):
             raise
+        if not heard():
+            sys.exit(2)
         console = PlainConsole(stderr=True, soft_wrap=True)
         console.print("error", style="bold red", end="", highlight=False)
         console.print(f": {sentence(error)}", highlight=False)

@@ -46,8 +46,10 @@ def assemble(
     from modellego.assembly.class_names import brick_names
     from modellego.brick import check_target, load
     from modellego.cli.opening import open_maybe, open_unlabelled
+    from modellego.distributed import rank
 
-    check_target(output.path, output.force)
+    if rank() == 0:
+        check_target(output.path, output.force)
     pieces = [load(path) for path in bricks]
     names = brick_names(pieces)
     data = open_maybe(images)
@@ -71,7 +73,8 @@ def assemble(
         **given,
     )
     found, unscored = scored(made, data, images.mapping)
-    made.save(output.path, output.force)
+    if rank() == 0:
+        made.save(output.path, output.force)
     if answer.json:
         print_json(
             {

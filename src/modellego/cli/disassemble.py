@@ -91,13 +91,17 @@ def disassemble(
     from modellego.disassembly.sampling import Samples
     from modellego.disassembly.targets import task_vocabulary
     from modellego.disassembly.verb import disassemble as take_apart
+    from modellego.distributed import processes, rank
     from modellego.errors import LegoError
     from modellego.locate import Budget
 
     if not each_class and classes is None:
         raise LegoError("name the task with --classes, or make a brick of each class with --each-class")
-    (check_folder if each_class else check_target)(output.path, output.force)
-    file = None if each_class else checkpoint_path(output, resume)
+    if (each_class or resume) and processes() > 1:
+        raise LegoError("--each-class and --resume run in one process: start them without torchrun")
+    if rank() == 0:
+        (check_folder if each_class else check_target)(output.path, output.force)
+    file = None if each_class or processes() > 1 else checkpoint_path(output, resume)
     budget = Budget(macs, parameters, latency, max_drop, round_to)
     thresholds = Thresholds(conv_alpha, conv_beta, linear_alpha, linear_beta, rule)  # type: ignore[arg-type]
     check_request(budget, criterion, reject.share, reject.reject_by, refit_by)
@@ -133,7 +137,8 @@ def disassemble(
     brick = take_apart(
         whole, data, wanted, mapping=images.mapping, checkpoint=file, resume=resume, progress=progress, **asked
     )
-    brick.save(output.path, output.force)
+    if rank() == 0:
+        brick.save(output.path, output.force)
     if answer.json:
         print_json(as_json(output.path, brick))
         return

@@ -6,7 +6,7 @@ classes.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -19,6 +19,7 @@ from modellego.capture.walk import GraphWalk, Values
 from modellego.channels.channel_map import ChannelMap
 from modellego.contribution.aggregate import Accumulator, LayerSums, votes
 from modellego.contribution.fused import Backend
+from modellego.distributed import summed
 from modellego.errors import DataError
 
 Label = TypeVar("Label", bound=Hashable)
@@ -36,6 +37,14 @@ class ClassSums:
             raise ValueError("sums over different networks cannot be added")
         layers = {node: sums + other.layers[node] for node, sums in self.layers.items()}
         return ClassSums(self.samples + other.samples, layers)
+
+    def over_processes(self) -> "ClassSums":
+        """Return what all processes have summed, each over its own samples; these sums are used up."""
+        samples = torch.tensor(self.samples)
+        parts = [part for s in self.layers.values() for part in (s.positive, s.negative, s.pairs) if part is not None]
+        summed(samples, *parts)
+        layers = {node: replace(sums, samples=int(samples)) for node, sums in self.layers.items()}
+        return ClassSums(int(samples), layers)
 
 
 def reading_layers(network: Network, channel_map: ChannelMap | None = None) -> dict[str, WeightedLayer]:
@@ -66,7 +75,8 @@ def class_sums(
 
     `classes` yields a label and its batches of network input `[B, *input_shape]`. `maps` gives, for linear
     layers behind a flatten (by node), the number of features of one channel's map, where the map is to be
-    summed as a convolution would. The network's mode is set to eval for the walk and put back. Raises
+    summed as a convolution would. Of several processes each gives the samples of its share. The network's mode is set
+    to eval for the walk and put back. Raises
     `DataError` for a category without samples.
 
     >>> from torch import nn
@@ -92,9 +102,10 @@ def class_sums(
                 gather.shared.clear()
                 walk.run(walk.start(batch), before=gather)
                 samples += len(batch)
-        if samples == 0:
+        found = ClassSums(samples, {node: acc.sums() for node, acc in accumulators.items()}).over_processes()
+        if found.samples == 0:
             raise DataError(f"class {label} has no samples; give it images or leave it out")
-        yield label, ClassSums(samples, {node: acc.sums() for node, acc in accumulators.items()})
+        yield label, found
 
 
 class _Gather:

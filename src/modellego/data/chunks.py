@@ -7,6 +7,8 @@ import torch
 
 from modellego.data.feed import Inputs
 from modellego.data.store import PickedStore
+from modellego.distributed import processes, share
+from modellego.errors import DataError
 
 NetworkInput = torch.Tensor | Inputs | Sequence[torch.Tensor]
 
@@ -49,6 +51,23 @@ def picked(images: NetworkInput, rows: torch.Tensor) -> NetworkInput:
         found.append(batch[rows[(rows >= done) & (rows < done + len(batch))] - done])
         done += len(batch)
     return found
+
+
+def own_part(images: NetworkInput) -> tuple[NetworkInput, slice]:
+    """Return this process's share of network input, and which of the images they are; where it is alone, all.
+
+    Raises:
+        DataError: there are fewer images than processes.
+
+    >>> part, numbers = own_part(torch.rand(5, 1, 8, 8))
+    >>> len(part), numbers
+    (5, slice(0, 5, None))
+    """
+    count = number_of(images)
+    if 0 < count < processes():
+        raise DataError(f"{count} images cannot be shared out over {processes()} processes: start {count} or fewer")
+    own = share(count)
+    return (images if processes() == 1 else picked(images, torch.arange(own.start, own.stop))), own
 
 
 class Batches:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from modellego.data.decode import to_float
 from modellego.data.release import release_freed
-from modellego.data.store import Pixels, Store
+from modellego.data.store import PickedStore, Pixels, Store
+from modellego.distributed import processes, share
 from modellego.errors import DataError
 from modellego.preprocess import Frame, Framed
 
@@ -39,8 +40,7 @@ def framed_batches(images: Store, frames: Iterable[Frame], batch_size: int = BAT
     [(slice(0, 250, None), torch.Size([250, 1, 8, 8])), (slice(250, 355, None), torch.Size([105, 1, 8, 8]))]
     """
     frames = tuple(dict.fromkeys(frames))
-    largest = max((frame.shape[-2] * frame.shape[-1] for frame in frames if len(frame.shape) > 1), default=1)
-    count = max(1, min(batch_size, PIXELS // largest))
+    count = _in_a_batch(frames, batch_size)
     parts: list[Framed] = []
     done = given = 0
     for first, alike in _neighbours(images, count):
@@ -48,11 +48,39 @@ def framed_batches(images: Store, frames: Iterable[Frame], batch_size: int = BAT
         stop = first + len(alike)
         if stop % count == 0 or stop == len(images):
             yield slice(done, stop), _joined(parts)
-            given += (stop - done) * largest
+            given += (stop - done) * _largest(frames)
             if given >= RELEASE:
                 release_freed()
                 given = 0
             parts, done = [], stop
+
+
+def own_batches(images: Store, frames: Iterable[Frame], batch_size: int = BATCH) -> Iterator[tuple[int, slice, Framed]]:
+    """Go through this process's share of the images: a batch's number among all, and what `framed_batches` gives.
+
+    Whole batches are shared out, so that each is what it is in one process.
+
+    >>> from modellego.data import load_data
+    >>> from modellego.preprocess import Preprocess
+    >>> [(number, rows) for number, rows, _ in own_batches(load_data("digits").test, [Preprocess(1, 8, 8).frame])]
+    [(0, slice(0, 250, None)), (1, slice(250, 355, None))]
+    """
+    frames = tuple(frames)
+    count = _in_a_batch(frames, batch_size)
+    own = share(len(images), count)
+    part = images if processes() == 1 else PickedStore(images, range(own.start, own.stop))
+    for rows, shown in framed_batches(part, frames, batch_size):
+        first = own.start + rows.start
+        yield first // count, slice(first, own.start + rows.stop), shown
+
+
+def _in_a_batch(frames: Iterable[Frame], batch_size: int) -> int:
+    return max(1, min(batch_size, PIXELS // _largest(frames)))
+
+
+def _largest(frames: Iterable[Frame]) -> int:
+    """Return the pixels of the largest frame."""
+    return max((frame.shape[-2] * frame.shape[-1] for frame in frames if len(frame.shape) > 1), default=1)
 
 
 def framed(images: Store, frames: Iterable[Frame]) -> Framed:

@@ -18,11 +18,12 @@ from modellego.contribution.relevance import Thresholds, group_scores, plan_flow
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.cut import cut, rescue
 from modellego.data import ImageSet
-from modellego.data.chunks import NetworkInput, chunks
+from modellego.data.chunks import NetworkInput, chunks, own_part
 from modellego.data.draw import shuffled_classes, together
 from modellego.data.feed import Inputs
 from modellego.data.store import Store
 from modellego.disassembly.job import Job
+from modellego.distributed import agreed, gathered, processes
 from modellego.evaluation import latency, restricted, score
 from modellego.locate import Budget, Curve, Request, rank
 from modellego.progress import Progress, silent
@@ -87,7 +88,8 @@ class DrawnImages:
 def network_input(whole: Brick, images: Store) -> NetworkInput:
     """Return images as the network reads them: one tensor where they are few and small, else decoded as they come."""
     streamed = Inputs(images, whole.frame, whole.prepare)
-    return streamed if len(streamed) * math.prod(whole.frame.shape) > HELD else streamed.tensor()
+    large = len(streamed) * math.prod(whole.frame.shape) > HELD
+    return streamed if large or processes() > 1 else streamed.tensor()  # of several, each decodes its share
 
 
 def draw_calibration(whole: Brick, train: ImageSet, task: Sequence[int], per_class: int, seed: int) -> DrawnImages:
@@ -188,7 +190,7 @@ def _slowness(job: Job, batch: Tensor) -> Callable[[KeepMask], float]:
     base = latency(job.network.graph, batch).median
 
     def share(keep: KeepMask) -> float:
-        return latency(cut(job.plan(keep)).graph, batch).median / base
+        return agreed(latency(cut(job.plan(keep)).graph, batch).median / base)
 
     return share
 
@@ -202,7 +204,7 @@ def _drop(job: Job, drawn: DrawnImages, options: RefitOptions | None) -> Callabl
         plan = job.plan(keep)
         small = cut(plan)
         refit(plan, small, drawn.inputs, options=options)
-        return before - score(_logits(small, drawn.held_inputs), labels).accuracy
+        return agreed(before - score(_logits(small, drawn.held_inputs), labels).accuracy)
 
     return fall
 
@@ -210,4 +212,4 @@ def _drop(job: Job, drawn: DrawnImages, options: RefitOptions | None) -> Callabl
 @torch.no_grad()
 def _logits(network: Network, images: NetworkInput) -> Tensor:
     """Return the logits of all images, worked out a few at a time."""
-    return torch.cat([network.graph(block) for block in chunks(images, MEASURED)])
+    return gathered([network.graph(block) for block in chunks(own_part(images)[0], MEASURED)])

@@ -19,9 +19,10 @@ from modellego.brick.fingerprint import brick_fingerprint
 from modellego.contribution.samples import PER_CLASS, select_samples, true_class_probabilities
 from modellego.data import ImageSet
 from modellego.data.draw import shuffled_classes, together
-from modellego.data.feed import Inputs, framed_batches
+from modellego.data.feed import Inputs, own_batches
 from modellego.disassembly.job import Job
 from modellego.disassembly.kept import forget_unused, keep, kept
+from modellego.distributed import agreed, gathered, processes, rank, share
 from modellego.errors import DataError
 from modellego.progress import Progress, Update, silent
 
@@ -84,10 +85,10 @@ def sampled(
         for label, rows in zip(task, looked_at, strict=True):
             part = train.subset(rows)
             key = _key(whole, source, label, part)
-            found = kept(key, len(part)) if key is not None else None
+            found = agreed(kept(key, len(part)) if key is not None else None)
             if found is None:
                 found = _probabilities(whole, part, partial(_tell, update, done, total))
-                if key is not None:
+                if key is not None and rank() == 0:
                     keep(key, found)
             best = select_samples(
                 found, part.labels, [label], per_class=samples.per_class, share=samples.share, names=whole.classes
@@ -103,9 +104,10 @@ def sample_batches(job: Job, samples: Samples, progress: Progress, seed: int = 0
 
 
 def batched(job: Job, chosen: Iterator[tuple[int, Indices]]) -> Iterator[tuple[int, Inputs]]:
-    """Make each class's sample images network input."""
+    """Make each class's sample images network input; of several processes each takes its share of them."""
     for label, rows in chosen:
-        yield label, Inputs(job.data.train.subset(rows), job.whole.frame, job.whole.prepare, SAMPLE_BATCH)
+        own = rows[share(len(rows))]
+        yield label, Inputs(job.data.train.subset(own), job.whole.frame, job.whole.prepare, SAMPLE_BATCH)
 
 
 def _candidates(train: ImageSet, label: int, samples: Samples, seed: int) -> Indices:
@@ -116,11 +118,11 @@ def _candidates(train: ImageSet, label: int, samples: Samples, seed: int) -> Ind
 
 def _probabilities(whole: Brick, part: ImageSet, update: Update) -> NDArray[np.float64]:
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        for rows, shown in framed_batches(part, whole.frames):
+        for _, rows, shown in own_batches(part, whole.frames):
             yield whole.prepare(shown), torch.from_numpy(part.labels[rows])
             update(rows.stop, len(part))
 
-    return true_class_probabilities(whole.network.eval(), batches())
+    return gathered([torch.from_numpy(true_class_probabilities(whole.network.eval(), batches()))]).numpy()
 
 
 def _tell(update: Update, before: int, total: int, done: int, _: int) -> None:
@@ -133,5 +135,5 @@ def _key(whole: Brick, source: str | None, label: int, part: ImageSet) -> str | 
     if images is None:
         return None
     device = next((str(p.device) for p in whole.network.parameters()), "cpu")
-    how = [_MEANING, __version__, torch.__version__, PIL.__version__, torch.get_num_threads(), device]
+    how = [_MEANING, __version__, torch.__version__, PIL.__version__, torch.get_num_threads(), processes(), device]
     return hashlib.sha256(json.dumps([source, label, images, *how]).encode()).hexdigest()

@@ -5,6 +5,7 @@ from modellego.data.feed import framed
 from modellego.data.store import Store
 from modellego.disassembly.choose import DrawnImages
 from modellego.disassembly.job import Job
+from modellego.distributed import processes
 from modellego.errors import CutError, DataError
 from modellego.progress import Progress
 from modellego.tuning import tune
@@ -19,6 +20,8 @@ def check_tuning(steps: int | None, refitted: bool, drawn: DrawnImages) -> None:
     """
     if steps is None:
         return
+    if processes() > 1:
+        raise CutError("tuning is not shared out: tune in one process, or leave the tuning off")
     if steps < 1:
         raise CutError(f"tune for 1 step or more, not {steps}; None means no tuning")
     if not refitted:

@@ -37,6 +37,7 @@ from modellego.disassembly.options import REFIT_IMAGES, CutOptions
 from modellego.disassembly.provenance import describe, with_accuracy
 from modellego.disassembly.sampling import Samples, sample_batches, sampled
 from modellego.disassembly.tuned import check_tuning, tuned
+from modellego.distributed import processes
 from modellego.errors import FormatError
 from modellego.locate import Budget, Curve
 from modellego.locate.criteria import ALIASES
@@ -143,6 +144,8 @@ def disassemble(
     )
     whole, images = opened(model, data, preprocess, class_names, name, mapping)
     kept = None
+    if checkpoint is not None and processes() > 1:
+        raise FormatError("a checkpoint is of one process: leave it out where there are several")
     if checkpoint is not None:
         kept = Checkpoint(Path(checkpoint), identify(whole, images, classes, mapping, options), resume)
     elif resume:

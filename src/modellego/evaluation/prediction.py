@@ -10,9 +10,10 @@ from torch import Tensor
 from modellego.brick import Assembled, Brick
 from modellego.brick.methods import Prediction
 from modellego.capture.modes import evaluating
-from modellego.data.feed import BATCH, framed_batches
+from modellego.data.feed import BATCH, own_batches
 from modellego.data.given import GivenImages, image_store
 from modellego.data.store import PickedStore, Store
+from modellego.distributed import gathered
 from modellego.errors import DataError
 from modellego.progress import Update
 
@@ -33,15 +34,20 @@ def logits_of(model: Brick | Assembled, images: Store, batch_size: int = BATCH, 
 def logits_of_each(
     models: Sequence[Brick | Assembled], images: Store, batch_size: int = BATCH, update: Update | None = None
 ) -> list[Tensor]:
-    """Return each model's logits of all images as `logits_of` does, in one pass over the images."""
+    """Return each model's logits of all images as `logits_of` does, in one pass over the images.
+
+    Of several processes each runs its share, and all get all logits.
+    """
     rows: list[list[Tensor]] = [[] for _ in models]
     with evaluating(*models):
-        for places, shown in framed_batches(images, [frame for model in models for frame in model.frames], batch_size):
+        for _, places, shown in own_batches(images, [frame for model in models for frame in model.frames], batch_size):
             for model, own in zip(models, rows, strict=True):
                 own.append(model(shown))
             if update:
                 update(places.stop, len(images))
-    found = [torch.cat(own) if own else torch.empty(0, len(m.classes)) for m, own in zip(models, rows, strict=True)]
+    if not len(images):
+        return [torch.empty(0, len(model.classes)) for model in models]
+    found = [gathered(own) for own in rows]
     for logits in found:
         if len(logits) != len(images):
             raise DataError(f"a model gave {len(logits)} rows for {len(images)} images: it must give one for each")

@@ -12,6 +12,7 @@ from modellego.brick.costs import cost
 from modellego.brick.reject_rule import confidence
 from modellego.capture.cost import Cost
 from modellego.data import DataLike, ImageSet, MappingLike, load_data, match_labels
+from modellego.distributed import rank
 from modellego.drawing.cells import html_table
 from modellego.drawing.words import count, milliseconds, share
 from modellego.errors import DataError
@@ -134,7 +135,7 @@ def evaluate(
         data: an image set, `Data` (its test split, or train where there is none) or what names data.
         source: the whole source model, for base and base restricted; else those saved in the model, if any.
         mapping: data class name -> model class name or index, where names do not meet by themselves.
-        latency_batch: time forward passes of this many images; not timed by default.
+        latency_batch: time forward passes of this many images, in the first of several processes; not by default.
         latency_runs: over how many passes.
         progress: follows the images.
 
@@ -153,7 +154,7 @@ def evaluate(
             raise DataError(f"the source model has no class {missing!r}: give the model this brick was cut from")
         base, base_restricted = restricted(logits_of(source, on_task), task.tolist(), on_task.labels)
     timed = None
-    if latency_batch:
+    if latency_batch and rank() == 0:
         timed = latency(model, on_task.images([0]).expand(latency_batch, -1, -1, -1).contiguous(), latency_runs)
     return Evaluation(
         classes=model.classes,

@@ -1,6 +1,6 @@
 """Least squares: the rows a layer's weights are fitted on, their normal equations, and how these are solved."""
 
-from modellego.leastsquares.normal import DualFactor, NormalEquations, Solution, solve_dual
+from modellego.leastsquares.normal import DualFactor, NormalEquations, Solution, add_products, solve_dual
 from modellego.leastsquares.rows import (
     bias_of,
     fittable,
@@ -16,6 +16,7 @@ __all__ = [
     "DualFactor",
     "NormalEquations",
     "Solution",
+    "add_products",
     "bias_of",
     "fittable",
     "input_rows",

@@ -38,17 +38,30 @@ def per_image(layer: WeightedLayer, shape: tuple[int, ...]) -> int:
     return math.prod(shape[1:-1]) if isinstance(layer, nn.Linear) else math.prod(shape[2:])
 
 
-def pick_positions(images: int, total: int, wanted: int, generator: torch.Generator) -> Tensor | None:
-    """Pick `wanted` of `total` positions for each image, int64 `[images, wanted]`; None stands for all of them.
+def pick_positions(images: Tensor, total: int, wanted: int, seed: int) -> Tensor | None:
+    """Pick `wanted` of `total` positions for each image, int64 `[B, wanted]`; None stands for all of them.
 
-    >>> pick_positions(2, 4, 9, torch.Generator()) is None
+    `images` int64 `[B]` are the images' numbers: what is picked of an image follows from its number and the seed alone,
+    so that it is the same in whatever batches, and in whatever processes, the images are worked on.
+
+    >>> pick_positions(torch.arange(2), 4, 9, seed=0) is None
     True
-    >>> pick_positions(2, 9, 4, torch.Generator()).shape
-    torch.Size([2, 4])
+    >>> picked = pick_positions(torch.arange(5), 9, 4, seed=0)
+    >>> picked.shape, bool((picked[3:] == pick_positions(torch.arange(3, 5), 9, 4, seed=0)).all())
+    (torch.Size([5, 4]), True)
     """
     if wanted >= total:
         return None
-    return torch.rand(images, total, generator=generator).topk(max(wanted, 1), dim=1).indices
+    places = images.reshape(-1, 1) * total + torch.arange(total)
+    return _mixed(_mixed(places) + seed).topk(max(wanted, 1), dim=1).indices
+
+
+def _mixed(numbers: Tensor) -> Tensor:
+    """Return for each int64 another that looks random, the same wherever it stands (splitmix64, Steele et al. 2014)."""
+    numbers = (numbers + 1) * -7046029254386353131
+    for shift, factor in ((30, -4658895280553007687), (27, -7723592293110705685), (31, 1)):
+        numbers = (numbers ^ ((numbers >> shift) & ((1 << (64 - shift)) - 1))) * factor
+    return numbers
 
 
 def _flat(positions: Tensor | None, images: int, total: int) -> tuple[Tensor, Tensor]:

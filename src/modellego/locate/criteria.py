@@ -14,7 +14,8 @@ from modellego.capture.network import Network
 from modellego.channels.channel_map import ChannelMap, Ids
 from modellego.contribution.relevance import Thresholds, group_scores, plan_flow, relevance
 from modellego.contribution.stream import class_sums
-from modellego.data.chunks import Batches, NetworkInput, chunks, number_of, picked
+from modellego.data.chunks import Batches, NetworkInput, chunks, number_of, own_part, picked
+from modellego.distributed import agreed, share, summed
 from modellego.errors import CutError
 from modellego.locate.costs import CostModel
 from modellego.locate.curve import Curve, rank_by_scores
@@ -122,7 +123,7 @@ def rank(name: str, request: Request, whole: tuple[int, int], per: str | None = 
                 request.network, request.channels, request.images, request.task, seed=request.seed
             )
             return eliminate(readers, costs, request.channels, whole, per)
-        scores = checked_scores(name, found.scores(request), request.channels.n_groups)
+        scores = checked_scores(name, agreed(found.scores(request)), request.channels.n_groups)
         return rank_by_scores(costs, request.channels, scores, whole, per)
 
 
@@ -153,7 +154,7 @@ def contribution(request: Request) -> Floats:
     """
     labels = _labels(request, "contribution")
     rows = {int(c): (labels == c).nonzero().reshape(-1) for c in request.task}
-    classes = [(c, Batches(picked(request.images, own), request.batch)) for c, own in rows.items()]
+    classes = [(c, Batches(picked(request.images, own[share(len(own))]), request.batch)) for c, own in rows.items()]
     flow = plan_flow(request.network, request.channels)
     scores = np.zeros(request.channels.n_groups)
     for label, sums in class_sums(request.network, classes, channel_map=request.channels):
@@ -171,9 +172,10 @@ def taylor(request: Request) -> Floats:
     """
     nodes = {r.input: r for r in request.channels.readers}
     totals = np.zeros(request.channels.n_groups)
-    wanted, done = torch.tensor(list(request.task)), 0
+    images, own = own_part(request.images)
+    wanted, done = torch.tensor(list(request.task)), own.start
     with torch.enable_grad():
-        for block in chunks(request.images, request.batch):
+        for block in chunks(images, request.batch):
             logits, found = recorded(request.network, nodes, block.detach().clone().requires_grad_())
             logits = logits[:, wanted]
             if request.labels is None:
@@ -190,7 +192,8 @@ def taylor(request: Request) -> Floats:
                     per_group = _per_group(product, request.channels.ids[name], request.channels.n_groups)
                     totals += (per_group**2).sum(0)
             done += len(block)
-    result: Floats = totals / done
+    summed(torch.from_numpy(totals))
+    result: Floats = totals / number_of(request.images)
     return result
 
 
@@ -210,11 +213,12 @@ def activation(request: Request) -> Floats:
     inputs = {r.input: r for r in request.channels.readers}
     totals = {name: np.zeros(request.channels.n_groups) for name in inputs}
     with torch.no_grad():
-        for block in chunks(request.images, request.batch):
+        for block in chunks(own_part(request.images)[0], request.batch):
             for name, value in recorded(request.network, inputs, block)[1].items():
                 totals[name] += _per_group(
                     value.abs().double(), request.channels.ids[name], request.channels.n_groups
                 ).sum(0)
+    summed(*map(torch.from_numpy, totals.values()))
     return _mean_of_relative(list(totals.values()), [request.channels.ids[n] for n in totals])
 
 

@@ -11,7 +11,8 @@ from modellego.capture.layers import WeightedLayer
 from modellego.capture.network import Network, all_numbers, peak_numbers
 from modellego.capture.walk import GraphWalk, Values
 from modellego.channels.channel_map import ChannelMap, Reading
-from modellego.data.chunks import NetworkInput, chunks, number_of
+from modellego.data.chunks import NetworkInput, chunks, number_of, own_part
+from modellego.distributed import agreed, gathered
 from modellego.leastsquares import fittable
 from modellego.locate.costs import CostModel
 from modellego.locate.curve import Curve, RemovableGroups, make_curve
@@ -41,7 +42,7 @@ def gather_reconstructions(
     One pass over all `images` (network input; no labels) for the normal equations, a few at a time. On a quarter of
     them, 200 at most, backward passes for the metric of each output. On some of these a trial per layer: half of its
     inputs go, it is refitted, and the harm done to the task's logits fixes its scale; together the trials take about
-    two forward passes.
+    two forward passes. Of several processes each goes through its share of the images.
     """
     generator = torch.Generator().manual_seed(seed)
     movable = channels.cuttable.copy()
@@ -62,17 +63,22 @@ def gather_reconstructions(
     def gather(node: fx.Node, values: Values) -> None:
         if node.name in readings:
             x = values[node.all_input_nodes[0]]
-            statistics[str(node.target)].add(x, node.meta["shape"], generator)
+            place = seed * len(readings) + places[node.name]
+            statistics[str(node.target)].add(x, node.meta["shape"], numbers, place)
 
+    places = {name: i for i, name in enumerate(readings)}
     walk = GraphWalk(network.graph)
     probed: list[Tensor] = []
-    done = 0
+    own, part = own_part(images)
+    numbers = torch.zeros(0, dtype=torch.int64)  # of the images under way
+    done = part.start
     with torch.no_grad():
-        for block in chunks(images, max(1, min(BATCH, fits))):
-            probed.append(block[probe[done : done + len(block)]])
+        for block in chunks(own, max(1, min(BATCH, fits))):
+            numbers = torch.arange(done, done + len(block))
+            probed.append(block[probe[numbers]])
             done += len(block)
             walk.run(walk.start(block), before=gather)
-    shown = torch.cat(probed)
+    shown = gathered(probed)
     axes = {n: -1 if isinstance(modules[r.layer], nn.Linear) else 1 for n, r in readings.items()}
     at_once = max(1, min(BATCH // 2, MEMORY // (all_numbers(network) * size)))
     metrics = output_metrics(network, axes, shown, task, batch=at_once, seed=seed)
@@ -157,7 +163,8 @@ def eliminate(
 ) -> Curve:
     """Remove one group after the other, each time the one whose loss costs least per MAC (or parameter) saved.
 
-    Readers are fitted anew after every removal (on paper: a rank-k update), and used up. Source: backward elimination
+    Readers are fitted anew after every removal (on paper: a rank-k update), and used up. Of several processes the first
+    one's order counts, so that groups of nearly equal worth do not part them. Source: backward elimination
     with the optimal-brain-surgeon update (Hassibi and Stork 1993) on groups of features.
     """
     keep = channels.keep_all()
@@ -195,4 +202,4 @@ def eliminate(
                 total[reader.groups] += reader.scale * (found - shown[i])
                 shown[i] = found
         loss.append(loss[-1] + rise)
-    return make_curve(costs, channels, order, loss, whole)
+    return make_curve(costs, channels, *agreed((order, loss)), whole)

@@ -7,7 +7,8 @@ from torch import fx
 
 from modellego.capture.network import Network
 from modellego.channels.channel_map import ChannelMap, Ids
-from modellego.data.chunks import NetworkInput, chunks, number_of
+from modellego.data.chunks import NetworkInput, chunks, number_of, own_part
+from modellego.distributed import summed
 from modellego.locate.sensitivity import recorded
 
 Floats = NDArray[np.float64]
@@ -60,7 +61,7 @@ def average_ranks(network: Network, channels: ChannelMap, images: NetworkInput, 
     names = map_nodes(network, channels)
     totals = {name: np.zeros(channels.n_groups) for name in names}
     with torch.no_grad():
-        for block in chunks(images, batch):
+        for block in chunks(own_part(images)[0], batch):
             for name, value in recorded(network, names, block)[1].items():
                 ids = channels.ids[name]
                 if value.ndim == 4 and ids.shape[1:] == (value.shape[1], 1, 1):
@@ -74,4 +75,5 @@ def average_ranks(network: Network, channels: ChannelMap, images: NetworkInput, 
                 places = np.bincount(sets[inner], minlength=channels.n_groups)
                 total = np.bincount(sets[inner], weights=ranks[inner], minlength=channels.n_groups)
                 totals[name] += total / np.maximum(places, 1)
+    summed(*map(torch.from_numpy, totals.values()))
     return {name: total / number_of(images) for name, total in totals.items()}

@@ -1,10 +1,11 @@
-"""What a ranking gathers of a layer's inputs over all images: mean products of its features, added up in float64."""
+"""What a ranking gathers of a layer's inputs over all images: mean products of its features, in float64."""
 
 import torch
 from torch import Tensor
 
 from modellego.capture.layers import WeightedLayer
-from modellego.leastsquares import input_rows, per_image, pick_positions, weight_matrix
+from modellego.distributed import summed
+from modellego.leastsquares import add_products, input_rows, per_image, pick_positions, weight_matrix
 
 BLOCK = 1024  # rows that are multiplied together: few large products are faster than many small ones
 WORK = 60_000_000_000  # multiplications that a layer's products may take, but for two rows a feature
@@ -34,8 +35,11 @@ class Products:
             self._work_in()
 
     def total(self) -> Tensor:
-        """Return the sums, to be changed as one likes once all rows are in."""
+        """Return the sums of all processes, to be changed as one likes; asked for once, when all rows are in."""
         self._work_in()
+        rows = torch.tensor(self.rows)
+        summed(self._total, rows)
+        self.rows = int(rows)
         return self._total
 
     def _work_in(self) -> None:
@@ -43,7 +47,7 @@ class Products:
             rows = torch.cat(self._waiting, 1)
             self._waiting.clear()
             for block in torch.split(rows, 4 * BLOCK, 1):
-                self._total += block.transpose(1, 2) @ block
+                add_products(self._total, block)
 
 
 class LayerStatistics:
@@ -63,9 +67,9 @@ class LayerStatistics:
         self._rows = 0
         self._blocks = {s: torch.zeros(len(i), len(i), dtype=torch.float64) for s, i in (owned or {}).items()}
 
-    def add(self, x: Tensor, shape: tuple[int, ...], generator: torch.Generator) -> None:
-        """Add some images' input of one call, whose output has a `shape`."""
-        positions = pick_positions(len(x), per_image(self.layer, shape), self._wanted, generator)
+    def add(self, x: Tensor, shape: tuple[int, ...], numbers: Tensor, seed: int) -> None:
+        """Add the input of images `numbers` (int64 `[B]`) at one call, whose output has a `shape`."""
+        positions = pick_positions(numbers, per_image(self.layer, shape), self._wanted, seed)
         rows = input_rows(self.layer, x, tuple(shape[2:]), positions).float()
         if self._products is not None:
             self._products.add(torch.cat([rows, rows.new_ones(*rows.shape[:2], 1)], 2))
@@ -77,11 +81,15 @@ class LayerStatistics:
     def gram(self) -> Tensor:
         """Return the mean products `[groups, F + 1, F + 1]`, a column of ones last."""
         assert self._products is not None
-        return self._products.total().div_(max(self._products.rows, 1))
+        total = self._products.total()
+        return total.div_(max(self._products.rows, 1))
 
     def blocks(self) -> dict[int, Tensor]:
-        """Return each channel group's own mean products."""
+        """Return each channel group's own mean products; to be asked for once."""
         self._work_in()
+        rows = torch.tensor(self._rows)
+        summed(*self._blocks.values(), rows)
+        self._rows = int(rows)
         return {s: block / max(self._rows, 1) for s, block in self._blocks.items()}
 
     def _work_in(self) -> None:
@@ -91,5 +99,5 @@ class LayerStatistics:
         self._waiting.clear()
         self._rows += rows.shape[1]
         for s, index in (self.owned or {}).items():
-            own = rows[0][:, index]
+            own = rows[0][:, index].double()
             self._blocks[s] += own.T @ own

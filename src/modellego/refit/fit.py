@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from modellego.distributed import gathered, summed
 from modellego.leastsquares import DualFactor, NormalEquations, Solution
 from modellego.refit.plan import Bounds
 
 WIDE = 45_000_000  # numbers of the rows, at most, where features are too many for their square: every n-th row is taken
 DUAL = 6_000  # rows up to which the dual form is taken where features are more
 
-# input rows [groups, M, F], target rows [groups, M, Q], offset rows [groups, M, Q]
-Rows = tuple[Tensor, Tensor, Tensor | None]
+# input rows [groups, M, F], target rows [groups, M, Q], offset rows [groups, M, Q], the rows' numbers int64 [M]
+Rows = tuple[Tensor, Tensor, Tensor | None, Tensor]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def fit_stage(
 ) -> Fit:
     """Fit `X W + offset` to the targets, towards `prior` (float64 `[groups, F (+ 1), Q]`).
 
-    `rows` goes through the rows of all images in batches, again for each round. With `bounds`, a target
+    `rows` goes through the rows of all images in batches, again for each round; of several processes each has those of
+    its share, and `total` counts all. With `bounds`, a target
     at or beyond a bound only asks the fit to be at or beyond it too: after each solution the targets there
     move to the prediction (the convex loss is majorised by a square), `rounds` times.
     """
@@ -74,8 +76,10 @@ def fit_stage(
             rounds=rounds,
         )
     halves = [NormalEquations(groups, features, outputs, bias=bias) for _ in range(2)]
-    for i, (x, target, offset) in enumerate(rows()):
+    for i, (x, target, offset, _) in enumerate(rows()):
         halves[i % 2].add(x, target if offset is None else target - offset)
+    for half in halves:
+        half.add_up()
     ridge = _choose_ridge(halves, prior, ridges)
     equations = halves[0]
     for name in ("gram", "cross", "power"):
@@ -86,11 +90,12 @@ def fit_stage(
     for _ in range(rounds if bounds is not None else 0):
         assert bounds is not None
         equations.clear_targets()
-        weights = solution.weights.to(torch.float32)
-        for x, target, offset in rows():
+        weights = solution.weights
+        for x, target, offset, _ in rows():
             predicted = _predict(equations, x, weights, offset)
             moved = _move(target, predicted, bounds)
             equations.add_targets(x, moved if offset is None else moved - offset)
+        equations.add_up(targets_only=True)
         solution = factor.solve(equations, prior)
     before, after = _errors(equations, rows(), (prior, solution.weights), bounds)
     count = max(equations.rows, 1)
@@ -99,20 +104,31 @@ def fit_stage(
     return Fit(solution, mean, second, False, equations.rows, before, after)
 
 
-def _thinned(batches: Iterator[Rows], every: int) -> list[Rows]:
-    """Return every n-th of the rows."""
-    found: list[Rows] = []
-    seen = 0
-    for x, target, offset in batches:
-        part = slice(-seen % every, None, every)
-        seen += x.shape[1]
-        found.append((x[:, part], target[:, part], None if offset is None else offset[:, part]))
-    return found
+def _thinned(batches: Iterator[Rows], every: int) -> Rows:
+    """Return every n-th of the rows, by their numbers, of all processes and in order."""
+    found: list[tuple[Tensor, Tensor, Tensor | None, Tensor]] = []
+    for x, target, offset, numbers in batches:
+        part = (numbers % every == 0).nonzero().reshape(-1)
+        here = part.to(x.device)
+        found.append((x[:, here], target[:, here], None if offset is None else offset[:, here], numbers[part]))
+    numbers = gathered([block[3] for block in found])
+    order = numbers.argsort(stable=True)
+
+    def together(parts: list[Tensor]) -> Tensor:
+        return gathered([part.transpose(0, 1) for part in parts])[order].transpose(0, 1)
+
+    offsets = [block[2] for block in found if block[2] is not None]
+    return (
+        together([block[0] for block in found]),
+        together([block[1] for block in found]),
+        together(offsets) if offsets else None,
+        numbers[order],
+    )
 
 
 def _predict(equations: NormalEquations, x: Tensor, weights: Tensor, offset: Tensor | None) -> Tensor:
-    predicted = equations.with_ones(x) @ weights.to(x.dtype)
-    return predicted if offset is None else predicted + offset
+    predicted = equations.with_ones(x).double() @ weights
+    return predicted if offset is None else predicted + offset.double()
 
 
 def _move(target: Tensor, predicted: Tensor, bounds: Bounds) -> Tensor:
@@ -140,26 +156,33 @@ def _choose_ridge(halves: list[NormalEquations], prior: Tensor, ridges: tuple[fl
 
 
 def _errors(
-    equations: NormalEquations, rows: Iterator[Rows], candidates: tuple[Tensor, ...], bounds: Bounds | None
+    equations: NormalEquations,
+    rows: Iterator[Rows],
+    candidates: tuple[Tensor, ...],
+    bounds: Bounds | None,
+    *,
+    shared: bool = True,
 ) -> tuple[float, ...]:
-    """Return each candidate's relative squared error of the clipped output."""
+    """Return each candidate's relative squared error of the clipped output; `shared` rows are each process's own."""
     low, high = bounds or (-math.inf, math.inf)
-    wrong = [0.0] * len(candidates)
+    wrong = [0.0] * len(candidates)  # in float64, as all that is added up here
     power = 0.0
-    for x, target, offset in rows:
-        wanted = target.clamp(low, high)
+    for x, target, offset, _ in rows:
+        wanted = target.double().clamp(low, high)
         power += float((wanted**2).sum())
         for i, weights in enumerate(candidates):
             wrong[i] += float(((_predict(equations, x, weights, offset).clamp(low, high) - wanted) ** 2).sum())
+    sums = torch.tensor([power, *wrong], dtype=torch.float64)
+    if shared:
+        summed(sums)
+    power, *wrong = sums.tolist()
     return tuple(w / max(power, 1e-30) for w in wrong)
 
 
 def _fit_dual(
-    batches: list[Rows], prior: Tensor, every: int, *, bias: bool, bounds: Bounds | None, ridge: float, rounds: int
+    rows: Rows, prior: Tensor, every: int, *, bias: bool, bounds: Bounds | None, ridge: float, rounds: int
 ) -> Fit:
-    x = torch.cat([b[0] for b in batches], 1)
-    target = torch.cat([b[1] for b in batches], 1)
-    offset = None if batches[0][2] is None else torch.cat([b[2] for b in batches if b[2] is not None], 1)
+    x, target, offset, _ = rows
     equations = NormalEquations(x.shape[0], 0, 0, bias=bias)  # only for its column of ones
     moved = target
     factor = DualFactor.of(x, ridge, bias=bias)
@@ -167,7 +190,7 @@ def _fit_dual(
         solution = factor.solve(moved if offset is None else moved - offset, prior)
         if bounds is not None and i < rounds:
             moved = _move(target, _predict(equations, x, solution.weights, offset), bounds)
-    before, after = _errors(equations, iter([(x, target, offset)]), (prior, solution.weights), bounds)
+    before, after = _errors(equations, iter([rows]), (prior, solution.weights), bounds, shared=False)
     wide = factor.rows[:, :, : x.shape[2]]
     mean = wide.mean(1)
     # the rows stand for their F x F products, which would be larger

@@ -12,19 +12,19 @@ from modellego.refit.shelf import Shelf
 
 BLOCK = 8192  # rows that are put on the shelf together: few large products are faster than many small ones
 
-# what the layers read [groups, M, F], what they should give [M, Q], what is added to it [M, Q]
-StageBlock = tuple[Tensor, Tensor, Tensor | None]
+# what the layers read [groups, M, F], what they should give [M, Q], what is added to it [M, Q], the rows' numbers [M]
+StageBlock = tuple[Tensor, Tensor, Tensor | None, Tensor]
 
 
 class StageRows:
     """The rows of one stage, over all images. Going through them gives blocks of images of even and odd number in turn.
 
-    The two kinds are the halves between which the ridge is chosen, whatever the images' order and the parts' size.
+    The two kinds are the halves between which the ridge is chosen. They and the rows' numbers follow from the images'
+    own numbers, whatever the parts' size and whichever images this process has.
     """
 
     def __init__(self, memory: int) -> None:
         self.total = 0
-        self._images = 0
         self._blocks = 0
         self._shelf = Shelf(memory)
         self._waiting: tuple[list[StageBlock], list[StageBlock]] = ([], [])
@@ -35,13 +35,13 @@ class StageRows:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._shelf.clear()
 
-    def add(self, each: int, x: Tensor, target: Tensor, offset: Tensor | None) -> None:
-        """Add rows `x [groups, M, F]`, targets and offsets `[M, Q]` of a part of the images, `each` rows an image."""
-        number = torch.arange(len(target)) // each
+    def add(self, first: int, each: int, x: Tensor, target: Tensor, offset: Tensor | None) -> None:
+        """Add rows `x [groups, M, F]`, targets and offsets `[M, Q]` of images from number `first` on, `each` of one."""
+        number = first * each + torch.arange(len(target))
         for half, waiting in enumerate(self._waiting):
-            own = ((self._images + number) % 2 == half).nonzero().reshape(-1).to(target.device)
-            waiting.append((x[:, own], target[own], None if offset is None else offset[own]))
-        self._images += len(target) // each
+            own = ((number // each) % 2 == half).nonzero().reshape(-1)
+            here = own.to(target.device)
+            waiting.append((x[:, here], target[here], None if offset is None else offset[here], number[own]))
         self.total += len(target)
         if sum(len(block[1]) for waiting in self._waiting for block in waiting) >= BLOCK:
             self._flush()
@@ -50,7 +50,7 @@ class StageRows:
         self._flush()
         for block in range(self._blocks):
             offset = self._shelf.get((block, 2)) if (block, 2) in self._shelf else None
-            yield self._shelf.get((block, 0)), self._shelf.get((block, 1)), offset
+            yield self._shelf.get((block, 0)), self._shelf.get((block, 1)), offset, self._shelf.get((block, 3))
 
     def _flush(self) -> None:
         if not self._waiting[0]:
@@ -59,6 +59,7 @@ class StageRows:
             offsets = [block[2] for block in waiting if block[2] is not None]
             self._shelf.put((self._blocks, 0), torch.cat([block[0] for block in waiting], 1))
             self._shelf.put((self._blocks, 1), torch.cat([block[1] for block in waiting]))
+            self._shelf.put((self._blocks, 3), torch.cat([block[3] for block in waiting]))
             if offsets:
                 self._shelf.put((self._blocks, 2), torch.cat(offsets))
             self._blocks += 1

@@ -1,7 +1,7 @@
 """Refit a cut network to the network it was cut from: front to back, one closed-form fit per stage, images streamed."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -14,7 +14,8 @@ from modellego.capture.modes import evaluating
 from modellego.capture.network import Network, peak_numbers
 from modellego.capture.walk import GraphWalk, Values
 from modellego.cut.plan import CutPlan
-from modellego.data.chunks import NetworkInput, chunks, number_of
+from modellego.data.chunks import NetworkInput, chunks, number_of, own_part
+from modellego.distributed import agreed, summed
 from modellego.errors import DataError, LegoError
 from modellego.leastsquares import input_rows, output_rows, per_image, pick_positions
 from modellego.progress import Update
@@ -62,7 +63,8 @@ def refit(
         plan: what was cut.
         small: what `cut(plan)` returned; changed in place.
         images: network input `[N, *input_shape]`, `Inputs`, or batches that can be gone through again; no labels.
-            All of them are used, a few at a time; memory does not grow with their number.
+            All of them are used, a few at a time; memory does not grow with their number. Of several processes each
+            works on its share.
         options: see `RefitOptions`.
         update: called with (stages done, stages in all).
         fitted: the stages of an interrupted refit of the same networks and images, which are not fitted again.
@@ -110,8 +112,10 @@ class _Refit:
     """The cut network run from checkpoint to checkpoint, and its stages fitted on the way."""
 
     def __init__(self, plan: CutPlan, small: Network, images: NetworkInput, options: RefitOptions) -> None:
-        self.plan, self.images, self.options = plan, images, options
+        self.plan, self.options = plan, options
         self.count = number_of(images)
+        self.images, own = own_part(images)
+        self.first = own.start
         self.stages = make_plan(small)
         self.modules = dict(small.graph.named_modules())
         self.small = GraphWalk(small.graph, order=execution_order(list(small.graph.graph.nodes), self.stages))
@@ -145,7 +149,7 @@ class _Refit:
                     new = stack.enter_context(Frontier(self.small, first_node(stage), self.memory))
                 if k < len(fitted.stages):
                     done.append(fitted.stages[k])
-                    for _ in self._reached(stage, base, parts, new) if new is not None else ():
+                    for _ in self._reached(stage, base, len(parts), new) if new is not None else ():
                         pass  # the maps there are worked out again
                 else:
                     done.append(self._fit_anew(stage, base, parts, new, targets))
@@ -157,19 +161,21 @@ class _Refit:
                     base = new
                 if update is not None:
                     update(len(done), len(self.stages))
-        fitted = {name for s in done for name in s.layers}
+        layers = {name for s in done for name in s.layers}
         weighted = [p for p in self.plan.channels.layer_in if isinstance(self.modules.get(p), WeightedLayer)]
-        return RefitReport(tuple(done), self.count, tuple(p for p in weighted if p not in fitted))
+        return RefitReport(tuple(done), self.count, tuple(p for p in weighted if p not in layers))
 
     def _fit_anew(
-        self, stage: Stage, base: Frontier | None, parts: int, new: Frontier | None, targets: Shelf
+        self, stage: Stage, base: Frontier | None, parts: Sequence[range], new: Frontier | None, targets: Shelf
     ) -> StageError:
         with StageRows(self.memory) as rows:
-            for part, values in self._reached(stage, base, parts, new):
-                rows.add(*self._rows(stage, part, values, targets))
+            for part, values in self._reached(stage, base, len(parts), new):
+                rows.add(parts[part].start, *self._rows(stage, part, values, targets))
             for call in stage.calls:
-                for part in range(parts):
-                    rows.add(1, targets.take((part, call, "inputs")), targets.take((part, call)), None)
+                for part, numbers in enumerate(parts):
+                    wanted = targets.take((part, call))
+                    each = len(wanted) // len(numbers)
+                    rows.add(numbers.start, each, targets.take((part, call, "inputs")), wanted, None)
             return self._fit(stage, rows)
 
     def _reached(
@@ -190,15 +196,16 @@ class _Refit:
         for chunk in chunks(self.images, self.at_once):
             yield chunk.to(self.device, self.dtype)
 
-    def _gather_targets(self, targets: Shelf) -> int:
-        """Run the source once, draw each stage's positions, and keep what it has there; return the number of parts.
+    def _gather_targets(self, targets: Shelf) -> list[range]:
+        """Run the source once, draw each stage's positions, keep what it has there; return each part's image numbers.
 
         A shared layer is fitted on its later calls too. Their inputs are those of the cut network as it is: what the
         refitted one gives there depends on the fit.
         """
-        generator = torch.Generator().manual_seed(self.options.seed)
         calls = {call: stage for stage in self.stages for call in stage.calls}
-        part = 0
+        seeds = {own: self.options.seed * len(self.twins) + place for place, (own, _) in enumerate(self.twins.values())}
+        parts: list[range] = []
+        first = self.first
 
         def keep(node: fx.Node, values: Values) -> None:
             if node not in self.twins:
@@ -207,23 +214,26 @@ class _Refit:
             site = stage.sites[0]
             total = per_image(site.layer, (own if own in calls else site.node).meta["shape"])
             wanted = max(1, self._wanted(stage) // (1 + len(stage.calls))) if own in calls else self._wanted(stage)
-            picked = pick_positions(len(values[node]), total, wanted, generator)
+            numbers = torch.arange(first, first + len(values[node]))
+            picked = pick_positions(numbers, total, wanted, seeds[own])
+            part = len(parts)
             self.positions[part, own] = picked
             targets.put((part, own), output_rows(site.layer, values[node], picked)[:, self.kept[stage.match]].float())
 
         def keep_inputs(node: fx.Node, values: Values) -> None:
             if node in calls:
                 site = calls[node].sites[0]
-                rows = _inputs(site, node, values, self.positions[part, node])
-                targets.put((part, node, "inputs"), rows)
+                rows = _inputs(site, node, values, self.positions[len(parts), node])
+                targets.put((len(parts), node, "inputs"), rows)
 
         end = max((self.source.position[node] for node in self.twins), default=-1) + 1
         for chunk in self._chunks():
             self.source.run(self.source.start(chunk), stop=self.source.nodes[end], after=keep)
             if calls:
                 self.small.run(self.small.start(chunk), before=keep_inputs)
-            part += 1
-        return part
+            parts.append(range(first, first + len(chunk)))
+            first += len(chunk)
+        return parts
 
     def _mask(self, site: Site) -> Tensor:
         mask = self.plan.mask(self.plan.channels.layer_out[str(site.node.target)])
@@ -267,13 +277,15 @@ class _Refit:
             prior = torch.cat([prior, _grouped(bias[None], groups)], 1)
 
         def grouped() -> Iterator[Rows]:
-            for x, target, offset in rows:
-                yield x, _grouped(target, groups), None if offset is None else _grouped(offset, groups)
+            for x, target, offset, numbers in rows:
+                yield x, _grouped(target, groups), None if offset is None else _grouped(offset, groups), numbers
 
+        total = torch.tensor(rows.total)
+        summed(total)
         try:
             fit = fit_stage(
                 grouped,
-                rows.total,
+                int(total),
                 prior,
                 bias=any(carriers),
                 bounds=stage.bounds,
@@ -282,7 +294,7 @@ class _Refit:
             )
         except ValueError as error:
             raise DataError(f"{first.node.target}: {error}") from error
-        weights = fit.solution.weights
+        weights = agreed(fit.solution.weights)
         start = 0
         for i, (site, norm) in enumerate(zip(stage.sites, norms, strict=True)):
             size = parts[i][0].shape[1]

@@ -7,8 +7,9 @@ import torch
 from modellego.brick import Assembled, Brick, Reject, confidence
 from modellego.brick.reject_rule import Statistic
 from modellego.data import ImageSet
-from modellego.data.feed import framed_batches
+from modellego.data.feed import own_batches
 from modellego.data.views import VIEWS, altered_frames
+from modellego.distributed import gathered
 from modellego.errors import DataError
 from modellego.progress import Progress, silent
 from modellego.rejection.threshold import choose_threshold
@@ -70,12 +71,12 @@ def add_reject_rule(
     found: list[torch.Tensor] = []
     labels: list[torch.Tensor] = []
     with progress("reject", "images") as update:
-        for number, (rows, seen) in enumerate(framed_batches(images, model.frames, 100)):
+        for number, rows, seen in own_batches(images, model.frames, 100):
             for shown in (seen, *altered_frames(seen, count=views, seed=seed + number)):
                 found.append(confidence(model(shown).double(), statistic))
                 labels.append(torch.from_numpy(images.labels[rows]))
             update(rows.stop, len(images))
-    threshold = choose_threshold(torch.cat(found), keep, torch.cat(labels))
+    threshold = choose_threshold(gathered(found), keep, gathered(labels))
     told = (
         f"Says none of these where its {statistic} is below {threshold:.4g}, which {100 * keep:g} % of its images pass."
     )

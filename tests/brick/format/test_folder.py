@@ -40,6 +40,14 @@ def test_others_may_read_what_the_umask_lets_them(tmp_path: Path) -> None:
     assert (tmp_path / "x" / "a").stat().st_mode & 0o777 == 0o644
 
 
+@pytest.mark.parametrize("place", ["/proc", "/sys"])
+def test_a_place_where_not_even_root_can_write_is_said_to_be_one(make_brick: MakeBrick, place: str) -> None:
+    if not Path(place, "self" if place == "/proc" else "kernel").exists():
+        pytest.skip(f"no {place} here")
+    with pytest.raises(FormatError, match=r"x\.brick cannot be written|nothing can be written"):
+        save(make_brick(), f"{place}/x.brick")
+
+
 class Boom(BaseException):
     """Something nobody catches, like an interrupt from the keyboard."""
 

@@ -46,21 +46,23 @@ def fit_affine(
     began = time.perf_counter()
 
     def solve(part: Rows, penalty: float) -> tuple[Tensor, Tensor]:
-        wanted = groups_matrix(groups, len(anchor.bias))
+        wanted = groups_matrix(groups, len(anchor.bias)).double()
         weights = class_weights(part.labels, wanted.shape[1], balance)
-        return _solve(anchor.logits(part.columns), part.labels, weights, wanted, anchor.brick_of_class, penalty)
+        return _solve(
+            anchor.logits(part.columns.double()), part.labels, weights, wanted, anchor.brick_of_class, penalty
+        )
 
     def along(part: Rows) -> Iterator[tuple[str, Callable[[Rows], Tensor]]]:
         for penalty in penalties:
             scale, shift = solve(part, penalty)
-            yield f"{penalty:g}", lambda r, a=scale, b=shift: anchor.logits(r.columns) * a + b  # type: ignore[misc]
+            yield f"{penalty:g}", lambda r, a=scale, b=shift: anchor.logits(r.columns.double()) * a + b  # type: ignore[misc]
 
     candidates = cross_validate(rows, anchor, along, folds=folds, groups=groups, seed=seed)
     chosen = choose(candidates)
     scale, shift = torch.ones(len(anchor.bias)), torch.zeros(len(anchor.bias))
     if chosen.name != CONCATENATION:
         scale, shift = solve(rows, float(chosen.name))
-    return Affine(scale, shift, make_report(rows, candidates, chosen, time.perf_counter() - began))
+    return Affine(scale.float(), shift.float(), make_report(rows, candidates, chosen, time.perf_counter() - began))
 
 
 def _solve(
@@ -71,23 +73,23 @@ def _solve(
     unit = float(logits.std()) + 1e-6  # optimise in units in which a step is of one size everywhere
     scaled = logits / unit
     # One matrix tells of each class its brick's and its own number; the penalty is on all but weak on the brick's.
-    members = torch.zeros(bricks + classes, classes)
+    members = torch.zeros(bricks + classes, classes, dtype=torch.float64)
     members[brick_of_class, torch.arange(classes)] = 1.0
     members[bricks:] = torch.eye(classes)
-    ridge = torch.full((2, bricks + classes), penalty)
+    ridge = torch.full((2, bricks + classes), penalty, dtype=torch.float64)
     ridge[:, :bricks] = _BRICK
 
     def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        numbers = torch.from_numpy(vector).float().view(2, -1)
+        numbers = torch.from_numpy(vector).view(2, -1)
         scale, shift = numbers @ members
         loss, slope = slope_of(scaled * (scale + unit) + shift, labels, weights, wanted)
         into = torch.stack([(slope * scaled).sum(0), slope.sum(0)]) @ members.T + 2 * ridge * numbers
-        return loss + float((ridge * numbers.square()).sum()), into.double().flatten().numpy()
+        return loss + float((ridge * numbers.square()).sum()), into.flatten().numpy()
 
     from scipy.optimize import minimize  # a third of a second, which reading a head need not wait
 
     options = {"maxiter": 100, "ftol": 1e-7, "gtol": 1e-6}
     first = np.zeros(2 * (bricks + classes))
     found = minimize(objective, first, jac=True, method="L-BFGS-B", options=options)
-    scale, shift = torch.from_numpy(found.x).float().view(2, -1) @ members
+    scale, shift = torch.from_numpy(found.x).view(2, -1) @ members
     return 1 + scale / unit, shift

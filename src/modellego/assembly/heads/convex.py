@@ -42,11 +42,15 @@ class Terms:
 
 @dataclass(frozen=True)
 class Problem:
-    """Rows made ready to fit: standardised columns [N, F], anchor logits [N, L], weights per row, who owns what."""
+    """Rows made ready to fit: standardised columns [N, F], anchor logits [N, L], weights per row, who owns what.
+
+    All in float64: a fit stops before it is at the optimum, and in float32 where it stops would depend on the number of
+    threads and on the size of the batches that the columns come from.
+    """
 
     columns: Tensor
     logits: Tensor
-    wanted: Tensor  # float [L, labels], 1 where a column of the logits counts for a label
+    wanted: Tensor  # float64 [L, labels], 1 where a column of the logits counts for a label
     labels: Tensor
     weights: Tensor
     mean: Tensor
@@ -62,15 +66,15 @@ class Problem:
 
 
 def class_weights(labels: Tensor, classes: int, balance: bool) -> Tensor:
-    """Return a weight per row, summing to 1: equal for all classes if `balance`, else for all rows.
+    """Return a weight per row, float64, summing to 1: equal for all classes if `balance`, else for all rows.
 
     >>> class_weights(torch.tensor([0, 0, 1]), 2, balance=True)
-    tensor([0.2500, 0.2500, 0.5000])
+    tensor([0.2500, 0.2500, 0.5000], dtype=torch.float64)
     """
     if not balance:
-        return torch.full((len(labels),), 1.0 / len(labels))
+        return torch.full((len(labels),), 1.0 / len(labels), dtype=torch.float64)
     counts = torch.bincount(labels, minlength=classes)
-    return (1.0 / counts.clamp(min=1).float())[labels] / int((counts > 0).sum())
+    return (1.0 / counts.clamp(min=1).double())[labels] / int((counts > 0).sum())
 
 
 def groups_matrix(groups: Sequence[Sequence[int]] | None, classes: int) -> Tensor:
@@ -91,27 +95,27 @@ def make_problem(
     rows: Rows, anchor: Anchor, *, balance: bool = True, groups: Sequence[Sequence[int]] | None = None
 ) -> Problem:
     """Standardise the columns of `rows` and weigh its rows."""
-    wanted = groups_matrix(groups, len(anchor.bias))
+    wanted = groups_matrix(groups, len(anchor.bias)).double()
     weights = class_weights(rows.labels, wanted.shape[1], balance)
-    mean = (rows.columns * weights[:, None]).sum(0)
-    centred = rows.columns - mean
+    given = rows.columns.double()
+    mean = (given * weights[:, None]).sum(0)
+    centred = given - mean
     deviation = (centred.square() * weights[:, None]).sum(0).sqrt()
     deviation = deviation + 1e-6 + 1e-3 * deviation.mean()  # a column that hardly varies says nothing
     columns = centred / deviation
-    wide = columns.double()
-    gram = (wide * weights[:, None].double()).T @ wide
-    return Problem(columns, anchor.logits(rows.columns), wanted, rows.labels, weights, mean, deviation, gram, anchor)
+    gram = (columns * weights[:, None]).T @ columns
+    return Problem(columns, anchor.logits(given), wanted, rows.labels, weights, mean, deviation, gram, anchor)
 
 
 def neutral(problem: Problem) -> Terms:
     """Return the terms that leave the concatenated head as it is."""
     (classes, bricks), width = (len(problem.anchor.bias), problem.anchor.bricks), problem.columns.shape[1]
-    zeros = torch.zeros
-    return Terms(zeros(classes, width), zeros(bricks, width), zeros(bricks), torch.ones(bricks), zeros(classes))
+    zeros = problem.columns.new_zeros
+    return Terms(zeros(classes, width), zeros(bricks, width), zeros(bricks), zeros(bricks) + 1, zeros(classes))
 
 
 def as_linear(terms: Terms, problem: Problem) -> tuple[Tensor, Tensor]:
-    """Return the fitted head as one linear layer over the bricks' columns: weight float [L, F] and bias [L]."""
+    """Return the fitted head as one linear layer over the bricks' columns: weight float64 [L, F] and bias [L]."""
     anchor, own = problem.anchor, problem.anchor.brick_of_class
     scale = terms.scale[own]
     added = (terms.rows + terms.gate[own]) / problem.deviation
@@ -123,7 +127,7 @@ def _preconditioner(problem: Problem, curvature: float, penalty: float) -> tuple
     """Return Q and its inverse, with Q Q' the inverse of a bound on the Hessian of one row of weights."""
     values, vectors = problem.spectrum
     root = (curvature * values.clamp(min=0) + 2 * penalty).sqrt()
-    return (vectors / root).float(), (vectors * root).float()
+    return vectors / root, vectors * root
 
 
 def fit_terms(problem: Problem, penalty: Penalty, start: Terms | None = None, iterations: int = 25) -> Terms:
@@ -142,17 +146,17 @@ def fit_terms(problem: Problem, penalty: Penalty, start: Terms | None = None, it
     gate_q, gate_inverse = _preconditioner(problem, 0.25, penalty.gate)
     sizes = [classes * width, bricks * width, bricks, bricks, classes]
 
-    by_brick = (own == torch.arange(bricks)[:, None]).float()
+    by_brick = (own == torch.arange(bricks)[:, None]).double()
 
     def unpack(vector: NDArray[np.float64]) -> Terms:
-        rows, gate, level, scale, shift = torch.split_with_sizes(torch.from_numpy(vector).float(), sizes)
+        rows, gate, level, scale, shift = torch.split_with_sizes(torch.from_numpy(vector), sizes)
         return Terms(
             rows.view(classes, width) @ rows_q.T, gate.view(bricks, width) @ gate_q.T, level, scale, shift * _STRIDE
         )
 
     def pack(rows: Tensor, gate: Tensor, rest: Terms, stride: float) -> NDArray[np.float64]:
         parts = [rows.flatten(), gate.flatten(), rest.level, rest.scale, rest.shift * stride]
-        return torch.cat(parts).double().numpy()
+        return torch.cat(parts).numpy()
 
     def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         terms = unpack(vector)
@@ -184,7 +188,7 @@ def fit_terms(problem: Problem, penalty: Penalty, start: Terms | None = None, it
 
 
 def _loss(problem: Problem, terms: Terms) -> tuple[float, Tensor]:
-    """Return the weighted cross-entropy and its slope in the logits, float [N, L]."""
+    """Return the weighted cross-entropy and its slope in the logits, float64 [N, L]."""
     own = problem.anchor.brick_of_class
     added = problem.columns @ (terms.rows + terms.gate[own]).T
     logits = torch.addcmul(added, problem.logits, terms.scale[own]) + (terms.shift + terms.level[own])

@@ -75,8 +75,8 @@ class Anchor:
         return int(self.brick_of_class.max()) + 1
 
     def logits(self, columns: Tensor) -> Tensor:
-        """Return the concatenated logits [N, L] of columns [N, F]."""
-        return columns @ self.weight.T + self.bias
+        """Return the concatenated logits [N, L] of columns [N, F], in the columns' precision."""
+        return columns @ self.weight.T.to(columns.dtype) + self.bias.to(columns.dtype)
 
 
 def concatenated_head(heads: Sequence[tuple[Tensor, Tensor]]) -> Anchor:

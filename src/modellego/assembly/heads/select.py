@@ -67,7 +67,7 @@ def fit_head(
         problem = make_problem(part, anchor, balance=balance, groups=groups)
         for penalty, terms in _path(problem, penalties):
             weight, bias = as_linear(terms, problem)
-            yield _name(penalty), lambda r, w=weight, b=bias: r.columns @ w.T + b  # type: ignore[misc]
+            yield _name(penalty), lambda r, w=weight, b=bias: r.columns.double() @ w.T + b  # type: ignore[misc]
 
     candidates = cross_validate(rows, anchor, along, folds=folds, groups=groups, seed=seed)
     chosen = choose(candidates)
@@ -76,7 +76,9 @@ def fit_head(
         problem = make_problem(rows, anchor, balance=balance, groups=groups)
         penalty = next(p for p in penalties if _name(p) == chosen.name)
         weight, bias = as_linear(fit_terms(problem, penalty), problem)
-    return CalibratedHead(weight, bias, make_report(rows, candidates, chosen, time.perf_counter() - began))
+    return CalibratedHead(
+        weight.float(), bias.float(), make_report(rows, candidates, chosen, time.perf_counter() - began)
+    )
 
 
 def _name(penalty: Penalty) -> str:
@@ -109,7 +111,7 @@ def cross_validate(
     """
     wanted = groups_matrix(groups, len(anchor.bias))
     fold = fold_of(rows, folds, seed)
-    right: dict[str, Tensor] = {CONCATENATION: _right(anchor.logits(rows.columns), rows.labels, wanted)}
+    right: dict[str, Tensor] = {CONCATENATION: _right(anchor.logits(rows.columns.double()), rows.labels, wanted)}
     for number in range(int(fold.max()) + 1 if len(fold) else 0):
         out = fold == number
         held_out = rows.where(out)
@@ -122,7 +124,7 @@ def cross_validate(
 def _right(logits: Tensor, labels: Tensor, wanted: Tensor) -> Tensor:
     """Return which rows are classified correctly, bool [N]; several logits of one class add their probabilities."""
     if not plain(wanted):
-        logits = logits.softmax(1) @ wanted
+        logits = logits.double().softmax(1) @ wanted.double()
     return logits.argmax(1) == labels
 
 
