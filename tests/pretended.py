@@ -5,7 +5,7 @@ raises as it would with a GPU; what comes of marked tensors is marked.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -98,6 +98,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretended]:
     windows._matrices.cache_clear()  # which keeps tensors by device
     monkeypatch.setattr("modellego.devices.known_devices", lambda: ("cpu", "cuda:0"))
     monkeypatch.setattr("torch.accelerator.synchronize", lambda device: None)
+    monkeypatch.setattr("torch.random.fork_rng", lambda devices: nullcontext())
     with Pretended() as gpu:
         yield gpu
     windows._matrices.cache_clear()

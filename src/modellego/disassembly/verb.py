@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from modellego.data import Data, DataLike, MappingLike, load_data
 from modellego.data.chunks import NetworkInput
 from modellego.data.store import Store, as_store
 from modellego.devices import AUTO, home_of, moved, place
+from modellego.disassembly.checkpoint import Checkpoint
 from modellego.disassembly.choose import (
     Choice,
     DrawnImages,
@@ -30,11 +32,14 @@ from modellego.disassembly.choose import (
     network_input,
     rank_groups,
 )
+from modellego.disassembly.identity import identify
 from modellego.disassembly.job import Job, as_brick, prepare
 from modellego.disassembly.options import REFIT_IMAGES, CutOptions
 from modellego.disassembly.provenance import describe, with_accuracy
 from modellego.disassembly.sampling import Samples, sample_batches, sampled
 from modellego.disassembly.tuned import check_tuning, tuned
+from modellego.distributed import processes
+from modellego.errors import FormatError
 from modellego.locate import Budget, Curve
 from modellego.locate.criteria import ALIASES
 from modellego.locate.eliminate import probed_of
@@ -73,6 +78,8 @@ def disassemble(
     mapping: MappingLike | None = None,
     seed: int = 0,
     device: str = AUTO,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
     progress: Progress = silent,
 ) -> Brick:
     """Cut the task-aware component for some classes out of a classifier, and repair the cut in closed form.
@@ -105,6 +112,9 @@ def disassemble(
         seed: of the choice of refit images, and of those that are looked at where `samples` limits them.
         device: where the passes run: `cpu`, `cuda`, `cuda:1`, `mps`; `auto` is where the model is. The model is moved
             there for the work and back again, and the brick is where the model was.
+        checkpoint: a file to write from time to time, and to remove at the end: classes whose contributions are in, the
+            choice of channels, layers that are refitted.
+        resume: go on from that file; the brick is byte for byte that of a run that was not interrupted.
         progress: follows the long parts.
 
     Raises:
@@ -112,6 +122,7 @@ def disassemble(
         DataError: unknown classes, a class without images, images that do not fit.
         CutError: nothing can be cut, or not as asked.
         LegoError: the device is not here.
+        FormatError: the checkpoint is missing, broken, of another run, or cannot be written.
 
     Source: "Model LEGO", NeurIPS 2024, sections on contribution, relative contribution and parameter linking.
 
@@ -138,7 +149,17 @@ def disassemble(
         device,
     )
     whole, images = opened(model, data, preprocess, class_names, name, mapping)
-    return make_brick(prepare(whole, images, classes, mapping), options, progress)
+    kept = None
+    if checkpoint is not None and processes() > 1:
+        raise FormatError("a checkpoint is of one process: leave it out where there are several")
+    if checkpoint is not None:
+        kept = Checkpoint(Path(checkpoint), identify(whole, images, classes, mapping, options), resume)
+    elif resume:
+        raise FormatError("to resume, name the checkpoint")
+    brick = make_brick(prepare(whole, images, classes, mapping), options, progress, checkpoint=kept)
+    if kept is not None:
+        kept.file.unlink(missing_ok=True)
+    return brick
 
 
 def opened(
@@ -164,44 +185,51 @@ def opened(
 
 
 def make_brick(
-    job: Job, options: CutOptions, progress: Progress = silent, sums: Iterable[tuple[int, ClassSums]] | None = None
+    job: Job,
+    options: CutOptions,
+    progress: Progress = silent,
+    sums: Iterable[tuple[int, ClassSums]] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Brick:
     """Choose, cut, repair and score: from a job to its brick, on the options' device.
 
-    `sums` are the task's summed contributions, where they are at hand and the thresholds decide.
+    `sums` are the task's summed contributions, where they are at hand and the thresholds decide. `checkpoint` says what
+    was worked out before, and keeps what is.
     """
     home = home_of(job.whole)
     with moved(options.device, job.whole, job.network.graph):
-        brick = _make(job, options, progress, sums)
+        brick = _make(job, options, progress, sums, checkpoint)
         if options.device != AUTO:
             place(brick, home)
     return brick
 
 
-def _make(job: Job, options: CutOptions, progress: Progress, sums: Iterable[tuple[int, ClassSums]] | None) -> Brick:
-    thresholds, samples, seed = options.thresholds, options.samples, options.seed
+def _make(
+    job: Job,
+    options: CutOptions,
+    progress: Progress,
+    sums: Iterable[tuple[int, ClassSums]] | None,
+    checkpoint: Checkpoint | None,
+) -> Brick:
+    samples, seed = options.samples, options.seed
     refit_images, criterion = options.refit_images, options.ranks_by
     given = None if options.refit_data is None else as_store(options.refit_data)
     own_inputs = None if given is None else network_input(job.whole, given)
     drawn = draw_calibration(job.whole, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
     check_tuning(options.tune, refit_images > 0 or own_inputs is not None, drawn)
-    told: dict[str, Any] = {"samples": samples.record(), "thresholds": asdict(thresholds)}
+    told: dict[str, Any] = {"samples": samples.record(), "thresholds": asdict(options.thresholds)}
     if options.limit is not None:
-        curve = make_curve(job, drawn, criterion, thresholds, samples, seed, progress)
-        with progress("budget", "steps"):
-            choice = by_budget(job, options.limit, curve, drawn, options.refit_options)
         told = {"budget": asdict(options.limit), "samples": samples.record()}
         if ALIASES.get(criterion, criterion) == "reconstruction":
             told["sensitivity_images"] = probed_of(len(drawn.fitted))
-    elif sums is not None:
-        choice = by_sums(plan_flow(job.network, job.channels), job.channels, sums, thresholds)
-    else:
-        batches = sample_batches(job, samples, progress, seed)
-        choice = by_thresholds(job.network, job.channels, batches, thresholds, progress)
+    choice = None if checkpoint is None else checkpoint.choice()
+    if choice is None:
+        choice = _choose(job, options, drawn, progress, sums, checkpoint)
+        if checkpoint is not None:
+            checkpoint.keep_choice(choice)
     inputs = drawn.inputs if refit_images and own_inputs is None else own_inputs
-    brick = cut_out(
-        job, choice, criterion, told | {"seed": seed}, inputs, options.refit_options, progress, options.refit_by
-    )
+    how = options.refit_options, progress, options.refit_by, checkpoint
+    brick = cut_out(job, choice, criterion, told | {"seed": seed}, inputs, *how)
     scarce = scarce_classes(job, drawn) if inputs is not None and own_inputs is None else ""
     if scarce:
         brick.info = brick.info.changed(notes=f"{brick.info.notes} {scarce}".strip())
@@ -211,6 +239,27 @@ def _make(job: Job, options: CutOptions, progress: Progress, sums: Iterable[tupl
         own = (drawn.held if len(drawn.held) else drawn.fitted).select(job.task)
         add_reject_rule(brick, own, options.reject, options.reject_by, seed=seed, progress=progress)
     return with_accuracy(brick, job.whole, job.task, job.data.test, progress)
+
+
+def _choose(
+    job: Job,
+    options: CutOptions,
+    drawn: DrawnImages,
+    progress: Progress,
+    sums: Iterable[tuple[int, ClassSums]] | None,
+    checkpoint: Checkpoint | None,
+) -> Choice:
+    """Choose what is kept, by a budget where there is one, else by the thresholds."""
+    samples, seed = options.samples, options.seed
+    if options.limit is not None:
+        curve = make_curve(job, drawn, options.ranks_by, options.thresholds, samples, seed, progress)
+        with progress("budget", "steps"):
+            return by_budget(job, options.limit, curve, drawn, options.refit_options)
+    if sums is not None:
+        return by_sums(plan_flow(job.network, job.channels), job.channels, sums, options.thresholds)
+    found, each = (None, None) if checkpoint is None else (checkpoint.found(), checkpoint.keep_found)
+    batches = sample_batches(job, samples, progress, seed)
+    return by_thresholds(job.network, job.channels, batches, options.thresholds, progress, found, each)
 
 
 def scarce_classes(job: Job, drawn: DrawnImages) -> str:
@@ -252,6 +301,7 @@ def cut_out(
     refit_options: RefitOptions | None = None,
     progress: Progress = silent,
     method: str = LEAST_SQUARES,
+    checkpoint: Checkpoint | None = None,
 ) -> Brick:
     """Cut what a choice keeps, repair it where there is network input to repair on, and say where it comes from."""
     plan = job.plan(choice.keep)
@@ -261,7 +311,8 @@ def cut_out(
     if inputs is not None:
         with progress("refit", "layers") as update:
             if method == LEAST_SQUARES:
-                report = refit(plan, small, inputs, options=refit_options, update=update)
+                fitted, each = (None, None) if checkpoint is None else (checkpoint.fitted(), checkpoint.keep_fitted)
+                report = refit(plan, small, inputs, options=refit_options, update=update, fitted=fitted, each=each)
             else:
                 report = repair_by(method, plan, small, inputs)
     return describe(job.whole, plan, small, job.cost, criterion, options, choice.rescued, report)
