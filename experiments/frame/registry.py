@@ -26,6 +26,7 @@ NAMES: tuple[str, ...] = (
     "analysis_speed",
     "ranking_cost",
     "startup",
+    "processes",
     "coverage",
     "train_source",
     "table_disassembly",

@@ -14,7 +14,14 @@ from modellego.brick import Brick
 from modellego.capture.network import Network
 from modellego.channels import ChannelMap, KeepMask
 from modellego.contribution.flow import Flow
-from modellego.contribution.relevance import Thresholds, group_scores, plan_flow, relevance, relevant_groups
+from modellego.contribution.relevance import (
+    Thresholds,
+    group_scores,
+    near_ties,
+    plan_flow,
+    relevance,
+    relevant_groups,
+)
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.cut import cut, rescue
 from modellego.data import ImageSet
@@ -37,10 +44,14 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Choice:
-    """Which channel groups are kept, bool [n_groups], and the groups that were rescued so that no tensor ends empty."""
+    """Which channel groups are kept, bool [n_groups], and the groups that were rescued so that no tensor ends empty.
+
+    `near_ties` is how many were decided by less than rounding.
+    """
 
     keep: KeepMask
     rescued: tuple[int, ...] = ()
+    near_ties: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,12 +140,16 @@ def by_thresholds(
 def by_sums(flow: Flow, channels: ChannelMap, sums: Iterable[tuple[int, ClassSums]], thresholds: Thresholds) -> Choice:
     """Keep what any class finds relevant, from each class's number and its summed contributions."""
     keep, scores = np.zeros(channels.n_groups, dtype=np.bool_), np.zeros(channels.n_groups)
+    close, needed = keep.copy(), keep.copy()
     for label, own in sums:
         found = relevance(flow, channels, own, label, thresholds)
         keep |= relevant_groups(channels, found)
         scores = np.maximum(scores, group_scores(channels, found))
+        near, beyond = near_ties(flow, channels, found, thresholds)
+        close |= near
+        needed |= beyond
     kept, rescued = rescue(channels, keep, scores)
-    return Choice(kept, tuple(rescued))
+    return Choice(kept, tuple(rescued), int((close & ~needed).sum()))
 
 
 def rank_groups(
@@ -159,7 +174,8 @@ def by_budget(job: Job, budget: Budget, curve: Curve, drawn: DrawnImages, option
         measures["latency"] = _slowness(job, few.tensor())
     if budget.max_drop is not None:
         measures["drop"] = _drop(job, drawn, options)
-    return Choice(budget.apply(curve, **measures))
+    keep = budget.apply(curve, **measures)
+    return Choice(keep, near_ties=curve.near_ties(keep))
 
 
 def _slowness(job: Job, batch: Tensor) -> Callable[[KeepMask], float]:

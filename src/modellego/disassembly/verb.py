@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from modellego.brick import Brick
+from modellego.brick.made import made_here
 from modellego.brick.reject_rule import Statistic
 from modellego.contribution.flow import plan_flow
 from modellego.contribution.relevance import Thresholds
@@ -18,6 +19,7 @@ from modellego.contribution.stream import ClassSums
 from modellego.cut import cut
 from modellego.data import Data, DataLike, MappingLike, load_data
 from modellego.data.chunks import NetworkInput
+from modellego.data.content import content_digest
 from modellego.data.store import Store, as_store
 from modellego.disassembly.choose import (
     Choice,
@@ -187,6 +189,11 @@ def make_brick(
     brick = cut_out(
         job, choice, criterion, told | {"seed": seed}, inputs, options.refit_options, progress, options.refit_by
     )
+    repair = asdict(options.refit_options or RefitOptions()) if options.refit_by == LEAST_SQUARES else {}
+    asked = {"refit_images": refit_images, "refit": repair, "reject": options.reject, "tune": options.tune}
+    brick.info = brick.info.changed(made=made_here(seed, content_digest(drawn.fitted), asked))
+    if choice.near_ties:
+        brick.info = brick.info.changed(notes=f"{brick.info.notes} {_near(choice.near_ties)}".strip())
     scarce = scarce_classes(job, drawn) if inputs is not None and own_inputs is None else ""
     if scarce:
         brick.info = brick.info.changed(notes=f"{brick.info.notes} {scarce}".strip())
@@ -196,6 +203,13 @@ def make_brick(
         own = (drawn.held if len(drawn.held) else drawn.fitted).select(job.task)
         add_reject_rule(brick, own, options.reject, options.reject_by, seed=seed, progress=progress)
     return with_accuracy(brick, job.whole, job.task, job.data.test, progress)
+
+
+def _near(count: int) -> str:
+    return (
+        f"Channel groups kept or cut by less than rounding: {count}. Other numbers of threads or processes may decide "
+        "them otherwise."
+    )
 
 
 def scarce_classes(job: Job, drawn: DrawnImages) -> str:
