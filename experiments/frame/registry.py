@@ -25,6 +25,7 @@ NAMES: tuple[str, ...] = (
     "contribution_speed",
     "analysis_speed",
     "ranking_cost",
+    "memory",
     "startup",
     "processes",
     "coverage",

@@ -31,5 +31,19 @@ def test_a_folder_that_is_there_is_refused_before_work(fails: Callable[[str], st
     assert "'test' beside bricks" in fails(f"{EACH} -o pets --force")
 
 
+def test_one_brick_has_no_run_to_resume_either(fails: Callable[[str], str]) -> None:
+    line = "disassemble nets.py:good --data pets --classes cat,dog --no-refit -o nothing.brick --resume"
+    assert "there is no checkpoint nothing.brick.checkpoint to resume from" in fails(line)
+
+
+def test_a_checkpoint_is_not_overwritten(within: Path, fails: Callable[[str], str]) -> None:
+    left = within / "left.brick.checkpoint"
+    left.write_bytes(b"")
+    try:
+        assert "--resume" in fails("disassemble nets.py:good --data pets --classes cat,dog -o left.brick")
+    finally:
+        left.unlink()
+
+
 def test_there_is_no_run_to_resume(fails: Callable[[str], str]) -> None:
     assert "there is no checkpoint" in fails(f"{EACH} -o nothing --resume")

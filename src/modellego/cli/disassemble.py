@@ -8,7 +8,7 @@ import typer
 from modellego.cli import options as o
 from modellego.cli.console import amount, counted, out, percent, print_json, print_table, progress, remark, warn
 from modellego.cli.each_class import HEADER, as_json, row, write_each
-from modellego.cli.files import bytes_on_disk
+from modellego.cli.files import bytes_on_disk, checkpoint_path
 
 
 def disassemble(
@@ -97,12 +97,11 @@ def disassemble(
 
     if not each_class and classes is None:
         raise LegoError("name the task with --classes, or make a brick of each class with --each-class")
-    if resume and not each_class:
-        raise LegoError("--resume goes with --each-class")
-    if each_class and processes() > 1:
-        raise LegoError("--each-class runs in one process: start it without torchrun")
+    if (each_class or resume) and processes() > 1:
+        raise LegoError("--each-class and --resume run in one process: start them without torchrun")
     if rank() == 0:
         (check_folder if each_class else check_target)(output.path, output.force)
+    file = None if each_class or processes() > 1 else checkpoint_path(output, resume)
     budget = Budget(macs, parameters, latency, max_drop, round_to)
     thresholds = Thresholds(conv_alpha, conv_beta, linear_alpha, linear_beta, rule)  # type: ignore[arg-type]
     check_request(budget, criterion, reject.share, reject.reject_by, refit_by)
@@ -135,7 +134,9 @@ def disassemble(
     if each_class:
         write_each(whole, data, classes, images.mapping, output, resume, answer, asked)
         return
-    brick = take_apart(whole, data, wanted, mapping=images.mapping, progress=progress, **asked)
+    brick = take_apart(
+        whole, data, wanted, mapping=images.mapping, checkpoint=file, resume=resume, progress=progress, **asked
+    )
     if rank() == 0:
         brick.save(output.path, output.force)
     if answer.json:

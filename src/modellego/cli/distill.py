@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, out, percent, print_json, print_table, progress
-from modellego.cli.finetune import checkpoint_path, print_curve
+from modellego.cli.console import amount, note, out, percent, print_json, print_table, progress
+from modellego.cli.files import checkpoint_path
+from modellego.cli.finetune import print_curve
 
 
 def distill(
@@ -50,7 +51,9 @@ def distill(
     how = Distillation(temperature, share)
     augment = Augment(training.flip, training.shift)
     settings = Settings(epochs=epochs, lr=lr, batch_size=batch_size, augment=augment, device=training.device, seed=seed)
-    file = checkpoint_path(output, training)
+    file = checkpoint_path(output, training.resume, training.checkpoint)
+    if not training.resume:
+        note(f"checkpoint: {file}")
     data = open_data(images)
     opened = open_model(teacher, source_options, data)
     task = resolve_classes(classes, opened.classes) if classes else range(len(opened.classes))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+from modellego.cli import options as o
 from modellego.errors import LegoError, MissingExtraError
 
 
@@ -37,6 +38,18 @@ def check_picture(path: Path | None, force: bool) -> None:
     check_file(path, force, (".png", ".svg", ".pdf"))
     if find_spec("matplotlib") is None:
         raise MissingExtraError("matplotlib", "plot")
+
+
+def checkpoint_path(output: o.Output, resume: bool, named: Path | None = None) -> Path:
+    """Return the checkpoint of a run; one that is there is not overwritten unless asked for."""
+    file = named or output.path.with_name(f"{output.path.name}.checkpoint")
+    if file.exists() and not resume and not output.force:
+        raise LegoError(
+            f"{file} is the checkpoint of an interrupted run: go on with --resume, or start over with --force"
+        )
+    if not file.parent.is_dir():
+        raise LegoError(f"the directory {file.parent} does not exist: make it first")
+    return file
 
 
 def write_file(path: Path, fill: Callable[[Path], object]) -> None:

@@ -1,12 +1,12 @@
 """`modellego finetune`: some epochs of training for a brick or an assembled model."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from modellego.cli import options as o
 from modellego.cli.console import amount, note, out, percent, print_json, print_table, progress, remark
+from modellego.cli.files import checkpoint_path
 
 if TYPE_CHECKING:
     from modellego.training import Epoch
@@ -65,7 +65,9 @@ def finetune(
     from modellego.training.record import rescored
 
     check_target(output.path, output.force)
-    file = checkpoint_path(output, training)
+    file = checkpoint_path(output, training.resume, training.checkpoint)
+    if not training.resume:
+        note(f"checkpoint: {file}")
     said = {"epochs": epochs, "lr": lr, "norms": norms, "batch_size": batch_size, "held_out": held_out}
     augment = Augment(training.flip, training.shift)
     rest = {"weight_decay": weight_decay, "augment": augment, "keep": keep, "precision": precision}
@@ -104,22 +106,6 @@ def finetune(
         out().print(f"on test images: {percent(before)} before, {percent(after)} after")
     size = sum(f.stat().st_size for f in output.path.iterdir())
     out().print(f"wrote {output.path} ({amount(size)}B)")
-
-
-def checkpoint_path(output: o.Output, training: o.Training) -> Path:
-    """Return the checkpoint of a run; one that is there is not overwritten unless asked for."""
-    from modellego.errors import LegoError
-
-    file = training.checkpoint or output.path.with_name(f"{output.path.name}.checkpoint")
-    if file.exists() and not training.resume and not output.force:
-        raise LegoError(
-            f"{file} is the checkpoint of an interrupted run: go on with --resume, or start over with --force"
-        )
-    if not file.parent.is_dir():
-        raise LegoError(f"the directory {file.parent} does not exist: make it first")
-    if not training.resume:
-        note(f"checkpoint: {file}")
-    return file
 
 
 def print_curve(curve: "tuple[Epoch, ...]", kept: int) -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from modellego.data.decode import to_float
+from modellego.data.release import release_freed
 from modellego.data.store import PickedStore, Pixels, Store
 from modellego.distributed import processes, share
 from modellego.errors import DataError
@@ -22,6 +23,7 @@ from modellego.preprocess import Frame, Framed
 BATCH = 250  # images
 PIXELS = 2**21  # of a batch at the largest size that a network reads: 41 images of 224x224, 8 MB per channel
 AHEAD = 2**18  # pixels that a thread decodes in one go, where an image has fewer
+RELEASE = 2 * PIXELS  # handed out, after which memory that was freed goes back to the system
 THREADS = min(8, os.cpu_count() or 1)
 
 
@@ -40,12 +42,16 @@ def framed_batches(images: Store, frames: Iterable[Frame], batch_size: int = BAT
     frames = tuple(dict.fromkeys(frames))
     count = _in_a_batch(frames, batch_size)
     parts: list[Framed] = []
-    done = 0
+    done = given = 0
     for first, alike in _neighbours(images, count):
         parts.append(_framed(images, first, alike, frames))
         stop = first + len(alike)
         if stop % count == 0 or stop == len(images):
             yield slice(done, stop), _joined(parts)
+            given += (stop - done) * _largest(frames)
+            if given >= RELEASE:
+                release_freed()
+                given = 0
             parts, done = [], stop
 
 
@@ -69,8 +75,12 @@ def own_batches(images: Store, frames: Iterable[Frame], batch_size: int = BATCH)
 
 
 def _in_a_batch(frames: Iterable[Frame], batch_size: int) -> int:
-    largest = max((frame.shape[-2] * frame.shape[-1] for frame in frames if len(frame.shape) > 1), default=1)
-    return max(1, min(batch_size, PIXELS // largest))
+    return max(1, min(batch_size, PIXELS // _largest(frames)))
+
+
+def _largest(frames: Iterable[Frame]) -> int:
+    """Return the pixels of the largest frame."""
+    return max((frame.shape[-2] * frame.shape[-1] for frame in frames if len(frame.shape) > 1), default=1)
 
 
 def framed(images: Store, frames: Iterable[Frame]) -> Framed:

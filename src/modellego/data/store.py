@@ -12,7 +12,7 @@ from torch import Tensor
 from modellego.data.decode import read_file
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
-CACHE_BYTES = 512 << 20
+CACHE_BYTES = 150 << 20  # the training images of CIFAR-10, or 1,000 of 224x224
 
 
 @runtime_checkable

@@ -54,6 +54,20 @@ class Choice:
     near_ties: int = 0
 
 
+@dataclass
+class Found:
+    """What the classes so far find relevant, bool [n_groups], how much at most, float64 [n_groups], and how many.
+
+    `close` and `needed`, bool [n_groups], are what `near_ties` says of them.
+    """
+
+    keep: KeepMask
+    scores: NDArray[np.float64]
+    close: KeepMask
+    needed: KeepMask
+    classes: int = 0
+
+
 @dataclass(frozen=True)
 class DrawnImages:
     """Images of a task drawn at random, to fit on and to measure on; what the network reads is made when asked for.
@@ -121,35 +135,50 @@ def by_thresholds(
     samples: Sequence[tuple[int, Iterable[Tensor]]],
     thresholds: Thresholds,
     progress: Progress = silent,
+    found: Found | None = None,
+    each: Callable[[Found], None] | None = None,
 ) -> Choice:
     """Keep what any class of the task finds relevant (parameter linking, arXiv 2203.13453); no tensor may end empty.
 
-    `samples` holds each class's number and its sample images as batches of network input.
+    `samples` holds each class's number and its sample images as batches of network input. The classes that `found`
+    counts were gone through before, and are left out; `each` is called after each of the others.
     """
     flow = plan_flow(network, channels)
+    left = samples[0 if found is None else found.classes :]
     with progress("contribution", "classes") as update:
 
         def followed() -> Iterator[tuple[int, ClassSums]]:
-            for done, found in enumerate(class_sums(network, samples, channel_map=channels), 1):
-                yield found
-                update(done, len(samples))
+            for done, sums in enumerate(class_sums(network, left, channel_map=channels), 1):
+                yield sums
+                update(done, len(left))
 
-        return by_sums(flow, channels, followed(), thresholds)
+        return by_sums(flow, channels, followed(), thresholds, found, each)
 
 
-def by_sums(flow: Flow, channels: ChannelMap, sums: Iterable[tuple[int, ClassSums]], thresholds: Thresholds) -> Choice:
-    """Keep what any class finds relevant, from each class's number and its summed contributions."""
-    keep, scores = np.zeros(channels.n_groups, dtype=np.bool_), np.zeros(channels.n_groups)
-    close, needed = keep.copy(), keep.copy()
+def by_sums(
+    flow: Flow,
+    channels: ChannelMap,
+    sums: Iterable[tuple[int, ClassSums]],
+    thresholds: Thresholds,
+    found: Found | None = None,
+    each: Callable[[Found], None] | None = None,
+) -> Choice:
+    """Keep what any class finds relevant, from each class's number and its summed contributions, after `found`."""
+    if found is None:
+        none = np.zeros(channels.n_groups, dtype=np.bool_)
+        found = Found(none, np.zeros(channels.n_groups), none.copy(), none.copy())
     for label, own in sums:
-        found = relevance(flow, channels, own, label, thresholds)
-        keep |= relevant_groups(channels, found)
-        scores = np.maximum(scores, group_scores(channels, found))
-        near, beyond = near_ties(flow, channels, found, thresholds)
-        close |= near
-        needed |= beyond
-    kept, rescued = rescue(channels, keep, scores)
-    return Choice(kept, tuple(rescued), int((close & ~needed).sum()))
+        of_class = relevance(flow, channels, own, label, thresholds)
+        found.keep |= relevant_groups(channels, of_class)
+        found.scores = np.maximum(found.scores, group_scores(channels, of_class))
+        near, beyond = near_ties(flow, channels, of_class, thresholds)
+        found.close |= near
+        found.needed |= beyond
+        found.classes += 1
+        if each is not None:
+            each(found)
+    kept, rescued = rescue(channels, found.keep, found.scores)
+    return Choice(kept, tuple(rescued), int((found.close & ~found.needed).sum()))
 
 
 def rank_groups(

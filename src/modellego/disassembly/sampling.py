@@ -22,7 +22,7 @@ from modellego.data.draw import shuffled_classes, together
 from modellego.data.feed import Inputs, own_batches
 from modellego.disassembly.job import Job
 from modellego.disassembly.kept import forget_unused, keep, kept
-from modellego.distributed import agreed, gathered, rank, share
+from modellego.distributed import agreed, gathered, processes, rank, share
 from modellego.errors import DataError
 from modellego.progress import Progress, Update, silent
 
@@ -135,5 +135,5 @@ def _key(whole: Brick, source: str | None, label: int, part: ImageSet) -> str | 
     if images is None:
         return None
     device = next((str(p.device) for p in whole.network.parameters()), "cpu")
-    how = [_MEANING, __version__, torch.__version__, PIL.__version__, torch.get_num_threads(), device]
+    how = [_MEANING, __version__, torch.__version__, PIL.__version__, torch.get_num_threads(), processes(), device]
     return hashlib.sha256(json.dumps([source, label, images, *how]).encode()).hexdigest()

@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from modellego.data import Data, DataLike, MappingLike, load_data
 from modellego.data.chunks import NetworkInput
 from modellego.data.content import content_digest
 from modellego.data.store import Store, as_store
+from modellego.disassembly.checkpoint import Checkpoint
 from modellego.disassembly.choose import (
     Choice,
     DrawnImages,
@@ -31,11 +33,14 @@ from modellego.disassembly.choose import (
     network_input,
     rank_groups,
 )
+from modellego.disassembly.identity import identify
 from modellego.disassembly.job import Job, as_brick, prepare
 from modellego.disassembly.options import REFIT_IMAGES, CutOptions
 from modellego.disassembly.provenance import describe, with_accuracy
 from modellego.disassembly.sampling import Samples, sample_batches, sampled
 from modellego.disassembly.tuned import check_tuning, tuned
+from modellego.distributed import processes
+from modellego.errors import FormatError
 from modellego.locate import Budget, Curve
 from modellego.locate.criteria import ALIASES
 from modellego.locate.eliminate import probed_of
@@ -73,6 +78,8 @@ def disassemble(
     reject_by: Statistic | None = None,
     mapping: MappingLike | None = None,
     seed: int = 0,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
     progress: Progress = silent,
 ) -> Brick:
     """Cut the task-aware component for some classes out of a classifier, and repair the cut in closed form.
@@ -103,12 +110,16 @@ def disassemble(
         reject_by: the statistic: `energy` (the default), `max_logit`, `max_probability` or `margin`.
         mapping: data class name -> class name or index of the model, where names do not meet by themselves.
         seed: of the choice of refit images, and of those that are looked at where `samples` limits them.
+        checkpoint: a file to write from time to time, and to remove at the end: classes whose contributions are in, the
+            choice of channels, layers that are refitted.
+        resume: go on from that file; the brick is byte for byte that of a run that was not interrupted.
         progress: follows the long parts.
 
     Raises:
         CaptureError: the model cannot be captured.
         DataError: unknown classes, a class without images, images that do not fit.
         CutError: nothing can be cut, or not as asked.
+        FormatError: the checkpoint is missing, broken, of another run, or cannot be written.
 
     Source: "Model LEGO", NeurIPS 2024, sections on contribution, relative contribution and parameter linking.
 
@@ -134,7 +145,17 @@ def disassemble(
         seed,
     )
     whole, images = opened(model, data, preprocess, class_names, name, mapping)
-    return make_brick(prepare(whole, images, classes, mapping), options, progress)
+    kept = None
+    if checkpoint is not None and processes() > 1:
+        raise FormatError("a checkpoint is of one process: leave it out where there are several")
+    if checkpoint is not None:
+        kept = Checkpoint(Path(checkpoint), identify(whole, images, classes, mapping, options), resume)
+    elif resume:
+        raise FormatError("to resume, name the checkpoint")
+    brick = make_brick(prepare(whole, images, classes, mapping), options, progress, checkpoint=kept)
+    if kept is not None:
+        kept.file.unlink(missing_ok=True)
+    return brick
 
 
 def opened(
@@ -160,35 +181,36 @@ def opened(
 
 
 def make_brick(
-    job: Job, options: CutOptions, progress: Progress = silent, sums: Iterable[tuple[int, ClassSums]] | None = None
+    job: Job,
+    options: CutOptions,
+    progress: Progress = silent,
+    sums: Iterable[tuple[int, ClassSums]] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Brick:
     """Choose, cut, repair and score: from a job to its brick.
 
-    `sums` are the task's summed contributions, where they are at hand and the thresholds decide.
+    `sums` are the task's summed contributions, where they are at hand and the thresholds decide. `checkpoint` says what
+    was worked out before, and keeps what is.
     """
-    thresholds, samples, seed = options.thresholds, options.samples, options.seed
+    samples, seed = options.samples, options.seed
     refit_images, criterion = options.refit_images, options.ranks_by
     given = None if options.refit_data is None else as_store(options.refit_data)
     own_inputs = None if given is None else network_input(job.whole, given)
     drawn = draw_calibration(job.whole, job.data.train, job.task, refit_images or REFIT_IMAGES, seed)
     check_tuning(options.tune, refit_images > 0 or own_inputs is not None, drawn)
-    told: dict[str, Any] = {"samples": samples.record(), "thresholds": asdict(thresholds)}
+    told: dict[str, Any] = {"samples": samples.record(), "thresholds": asdict(options.thresholds)}
     if options.limit is not None:
-        curve = make_curve(job, drawn, criterion, thresholds, samples, seed, progress)
-        with progress("budget", "steps"):
-            choice = by_budget(job, options.limit, curve, drawn, options.refit_options)
         told = {"budget": asdict(options.limit), "samples": samples.record()}
         if ALIASES.get(criterion, criterion) == "reconstruction":
             told["sensitivity_images"] = probed_of(len(drawn.fitted))
-    elif sums is not None:
-        choice = by_sums(plan_flow(job.network, job.channels), job.channels, sums, thresholds)
-    else:
-        batches = sample_batches(job, samples, progress, seed)
-        choice = by_thresholds(job.network, job.channels, batches, thresholds, progress)
+    choice = None if checkpoint is None else checkpoint.choice()
+    if choice is None:
+        choice = _choose(job, options, drawn, progress, sums, checkpoint)
+        if checkpoint is not None:
+            checkpoint.keep_choice(choice)
     inputs = drawn.inputs if refit_images and own_inputs is None else own_inputs
-    brick = cut_out(
-        job, choice, criterion, told | {"seed": seed}, inputs, options.refit_options, progress, options.refit_by
-    )
+    how = options.refit_options, progress, options.refit_by, checkpoint
+    brick = cut_out(job, choice, criterion, told | {"seed": seed}, inputs, *how)
     repair = asdict(options.refit_options or RefitOptions()) if options.refit_by == LEAST_SQUARES else {}
     asked = {"refit_images": refit_images, "refit": repair, "reject": options.reject, "tune": options.tune}
     brick.info = brick.info.changed(made=made_here(seed, content_digest(drawn.fitted), asked))
@@ -203,6 +225,27 @@ def make_brick(
         own = (drawn.held if len(drawn.held) else drawn.fitted).select(job.task)
         add_reject_rule(brick, own, options.reject, options.reject_by, seed=seed, progress=progress)
     return with_accuracy(brick, job.whole, job.task, job.data.test, progress)
+
+
+def _choose(
+    job: Job,
+    options: CutOptions,
+    drawn: DrawnImages,
+    progress: Progress,
+    sums: Iterable[tuple[int, ClassSums]] | None,
+    checkpoint: Checkpoint | None,
+) -> Choice:
+    """Choose what is kept, by a budget where there is one, else by the thresholds."""
+    samples, seed = options.samples, options.seed
+    if options.limit is not None:
+        curve = make_curve(job, drawn, options.ranks_by, options.thresholds, samples, seed, progress)
+        with progress("budget", "steps"):
+            return by_budget(job, options.limit, curve, drawn, options.refit_options)
+    if sums is not None:
+        return by_sums(plan_flow(job.network, job.channels), job.channels, sums, options.thresholds)
+    found, each = (None, None) if checkpoint is None else (checkpoint.found(), checkpoint.keep_found)
+    batches = sample_batches(job, samples, progress, seed)
+    return by_thresholds(job.network, job.channels, batches, options.thresholds, progress, found, each)
 
 
 def _near(count: int) -> str:
@@ -251,6 +294,7 @@ def cut_out(
     refit_options: RefitOptions | None = None,
     progress: Progress = silent,
     method: str = LEAST_SQUARES,
+    checkpoint: Checkpoint | None = None,
 ) -> Brick:
     """Cut what a choice keeps, repair it where there is network input to repair on, and say where it comes from."""
     plan = job.plan(choice.keep)
@@ -260,7 +304,8 @@ def cut_out(
     if inputs is not None:
         with progress("refit", "layers") as update:
             if method == LEAST_SQUARES:
-                report = refit(plan, small, inputs, options=refit_options, update=update)
+                fitted, each = (None, None) if checkpoint is None else (checkpoint.fitted(), checkpoint.keep_fitted)
+                report = refit(plan, small, inputs, options=refit_options, update=update, fitted=fitted, each=each)
             else:
                 report = repair_by(method, plan, small, inputs)
     return describe(job.whole, plan, small, job.cost, criterion, options, choice.rescued, report)

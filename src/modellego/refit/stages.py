@@ -1,8 +1,9 @@
 """Refit a cut network to the network it was cut from: front to back, one closed-form fit per stage, images streamed."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -31,6 +32,14 @@ WORK = 150_000_000_000  # multiplications that a stage's products may take, but 
 PRODUCTS = 9  # of a row's features with the weights, over all rounds
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """How far a refit has come: the errors of the stages that are fitted, and the small network's state after them."""
+
+    stages: tuple[StageError, ...]
+    weights: Mapping[str, Tensor]
+
+
 @torch.no_grad()
 def refit(
     plan: CutPlan,
@@ -39,6 +48,8 @@ def refit(
     *,
     options: RefitOptions | None = None,
     update: Update | None = None,
+    fitted: Fitted | None = None,
+    each: Callable[[Fitted], None] | None = None,
 ) -> RefitReport:
     """Refit every convolution and linear layer of `small`, in place, so that its feature maps match the source's.
 
@@ -56,6 +67,8 @@ def refit(
             works on its share.
         options: see `RefitOptions`.
         update: called with (stages done, stages in all).
+        fitted: the stages of an interrupted refit of the same networks and images, which are not fitted again.
+        each: called after each stage with what could be given as `fitted`; its weights change with the next stage.
 
     Raises:
         DataError: no images, or images of another shape.
@@ -82,7 +95,7 @@ def refit(
     options = options or RefitOptions()
     _check_images(images, plan.network)
     with evaluating(plan.network.graph, small.graph):
-        return _Refit(plan, small, images, options).run(update)
+        return _Refit(plan, small, images, options).run(update, fitted or Fitted((), {}), each)
 
 
 def _check_images(images: NetworkInput, source: Network) -> None:
@@ -117,39 +130,53 @@ class _Refit:
         self.source = GraphWalk(source.graph)
         parameter = next(small.graph.parameters(), torch.empty(0))
         self.device, self.dtype = parameter.device, parameter.dtype
-        self.memory = options.memory // 4  # for maps at hand, targets, rows, and maps at a checkpoint
+        self.memory = options.memory // 16  # for each of targets, rows, and maps at a checkpoint
         each = (peak_numbers(source) + peak_numbers(small)) * parameter.element_size()
-        self.at_once = max(1, min(options.batch, self.memory // max(each, 1)))
+        self.at_once = max(1, min(options.batch, options.memory // 4 // max(each, 1)))
         self.positions: dict[tuple[int, fx.Node], Tensor | None] = {}
 
-    def run(self, update: Update | None) -> RefitReport:
+    def run(self, update: Update | None, fitted: Fitted, each: Callable[[Fitted], None] | None) -> RefitReport:
         checkpoints = place_checkpoints(self.small, self.stages)
         done: list[StageError] = []
         with Shelf(self.memory) as targets, ExitStack() as stack:
             parts = self._gather_targets(targets)
+            if fitted.stages:
+                self.small.graph.load_state_dict(fitted.weights)
             base: Frontier | None = None
             for k, stage in enumerate(self.stages):
                 new = None
                 if k in checkpoints:
                     new = stack.enter_context(Frontier(self.small, first_node(stage), self.memory))
-                with StageRows(self.memory) as rows:
-                    for part, values in self._reached(stage, base, len(parts), new):
-                        rows.add(parts[part].start, *self._rows(stage, part, values, targets))
-                    for call in stage.calls:
-                        for part, numbers in enumerate(parts):
-                            wanted = targets.take((part, call))
-                            each = len(wanted) // len(numbers)
-                            rows.add(numbers.start, each, targets.take((part, call, "inputs")), wanted, None)
-                    done.append(self._fit(stage, rows))
+                if k < len(fitted.stages):
+                    done.append(fitted.stages[k])
+                    for _ in self._reached(stage, base, len(parts), new) if new is not None else ():
+                        pass  # the maps there are worked out again
+                else:
+                    done.append(self._fit_anew(stage, base, parts, new, targets))
+                    if each is not None:
+                        each(Fitted(tuple(done), self.small.graph.state_dict()))
                 if new is not None:
                     if base is not None:
                         base.clear()
                     base = new
                 if update is not None:
                     update(len(done), len(self.stages))
-        fitted = {name for s in done for name in s.layers}
+        layers = {name for s in done for name in s.layers}
         weighted = [p for p in self.plan.channels.layer_in if isinstance(self.modules.get(p), WeightedLayer)]
-        return RefitReport(tuple(done), self.count, tuple(p for p in weighted if p not in fitted))
+        return RefitReport(tuple(done), self.count, tuple(p for p in weighted if p not in layers))
+
+    def _fit_anew(
+        self, stage: Stage, base: Frontier | None, parts: Sequence[range], new: Frontier | None, targets: Shelf
+    ) -> StageError:
+        with StageRows(self.memory) as rows:
+            for part, values in self._reached(stage, base, len(parts), new):
+                rows.add(parts[part].start, *self._rows(stage, part, values, targets))
+            for call in stage.calls:
+                for part, numbers in enumerate(parts):
+                    wanted = targets.take((part, call))
+                    each = len(wanted) // len(numbers)
+                    rows.add(numbers.start, each, targets.take((part, call, "inputs")), wanted, None)
+            return self._fit(stage, rows)
 
     def _reached(
         self, stage: Stage, base: Frontier | None, parts: int, new: Frontier | None
