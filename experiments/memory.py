@@ -97,12 +97,13 @@ def apart(count: int, classes: int) -> dict[str, Any]:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the sizes."""
+    parser.add_argument("--classes", type=int, nargs="+", default=list(CLASSES), help="numbers of classes")
     parser.add_argument("--images", type=int, nargs="+", default=list(SIZES), help="numbers of images")
 
 
 def run(run: Run) -> None:
     """Measure every size, the smallest first."""
-    for classes in CLASSES:
+    for classes in run.own["classes"]:
         for count in run.own["images"]:
             run.row(f"{classes} classes, {count} images", partial(apart, count, classes))
 

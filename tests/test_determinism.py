@@ -117,3 +117,33 @@ def test_the_same_call_writes_the_same_bytes_in_any_folder(
         written.append({p.relative_to(folder): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()})
     assert written[0] == written[1]
     assert not any(str(tmp_path).encode() in content for content in written[0].values())
+
+
+def test_a_brick_says_with_what_it_was_made(whole: Brick, digits: Data) -> None:
+    first, second = (
+        cut(whole, data, "0-2", None).info.made for data in (digits, Data(digits.train.subset(slice(1, None))))
+    )
+    assert first is not None
+    assert second is not None
+    assert {"modellego", "torch", "numpy", "python"} <= first.versions.keys()
+    assert (first.threads, first.processes, first.seed) == (torch.get_num_threads(), 1, 0)
+    assert first.options["refit_images"] == 30
+    assert first.data is not None
+    assert first.data != second.data
+
+
+def test_groups_that_rounding_decides_are_told(digits: Data) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
+    net[0].weight.data[4:] = net[0].weight.data[:4]  # four channels twice, and each as much wanted as its double
+    net[0].bias.data[4:] = net[0].bias.data[:4]
+    net[3].weight.data[:, 144:] = net[3].weight.data[:, :144]
+    twins = whole_brick(net, Preprocess(1, 8, 8), [str(digit) for digit in range(10)])
+    how = {"refit_images": 0, "samples": Samples(20, cache=False)}
+    even = disassemble(twins, digits, "0-2", budget=Budget(parameters=0.24), criterion="l1", **how)
+    odd = disassemble(twins, digits, "0-2", budget=Budget(parameters=0.21), criterion="l1", **how)
+    assert even.info.cut is not None
+    assert odd.info.cut is not None
+    assert even.info.cut.kept - odd.info.cut.kept == 1
+    assert "less than rounding: 1." in odd.info.notes
+    assert "rounding" not in even.info.notes

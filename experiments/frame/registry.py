@@ -27,6 +27,7 @@ NAMES: tuple[str, ...] = (
     "ranking_cost",
     "memory",
     "startup",
+    "processes",
     "coverage",
     "train_source",
     "table_disassembly",

@@ -55,7 +55,7 @@ def everything(whole: Brick) -> dict[str, torch.Tensor]:
     data = Data(digits.train.subset(some), digits.test.subset(np.arange(90)))
     samples = Samples(per_class=7, cache=False)
     made = {"thresholds": disassemble(whole, data, "0-2", samples=samples, refit_images=11, reject=0.9)}
-    for name in ("reconstruction", "taylor", "activation", "contribution"):
+    for name in ("reconstruction", "taylor"):
         budget = Budget(macs=0.6)
         made[name] = disassemble(
             whole, data, "2-6", budget=budget, criterion=name, samples=samples, refit_images=11, name=name

@@ -17,8 +17,10 @@ from modellego.assembly.same import check_distinct
 from modellego.assembly.samples import PER_CLASS, other_samples, own_samples, train_images
 from modellego.assembly.scaling import LayerScaling, logit_factors, scale_layers
 from modellego.brick import AnyBrick, Assembly, Brick, Joint
+from modellego.brick.made import made_here
 from modellego.brick.reject_rule import Statistic
 from modellego.data import DataLike, ImageSet, MappingLike
+from modellego.data.content import content_digest
 from modellego.data.feed import Inputs
 from modellego.data.store import Store, as_store
 from modellego.data.views import VIEWS
@@ -111,9 +113,9 @@ def assemble(
         images = train_images(data, wanted_by)
         return images if mapping is None else images.for_model(words, mapping)
 
-    known = None if reject is None else labelled(f"reject={reject:g}")
+    known = used = None if reject is None else labelled(f"reject={reject:g}")
     if scale is not None:
-        train = labelled(f"scale={scale!r}")
+        train = used = labelled(f"scale={scale!r}")
         samples = [own_samples(train, own, per_class, seed) for own in own_words]
         if scale == "layers":
             bricks, done = _layers_scaled(bricks, names, samples, progress)
@@ -124,11 +126,13 @@ def assemble(
         if unlabelled is not None:
             found = calibrated_without_labels(bricks, classes, as_store(unlabelled), progress)
         else:
-            images = own_samples(labelled(f"calibrate={calibrate!r}"), words, per_class, seed)
+            images = used = own_samples(labelled(f"calibrate={calibrate!r}"), words, per_class, seed)
             found = calibrated(bricks, classes, images, calibrate, views=views, seed=seed, progress=progress)
         joint = found.joint
         notes.append(found.told)
     made = laid_out(layout, LayoutRequest(bricks, names, classes.classes, joint, " ".join(notes)))
+    asked = {"per_class": per_class, "views": views, "reject": reject}
+    made.info = made.info.changed(made=made_here(seed, None if used is None else content_digest(used), asked))
     if isinstance(made, Brick) or len(made.bricks) == len(names):
         how_made = {"layout": layout, "scale": scale, "calibrate": calibrate, "merged": merge_equal_classes}
         made.info = made.info.changed(assembly=Assembly.model_validate({"names": names, **how_made}))

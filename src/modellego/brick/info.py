@@ -131,6 +131,21 @@ class RecipeStep(Strict):
     fingerprint: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
+class Made(Strict):
+    """With what a brick was made: versions of libraries, threads of each process, processes, seed (since version 4).
+
+    `options` are those that `cut` and `assembly` do not tell, `data` is the digest of the images it was fitted on, None
+    where there were none. Two bricks that agree in all this, in their sources and in `cut`, are the same bytes.
+    """
+
+    versions: dict[Label, Label]
+    threads: Annotated[int, Field(ge=1, lt=2**31)]
+    processes: Annotated[int, Field(ge=1, lt=2**31)] = 1
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)]
+    data: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = None
+    options: Options = Field(default_factory=dict)
+
+
 class Assembly(Strict):
     """How a model was put together: what its bricks are called, and what was done with them (since version 3).
 
@@ -180,6 +195,7 @@ class BrickInfo(Strict):
     reject: Reject | None = None
     assembly: Assembly | None = None
     recipe: RecipeStep | None = None
+    made: Made | None = None
     notes: Text = ""
 
     @field_validator("format_version")

@@ -20,6 +20,8 @@ from modellego.contribution.flow import Flags, Flow, channel_axis, one_axis, pla
 from modellego.contribution.stream import ClassSums
 from modellego.errors import CutError
 
+ROUNDING = 1e-6  # of relative contribution: what batches, threads and processes may change
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -129,6 +131,24 @@ def relevant_groups(channel_map: ChannelMap, found: Relevance) -> KeepMask:
     return keep
 
 
+def near_ties(
+    flow: Flow, channel_map: ChannelMap, found: Relevance, thresholds: Thresholds
+) -> tuple[KeepMask, KeepMask]:
+    """Return which channel groups lie within rounding of a reader's threshold, and which a reader needs beyond that.
+
+    Both bool `[n_groups]`. What is in the first alone may be decided otherwise by another number of threads.
+    """
+    close, needed = (np.zeros(channel_map.n_groups, dtype=np.bool_) for _ in range(2))
+    modules = dict(flow.network.graph.named_modules())
+    for reading in channel_map.readers:
+        _, beta = thresholds.of(modules[reading.layer])
+        known = reading.in_groups >= 0
+        over = found.allocation[reading.node][known] - beta
+        close[reading.in_groups[known][(np.abs(over) <= ROUNDING) & (beta > 0)]] = True
+        needed[reading.in_groups[known][over > (ROUNDING if beta > 0 else -1)]] = True
+    return close, needed
+
+
 def group_scores(channel_map: ChannelMap, found: Relevance) -> NDArray[np.float64]:
     """Return each channel group's largest relative contribution `r_p` over its readers, float64 `[n_groups]`."""
     scores = np.zeros(channel_map.n_groups)
@@ -138,4 +158,4 @@ def group_scores(channel_map: ChannelMap, found: Relevance) -> NDArray[np.float6
     return scores
 
 
-__all__ = ["Relevance", "Thresholds", "group_scores", "plan_flow", "relevance", "relevant_groups"]
+__all__ = ["Relevance", "Thresholds", "group_scores", "near_ties", "plan_flow", "relevance", "relevant_groups"]

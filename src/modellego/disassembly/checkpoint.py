@@ -40,22 +40,29 @@ class Checkpoint:
     def found(self) -> Found | None:
         """What the classes that were gone through found relevant."""
         kept = self._state.get("found")
-        return None if kept is None else Found(kept["keep"].numpy(), kept["scores"].numpy(), kept["classes"])
+        if kept is None:
+            return None
+        keep, scores, close, needed = (kept[name].numpy() for name in ("keep", "scores", "close", "needed"))
+        return Found(keep, scores, close, needed, kept["classes"])
 
     def keep_found(self, found: Found) -> None:
         """Keep what the classes so far found relevant."""
-        arrays = {"keep": torch.from_numpy(found.keep.copy()), "scores": torch.from_numpy(found.scores.copy())}
+        arrays = {name: torch.from_numpy(array.copy()) for name, array in vars(found).items() if name != "classes"}
         self._keep("found", lambda: {**arrays, "classes": found.classes})
 
     def choice(self) -> Choice | None:
         """Which channel groups were chosen."""
         kept = self._state.get("choice")
-        return None if kept is None else Choice(kept["keep"].numpy(), tuple(kept["rescued"]))
+        return None if kept is None else Choice(kept["keep"].numpy(), tuple(kept["rescued"]), kept["near_ties"])
 
     def keep_choice(self, choice: Choice) -> None:
         """Keep which channel groups were chosen; what led to it is not needed any more."""
         self._state.pop("found", None)
-        chosen = {"keep": torch.from_numpy(np.array(choice.keep)), "rescued": [int(s) for s in choice.rescued]}
+        chosen: dict[str, Any] = {
+            "keep": torch.from_numpy(np.array(choice.keep)),
+            "rescued": [int(s) for s in choice.rescued],
+        }
+        chosen["near_ties"] = choice.near_ties
         self._state["choice"] = chosen
         self._keep("choice", lambda: chosen)
 

@@ -14,7 +14,14 @@ from modellego.brick import Brick
 from modellego.capture.network import Network
 from modellego.channels import ChannelMap, KeepMask
 from modellego.contribution.flow import Flow
-from modellego.contribution.relevance import Thresholds, group_scores, plan_flow, relevance, relevant_groups
+from modellego.contribution.relevance import (
+    Thresholds,
+    group_scores,
+    near_ties,
+    plan_flow,
+    relevance,
+    relevant_groups,
+)
 from modellego.contribution.stream import ClassSums, class_sums
 from modellego.cut import cut, rescue
 from modellego.data import ImageSet
@@ -37,18 +44,27 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Choice:
-    """Which channel groups are kept, bool [n_groups], and the groups that were rescued so that no tensor ends empty."""
+    """Which channel groups are kept, bool [n_groups], and the groups that were rescued so that no tensor ends empty.
+
+    `near_ties` is how many were decided by less than rounding.
+    """
 
     keep: KeepMask
     rescued: tuple[int, ...] = ()
+    near_ties: int = 0
 
 
 @dataclass
 class Found:
-    """What the classes so far find relevant, bool [n_groups], how much at most, float64 [n_groups], and how many."""
+    """What the classes so far find relevant, bool [n_groups], how much at most, float64 [n_groups], and how many.
+
+    `close` and `needed`, bool [n_groups], are what `near_ties` says of them.
+    """
 
     keep: KeepMask
     scores: NDArray[np.float64]
+    close: KeepMask
+    needed: KeepMask
     classes: int = 0
 
 
@@ -148,16 +164,21 @@ def by_sums(
     each: Callable[[Found], None] | None = None,
 ) -> Choice:
     """Keep what any class finds relevant, from each class's number and its summed contributions, after `found`."""
-    found = found or Found(np.zeros(channels.n_groups, dtype=np.bool_), np.zeros(channels.n_groups))
+    if found is None:
+        none = np.zeros(channels.n_groups, dtype=np.bool_)
+        found = Found(none, np.zeros(channels.n_groups), none.copy(), none.copy())
     for label, own in sums:
         of_class = relevance(flow, channels, own, label, thresholds)
         found.keep |= relevant_groups(channels, of_class)
         found.scores = np.maximum(found.scores, group_scores(channels, of_class))
+        near, beyond = near_ties(flow, channels, of_class, thresholds)
+        found.close |= near
+        found.needed |= beyond
         found.classes += 1
         if each is not None:
             each(found)
     kept, rescued = rescue(channels, found.keep, found.scores)
-    return Choice(kept, tuple(rescued))
+    return Choice(kept, tuple(rescued), int((found.close & ~found.needed).sum()))
 
 
 def rank_groups(
@@ -182,7 +203,8 @@ def by_budget(job: Job, budget: Budget, curve: Curve, drawn: DrawnImages, option
         measures["latency"] = _slowness(job, few.tensor())
     if budget.max_drop is not None:
         measures["drop"] = _drop(job, drawn, options)
-    return Choice(budget.apply(curve, **measures))
+    keep = budget.apply(curve, **measures)
+    return Choice(keep, near_ties=curve.near_ties(keep))
 
 
 def _slowness(job: Job, batch: Tensor) -> Callable[[KeepMask], float]:

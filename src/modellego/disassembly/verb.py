@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from modellego.brick import Brick
+from modellego.brick.made import made_here
 from modellego.brick.reject_rule import Statistic
 from modellego.contribution.flow import plan_flow
 from modellego.contribution.relevance import Thresholds
@@ -19,6 +20,7 @@ from modellego.contribution.stream import ClassSums
 from modellego.cut import cut
 from modellego.data import Data, DataLike, MappingLike, load_data
 from modellego.data.chunks import NetworkInput
+from modellego.data.content import content_digest
 from modellego.data.store import Store, as_store
 from modellego.devices import AUTO, home_of, moved, place
 from modellego.disassembly.checkpoint import Checkpoint
@@ -230,6 +232,11 @@ def _make(
     inputs = drawn.inputs if refit_images and own_inputs is None else own_inputs
     how = options.refit_options, progress, options.refit_by, checkpoint
     brick = cut_out(job, choice, criterion, told | {"seed": seed}, inputs, *how)
+    repair = asdict(options.refit_options or RefitOptions()) if options.refit_by == LEAST_SQUARES else {}
+    asked = {"refit_images": refit_images, "refit": repair, "reject": options.reject, "tune": options.tune}
+    brick.info = brick.info.changed(made=made_here(seed, content_digest(drawn.fitted), asked))
+    if choice.near_ties:
+        brick.info = brick.info.changed(notes=f"{brick.info.notes} {_near(choice.near_ties)}".strip())
     scarce = scarce_classes(job, drawn) if inputs is not None and own_inputs is None else ""
     if scarce:
         brick.info = brick.info.changed(notes=f"{brick.info.notes} {scarce}".strip())
@@ -260,6 +267,13 @@ def _choose(
     found, each = (None, None) if checkpoint is None else (checkpoint.found(), checkpoint.keep_found)
     batches = sample_batches(job, samples, progress, seed)
     return by_thresholds(job.network, job.channels, batches, options.thresholds, progress, found, each)
+
+
+def _near(count: int) -> str:
+    return (
+        f"Channel groups kept or cut by less than rounding: {count}. Other numbers of threads or processes may decide "
+        "them otherwise."
+    )
 
 
 def scarce_classes(job: Job, drawn: DrawnImages) -> str:

@@ -1,6 +1,6 @@
 """One ranking of all channel groups, and the curve of networks along it: every budget is a point of one pass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,7 @@ from modellego.errors import CutError
 from modellego.locate.costs import CostModel
 
 Floats = NDArray[np.float64]
+ROUNDING = 1e-6  # of a ratio: what batches, threads and processes may change
 LOOKS = 768  # how often, about, the savings are looked at anew along a ranking; in small networks at every removal
 
 
@@ -69,9 +70,15 @@ class Curve:
     whole_macs: int
     whole_parameters: int
     costs: CostModel = field(repr=False)
+    tied: tuple[bool, ...] = ()  # of each removal, whether another group was its equal but for rounding
 
     def __len__(self) -> int:
         return len(self.order) + 1
+
+    def near_ties(self, keep: KeepMask) -> int:
+        """Return how many groups of a mask of this curve were decided by less than rounding: 1, or 0."""
+        point = int((~keep[self.order]).sum())
+        return int(0 < point <= len(self.tied) and self.tied[point - 1])
 
     def keep(self, point: int, round_to: int = 1) -> KeepMask:
         """Return the mask at a point; with `round_to`, channel counts rounded to multiples of it where possible."""
@@ -196,6 +203,7 @@ def rank_by_scores(
     removable = RemovableGroups(channels)
     count = int(removable.allowed().sum())
     order: list[int] = []
+    tied: list[bool] = []
     loss = [0.0]
     every = max(1, count // LOOKS)
     while removable.allowed().any():
@@ -206,15 +214,40 @@ def rank_by_scores(
         removable.remove(chosen)
         keep[chosen] = False
         order.append(chosen)
+        tied.append(is_tied(ratio))
         loss.append(loss[-1] + float(scores[chosen]))
-    return make_curve(costs, channels, order, loss, whole)
+    return make_curve(costs, channels, order, loss, whole, tied)
+
+
+def is_tied(ratio: Floats) -> bool:
+    """Return whether the smallest of some ratios has an equal but for rounding.
+
+    >>> is_tied(np.array([3.0, 1.0, 1.0 + 1e-9])), is_tied(np.array([3.0, 1.0, 1.1]))
+    (True, False)
+    """
+    if len(ratio) < 2:
+        return False
+    first, second = np.partition(ratio, 1)[:2]
+    return bool(np.isfinite(second) and second - first <= ROUNDING * abs(second))
 
 
 def make_curve(
-    costs: CostModel, channels: ChannelMap, order: list[int], loss: list[float], whole: tuple[int, int]
+    costs: CostModel,
+    channels: ChannelMap,
+    order: list[int],
+    loss: list[float],
+    whole: tuple[int, int],
+    tied: Sequence[bool] = (),
 ) -> Curve:
     """Work out the costs of every point of an order of removals."""
     macs, parameters = costs.along(order)
     return Curve(
-        channels, np.array(order, dtype=np.int64), np.array(macs), np.array(parameters), np.array(loss), *whole, costs
+        channels,
+        np.array(order, dtype=np.int64),
+        np.array(macs),
+        np.array(parameters),
+        np.array(loss),
+        *whole,
+        costs,
+        tuple(tied),
     )

@@ -15,7 +15,7 @@ from modellego.data.chunks import NetworkInput, chunks, number_of, own_part
 from modellego.distributed import agreed, gathered
 from modellego.leastsquares import fittable
 from modellego.locate.costs import CostModel
-from modellego.locate.curve import Curve, RemovableGroups, make_curve
+from modellego.locate.curve import Curve, RemovableGroups, is_tied, make_curve
 from modellego.locate.independent import WIDE, Independent
 from modellego.locate.reconstruction import Reconstruction, make_reconstructions, owned_features
 from modellego.locate.sensitivity import Trials, output_metrics
@@ -181,6 +181,7 @@ def eliminate(
     for reader, found in zip(readers, shown, strict=True):
         total[reader.groups] += reader.scale * found
     order: list[int] = []
+    tied: list[bool] = []
     loss = [sum(r.scale * r.loss for r in readers)]
     every = max(1, int(removable.allowed().sum()) // 2000)
     while removable.allowed().any():
@@ -191,6 +192,7 @@ def eliminate(
         removable.remove(chosen)
         keep[chosen] = False
         order.append(chosen)
+        tied.append(is_tied(ratio))
         rise = 0.0
         for i in {*of.get(chosen, ()), *makers.get(chosen, ())}:
             reader, before = readers[i], readers[i].loss
@@ -202,4 +204,5 @@ def eliminate(
                 total[reader.groups] += reader.scale * (found - shown[i])
                 shown[i] = found
         loss.append(loss[-1] + rise)
-    return make_curve(costs, channels, *agreed((order, loss)), whole)
+    order, loss, tied = agreed((order, loss, tied))
+    return make_curve(costs, channels, order, loss, whole, tied)

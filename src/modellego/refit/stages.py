@@ -15,6 +15,7 @@ from modellego.capture.network import Network, peak_numbers
 from modellego.capture.walk import GraphWalk, Values
 from modellego.cut.plan import CutPlan
 from modellego.data.chunks import NetworkInput, chunks, number_of, own_part
+from modellego.data.release import release_freed
 from modellego.distributed import agreed, summed
 from modellego.errors import DataError, LegoError
 from modellego.leastsquares import input_rows, output_rows, per_image, pick_positions
@@ -191,6 +192,8 @@ class _Refit:
             yield part, values
             if new is not None:
                 new.put(part, values)
+            if part % 4 == 3:
+                release_freed()
 
     def _chunks(self) -> Iterator[Tensor]:
         for chunk in chunks(self.images, self.at_once):
