@@ -119,6 +119,8 @@ def test_a_brick_cut_on_a_device_is_that_of_the_cpu(
         tensors = [*whole.parameters(), *whole.buffers(), *there.parameters(), *there.buffers()]
         assert not any(map(gpu.on_gpu, tensors))
     assert same(on_cpu, there)
+    assert there.info.made is not None
+    assert there.info.made.options["device"] == "cuda"
 
 
 def test_a_brick_for_each_class_is_cut_there_too(whole: Brick, digits: Data, monkeypatch: pytest.MonkeyPatch) -> None:

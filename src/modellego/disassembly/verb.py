@@ -234,6 +234,7 @@ def _make(
     brick = cut_out(job, choice, criterion, told | {"seed": seed}, inputs, *how)
     repair = asdict(options.refit_options or RefitOptions()) if options.refit_by == LEAST_SQUARES else {}
     asked = {"refit_images": refit_images, "refit": repair, "reject": options.reject, "tune": options.tune}
+    asked["device"] = home_of(job.whole).type
     brick.info = brick.info.changed(made=made_here(seed, content_digest(drawn.fitted), asked))
     if choice.near_ties:
         brick.info = brick.info.changed(notes=f"{brick.info.notes} {_near(choice.near_ties)}".strip())
@@ -271,8 +272,8 @@ def _choose(
 
 def _near(count: int) -> str:
     return (
-        f"Channel groups kept or cut by less than rounding: {count}. Other numbers of threads or processes may decide "
-        "them otherwise."
+        f"Channel groups kept or cut by less than rounding: {count}. Other numbers of threads or processes, or "
+        "another device, may decide them otherwise."
     )
 
 
