@@ -38,9 +38,8 @@ def add_rectified(total: Tensor, sums: Tensor, packed: Tensor, backend: Backend 
     """Add `sum_n max(sum_k sums[n,p,k] packed[p,k,q], 0)` to `total` `[P, Q/groups]` (float64), in place.
 
     `sums` is `[N, P, K]`, `packed` `[P, K, Q/groups]`, both of one floating dtype and on one device; `total` may lie on
-    another. Raises `MissingExtraError`
-    where `backend="numba"` is asked for and numba is not installed. Source: the rectified
-    contribution of p to q, Model LEGO (arXiv 2203.13453).
+    another. Raises `MissingExtraError` where `backend="numba"` is asked for and numba is not installed. Source: the
+    rectified contribution of p to q, Model LEGO (arXiv 2203.13453).
 
     >>> total = torch.zeros(1, 2, dtype=torch.float64)
     >>> add_rectified(total, torch.tensor([[[1., 2.]], [[3., 0.]]]), torch.tensor([[[1., -1.], [1., -1.]]]))
