@@ -12,6 +12,8 @@ import sys, threading, time, os, signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it, and so would we
 from modellego.cli import main
 def stop():
+    while signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # the command has not begun
+        time.sleep(0.001)
     time.sleep({seconds})
     os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=stop, daemon=True).start()
