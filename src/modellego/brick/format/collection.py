@@ -1,4 +1,4 @@
-"""A folder of bricks, one a class, that appears whole or not at all: made under another name, then renamed."""
+"""A folder of bricks, one per class, that appears whole or not at all: made under another name, then renamed."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from modellego.brick.format.disk import FILES, is_brick
-from modellego.brick.format.folder import exchange, foreign_files
+from modellego.brick.format.folder import exchange, foreign_files, new_place
 from modellego.errors import FormatError
 
 
@@ -17,17 +17,9 @@ def check_folder(path: str | Path, force: bool = False) -> Path:
     Raises:
         FormatError: its parent is missing; or it exists, and `force` is not set or it holds other things than bricks.
     """
-    target = Path(os.path.abspath(path))
-    if not target.name:
-        raise FormatError(f"{path} is not a place for bricks: give the name of a new directory")
-    if not target.parent.is_dir():
-        raise FormatError(f"the directory {target.parent} does not exist: make it first")
-    if not os.access(target.parent, os.W_OK):
-        raise FormatError(f"nothing can be written into the directory {target.parent}")
+    target = new_place(path, force)
     if not os.path.lexists(target):
         return target
-    if not force:
-        raise FormatError(f"{path} exists: choose another name, or replace it by force")
     other = None if target.is_symlink() or not target.is_dir() else _other(target)
     if other is None:
         raise FormatError(f"{path} exists and is no folder of bricks: it is not replaced; choose another name")

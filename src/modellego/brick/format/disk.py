@@ -9,7 +9,7 @@ from pathlib import Path
 from modellego.brick.format.build import build_brick, encode_brick, expected_of
 from modellego.brick.format.card import model_card
 from modellego.brick.format.document import MAX_BYTES, dump_document, parse_document, read_json
-from modellego.brick.format.folder import foreign_files, write_folder
+from modellego.brick.format.folder import foreign_files, new_place, write_folder
 from modellego.brick.format.limits import Limits
 from modellego.brick.format.weights import MissingFileError, dump_weights, read_plain_file, read_weights
 from modellego.brick.model import Assembled, Brick
@@ -132,17 +132,9 @@ def check_target(path: str | Path, force: bool = False) -> Path:
     Raises:
         FormatError: its parent is missing; or it exists, and `force` is not set or it is not just a brick.
     """
-    target = Path(os.path.abspath(path))
-    if not target.name:
-        raise FormatError(f"{path} is not a place for a brick: give the name of a new directory")
-    if not target.parent.is_dir():
-        raise FormatError(f"the directory {target.parent} does not exist: make it first")
-    if not os.access(target.parent, os.W_OK):
-        raise FormatError(f"nothing can be written into the directory {target.parent}")
+    target = new_place(path, force)
     if not os.path.lexists(target):
         return target
-    if not force:
-        raise FormatError(f"{path} exists: choose another name, or replace it by force")
     if target.is_symlink() or not is_brick(target):
         raise FormatError(
             f"{path} exists and is not a brick: it is not replaced; choose another name or remove it yourself"

@@ -22,6 +22,24 @@ _STALE_SECONDS = 3600.0
 _RENAME_EXCHANGE, _AT_FDCWD = 2, -100
 
 
+def new_place(path: str | Path, force: bool) -> Path:
+    """Return where a new directory may be written; what stands there already is for the caller to look at.
+
+    Raises:
+        FormatError: its parent is missing or takes nothing; or it exists, and `force` is not set.
+    """
+    target = Path(os.path.abspath(path))
+    if not target.name:
+        raise FormatError(f"{path} is not a place for one: give the name of a new directory")
+    if not target.parent.is_dir():
+        raise FormatError(f"the directory {target.parent} does not exist: make it first")
+    if not os.access(target.parent, os.W_OK):
+        raise FormatError(f"nothing can be written into the directory {target.parent}")
+    if os.path.lexists(target) and not force:
+        raise FormatError(f"{path} exists: choose another name, or replace it by force")
+    return target
+
+
 def write_folder(target: Path, files: Mapping[str, bytes], replace: bool) -> None:
     """Write `files` into a new directory `target`; with `replace`, in place of one with such files only.
 
