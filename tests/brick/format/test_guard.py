@@ -57,7 +57,9 @@ def test_sizes_that_grow_with_the_batch_are_let_through(grown: Build) -> None:
 def test_a_recurrent_layer_takes_so_many_steps_and_no_more(steps: int, both: bool) -> None:
     def check(count: int) -> None:
         sequence: Any = torch.empty(count, 1, 2, device="meta")
-        _check_pieces(aten.gru.input, (sequence, None, [], False, 1, 0.0, False, both, False), {})
+        state = torch.empty(1 + both, 1, 3, device="meta")
+        weights = [state] * (1 + both) * 2
+        _check_pieces(aten.gru.input, (sequence, state, weights, False, 1, 0.0, False, both, False), {})
 
     check(steps)
     with pytest.raises(FormatError, match="takes a tensor apart into"):

@@ -161,16 +161,22 @@ SIZES: dict[str, tuple[list[Node], str]] = {
 }  # fmt: skip
 
 
-def lstm(steps: int) -> list[Node]:
+def lstm(steps: int, weights: int = 4, layers: int = 1, states: tuple[str, ...] = ("h", "h")) -> list[Node]:
     one = [call("aten.zeros.default", s, name=f"w{i}") for i, s in enumerate(([4, 2], [4, 1], [4], [4]))]
-    state = [call("aten.zeros.default", [1, 1, 1], name="h")]
+    state = [call("aten.zeros.default", [n, 1, 1], name=name) for n, name in ((1, "h"), (2, "two"))]
     sequence = call("aten.zeros.default", [1, steps, 2], name="s")
-    params = [{"node": f"w{i}"} for i in range(4)]
-    h = {"node": "h"}
-    run = call("aten.lstm.input", {"node": "s"}, [h, h], params, True, 1, 0.0, False, False, True)
+    params, held = [{"node": f"w{i}"} for i in range(weights)], [{"node": name} for name in states]
+    run = call("aten.lstm.input", {"node": "s"}, held, params, True, layers, 0.0, False, False, True)
     return [*one, *state, sequence, run]
 
 
+CRASHES |= {
+    "an LSTM without weights": (lstm(3, weights=0), "0 weights and biases; 1 layers have 4"),
+    "an LSTM of no layers": (lstm(3, weights=0, layers=0), "states must be of 0 layers"),
+    "an LSTM of two layers with the weights of one": (lstm(3, layers=2, states=("two", "two")), "2 layers have 8"),
+    "an LSTM with states of unlike layers": (lstm(3, states=("h", "two")), "states must be of 1 layers"),
+    "an LSTM with one state": (lstm(3, states=("h",)), "1 states, each a tensor, where a layer has 2"),
+}
 SIZES["an LSTM of 20,000 steps"] = (lstm(20_000), "pieces")
 ATTACKS = CRASHES | SIZES
 

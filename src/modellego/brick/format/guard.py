@@ -100,19 +100,37 @@ def _check_operands(name: str, args: tuple[Any, ...]) -> None:
 def _check_pieces(op: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """An op may not take a tensor apart into thousands, nor a recurrent layer thousands of steps."""
     name = op._schema.name
-    recurrent = name in ("aten::lstm", "aten::gru")
+    recurrent = name in _RECURRENT
     if recurrent or any("List" in str(r.type) or "[]" in str(r.type) for r in op._schema.returns):
         x = args[0] if args else None
         if not isinstance(x, torch.Tensor):
             return
         given = dict(zip((a.name for a in op._schema.arguments), args, strict=False)) | kwargs
         if recurrent:
+            _check_recurrent(x, given, _RECURRENT[name])
             steps = x.shape[1 if given["batch_first"] else 0] if x.ndim == 3 else MAX_PIECES
             pieces = steps * given["num_layers"] * (1 + given["bidirectional"])
         else:
             pieces = _pieces(x, given)
         if pieces > MAX_PIECES:
             raise FormatError(f"it takes a tensor apart into {pieces} pieces; at most {MAX_PIECES} are allowed")
+
+
+_RECURRENT = {"aten::lstm": 2, "aten::gru": 1}  # how many states a layer has
+
+
+def _check_recurrent(x: torch.Tensor, given: dict[str, Any], states: int) -> None:
+    """Torch reads a recurrent layer's weights and states by number, without looking how many there are."""
+    layers = given["num_layers"] * (1 + given["bidirectional"])
+    hidden = [given["hx"]] if isinstance(given["hx"], torch.Tensor) else given["hx"]
+    if len(hidden) != states or any(not isinstance(t, torch.Tensor) for t in (*hidden, *given["params"])):
+        raise FormatError(f"it has {len(hidden)} states, each a tensor, where a layer has {states}")
+    if x.ndim != 3 or any(state.ndim != 3 or state.shape[0] != layers for state in hidden):
+        raise FormatError(f"its states must be of {layers} layers and directions, its input of three axes")
+    projected = hidden[0].shape[2] != hidden[-1].shape[2]
+    wanted = layers * ((4 if given["has_biases"] else 2) + projected)
+    if layers < 1 or len(given["params"]) != wanted:
+        raise FormatError(f"it has {len(given['params'])} weights and biases; {layers} layers have {wanted}")
 
 
 def _pieces(x: torch.Tensor, given: dict[str, Any]) -> int:
