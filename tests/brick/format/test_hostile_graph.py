@@ -170,11 +170,19 @@ def lstm(steps: int, weights: int = 4, layers: int = 1, states: tuple[str, ...] 
     return [*one, *state, sequence, run]
 
 
+def by_keywords(nodes: list[Node]) -> list[Node]:
+    """Give the last call's arguments by their names."""
+    *before, run = nodes
+    names = [a.name for a in torch.ops.aten.lstm.input._schema.arguments]
+    return [*before, run | {"args": [], "kwargs": dict(zip(names, run["args"], strict=True))}]
+
+
 CRASHES |= {
     "an LSTM without weights": (lstm(3, weights=0), "0 weights and biases; 1 layers have 4"),
     "an LSTM of no layers": (lstm(3, weights=0, layers=0), "states must be of 0 layers"),
     "an LSTM of two layers with the weights of one": (lstm(3, layers=2, states=("two", "two")), "2 layers have 8"),
     "an LSTM with states of unlike layers": (lstm(3, states=("h", "two")), "states must be of 1 layers"),
+    "an LSTM without weights, by keywords": (by_keywords(lstm(3, weights=0)), "0 weights and biases"),
     "an LSTM with one state": (lstm(3, states=("h",)), "1 states, each a tensor, where a layer has 2"),
 }
 SIZES["an LSTM of 20,000 steps"] = (lstm(20_000), "pieces")

@@ -99,17 +99,15 @@ def _check_operands(name: str, args: tuple[Any, ...]) -> None:
 
 def _check_pieces(op: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """An op may not take a tensor apart into thousands, nor a recurrent layer thousands of steps."""
-    name = op._schema.name
-    recurrent = name in _RECURRENT
-    if recurrent or any("List" in str(r.type) or "[]" in str(r.type) for r in op._schema.returns):
-        x = args[0] if args else None
+    schema = op._schema
+    states = _RECURRENT.get(schema.name)
+    if states or any("List" in str(r.type) or "[]" in str(r.type) for r in schema.returns):
+        given = dict(zip((a.name for a in schema.arguments), args, strict=False)) | kwargs
+        x = given.get(schema.arguments[0].name)
         if not isinstance(x, torch.Tensor):
             return
-        given = dict(zip((a.name for a in op._schema.arguments), args, strict=False)) | kwargs
-        if recurrent:
-            _check_recurrent(x, given, _RECURRENT[name])
-            steps = x.shape[1 if given["batch_first"] else 0] if x.ndim == 3 else MAX_PIECES
-            pieces = steps * given["num_layers"] * (1 + given["bidirectional"])
+        if states:
+            pieces = x.shape[1 if given["batch_first"] else 0] * _recurrent_layers(x, given, states)
         else:
             pieces = _pieces(x, given)
         if pieces > MAX_PIECES:
@@ -119,8 +117,11 @@ def _check_pieces(op: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict
 _RECURRENT = {"aten::lstm": 2, "aten::gru": 1}  # how many states a layer has
 
 
-def _check_recurrent(x: torch.Tensor, given: dict[str, Any], states: int) -> None:
-    """Torch reads a recurrent layer's weights and states by number, without looking how many there are."""
+def _recurrent_layers(x: torch.Tensor, given: dict[str, Any], states: int) -> int:
+    """Return how many layers and directions a recurrent op has, where it has the weights and states of so many.
+
+    Torch reads them by number, without looking how many there are.
+    """
     layers = given["num_layers"] * (1 + given["bidirectional"])
     hidden = [given["hx"]] if isinstance(given["hx"], torch.Tensor) else given["hx"]
     if len(hidden) != states or any(not isinstance(t, torch.Tensor) for t in (*hidden, *given["params"])):
@@ -131,6 +132,7 @@ def _check_recurrent(x: torch.Tensor, given: dict[str, Any], states: int) -> Non
     wanted = layers * ((4 if given["has_biases"] else 2) + projected)
     if layers < 1 or len(given["params"]) != wanted:
         raise FormatError(f"it has {len(given['params'])} weights and biases; {layers} layers have {wanted}")
+    return int(layers)
 
 
 def _pieces(x: torch.Tensor, given: dict[str, Any]) -> int:
