@@ -10,6 +10,7 @@ from torch import Tensor
 
 from modellego.assembly.heads.convex import class_weights, groups_matrix, slope_of
 from modellego.assembly.heads.fitted import Affine
+from modellego.assembly.heads.minimum import minimum
 from modellego.assembly.heads.rows import Anchor, Rows
 from modellego.assembly.heads.select import CONCATENATION, FOLDS, choose, cross_validate, make_report
 
@@ -86,10 +87,6 @@ def _solve(
         into = torch.stack([(slope * scaled).sum(0), slope.sum(0)]) @ members.T + 2 * ridge * numbers
         return loss + float((ridge * numbers.square()).sum()), into.flatten().numpy()
 
-    from scipy.optimize import minimize  # a third of a second, which reading a head need not wait
-
-    options = {"maxiter": 100, "ftol": 1e-7, "gtol": 1e-6}
-    first = np.zeros(2 * (bricks + classes))
-    found = minimize(objective, first, jac=True, method="L-BFGS-B", options=options)
-    scale, shift = torch.from_numpy(found.x).view(2, -1) @ members
+    found = minimum(objective, np.zeros(2 * (bricks + classes)), maxiter=100, ftol=1e-7, gtol=1e-6)
+    scale, shift = torch.from_numpy(found).view(2, -1) @ members
     return 1 + scale / unit, shift

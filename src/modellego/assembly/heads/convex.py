@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modellego.assembly.heads.minimum import minimum
 from modellego.assembly.heads.rows import Anchor, Rows
 
 _SHIFT = 1e-2  # the penalties of shifts and of scales: weak, there to make the optimum unique
@@ -180,11 +181,7 @@ def fit_terms(problem: Problem, penalty: Penalty, start: Terms | None = None, it
 
     # Q = V / root, so the inverse of `x = y Q'` is `y = x (V root)`.
     first = pack(start.rows @ rows_inverse, start.gate @ gate_inverse, start, 1 / _STRIDE)
-    from scipy.optimize import minimize  # a third of a second, which reading a head need not wait
-
-    options = {"maxiter": iterations, "maxcor": 10, "ftol": 1e-6, "gtol": 1e-6}
-    found = minimize(objective, first, jac=True, method="L-BFGS-B", options=options)
-    return unpack(np.asarray(found.x, dtype=np.float64))
+    return unpack(minimum(objective, first, maxiter=iterations, maxcor=10, ftol=1e-6, gtol=1e-6))
 
 
 def _loss(problem: Problem, terms: Terms) -> tuple[float, Tensor]:

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modellego.assembly.heads.convex import groups_matrix
+from modellego.assembly.heads.minimum import minimum
 from modellego.errors import AssemblyError
 
 SHRINK = 1e-3  # of the shifts, in units of squared logits: on few images no class is moved far
@@ -52,8 +53,5 @@ def fit_prior(
         slope = shifted.softmax(1).mean(0).numpy() @ member - target + 2 * shrink * vector
         return loss, np.asarray(slope, dtype=np.float64)
 
-    from scipy.optimize import minimize  # a third of a second, which reading a head need not wait
-
-    options = {"maxiter": 300, "ftol": 1e-12, "gtol": 1e-7}
-    found = minimize(objective, np.zeros(classes), jac=True, method="L-BFGS-B", options=options)
-    return torch.from_numpy(member @ found.x).to(logits.dtype)
+    found = minimum(objective, np.zeros(classes), maxiter=300, ftol=1e-12, gtol=1e-7)
+    return torch.from_numpy(member @ found).to(logits.dtype)
