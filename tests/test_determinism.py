@@ -4,30 +4,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from modellego.assembly import assemble
 from modellego.brick import Assembled, Brick
-from modellego.data import Data, load_data
+from modellego.data import Data
 from modellego.disassembly import disassemble
 from modellego.disassembly.sampling import Samples
 from modellego.locate import Budget
 from modellego.preprocess import Preprocess
 from modellego.refit import RefitOptions
 from modellego.sources.whole import whole_brick
+from tests.digits import few_digits
 
 WAYS = {"by thresholds": None, "by reconstruction": Budget(macs=0.5)}
 
 
 @pytest.fixture(scope="module")
 def digits() -> Data:
-    whole = load_data("digits")
-    assert whole.test is not None
-    some = np.concatenate([whole.train.of_class(k)[:40] for k in range(10)])
-    return Data(whole.train.subset(some), whole.test.subset(np.arange(60)))
+    return few_digits(40, 60)
 
 
 @pytest.fixture(scope="module")

@@ -1,22 +1,19 @@
 """Few digits and a small network whole, for the tests of disassembling."""
 
-import numpy as np
 import pytest
 import torch
 
 from modellego import zoo
 from modellego.brick import Brick
-from modellego.data import Data, load_data
+from modellego.data import Data
 from modellego.preprocess import Preprocess
 from modellego.sources.whole import whole_brick
+from tests.digits import few_digits
 
 
 @pytest.fixture(scope="module")
 def digits() -> Data:
-    whole = load_data("digits")
-    assert whole.test is not None
-    some = np.concatenate([whole.train.of_class(k)[:12] for k in range(10)])
-    return Data(whole.train.subset(some), whole.test.subset(np.arange(100)))
+    return few_digits(12, 100)
 
 
 @pytest.fixture(scope="module")

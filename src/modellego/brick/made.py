@@ -10,12 +10,7 @@ from modellego import __version__
 from modellego.brick.info import Made
 from modellego.distributed import processes
 
-COUNTED = (
-    "numpy",
-    "scipy",
-    "numba",
-    "pillow",
-)  # libraries whose arithmetic goes into a brick, where they are installed
+COUNTED = ("numpy", "scipy", "numba", "pillow")  # their arithmetic goes into a brick, where they are installed
 
 
 def made_here(seed: int, data: str | None, options: dict[str, Any] | None = None) -> Made:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from modellego.brick.costs import cost
 from modellego.drawing.cells import html_table
-from modellego.drawing.words import count, share
+from modellego.drawing.words import count, counted, share
 
 if TYPE_CHECKING:
     from modellego.brick.model import Assembled, Brick
@@ -57,7 +57,8 @@ def one_line(model: "Brick | Assembled") -> str:
     told = [f"{count(found.macs)} MACs", f"{count(found.parameters)} parameters"]
     told += [f"{name} {share(value)} %" for name, value in found.scores.items()]
     name = f" {found.name}" if found.name else ""
-    return f"<{type(model).__name__}{name}: {_number(found.classes)} ({few(found.classes)}), {', '.join(told)}>"
+    classes = f"{counted(len(found.classes), 'class', 'classes')} ({few(found.classes)})"
+    return f"<{type(model).__name__}{name}: {classes}, {', '.join(told)}>"
 
 
 def as_html(model: "Brick | Assembled") -> str:
@@ -83,7 +84,3 @@ def few(names: Sequence[str], most: int = 5) -> str:
     'a, b, …'
     """
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")
-
-
-def _number(classes: Sequence[str]) -> str:
-    return "1 class" if len(classes) == 1 else f"{len(classes):,} classes"

@@ -99,15 +99,6 @@ def print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
     out().print(table)
 
 
-def counted(number: int, one: str, many: str = "") -> str:
-    """Write a number and what is counted.
-
-    >>> counted(1, "class", "classes"), counted(2, "brick"), counted(1200, "image")
-    ('1 class', '2 bricks', '1,200 images')
-    """
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def percent(value: float | None) -> str:
     """Write a fraction as per cent, or a dash.
 

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, counted, out, percent, print_json, print_table, progress, remark, warn
+from modellego.cli.console import amount, out, percent, print_json, print_table, progress, remark, warn
 from modellego.cli.each_class import HEADER, as_json, row, write_each
 from modellego.cli.files import bytes_on_disk, checkpoint_path
+from modellego.drawing.words import counted
 
 
 def disassemble(

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, counted, out, percent, print_json, print_table, progress, remark
+from modellego.cli.console import amount, out, percent, print_json, print_table, progress, remark
+from modellego.drawing.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, counted, out, percent, print_json, print_table, progress, remark
+from modellego.cli.console import amount, out, percent, print_json, print_table, progress, remark
 from modellego.cli.files import bytes_on_disk
+from modellego.drawing.words import counted
 
 
 def evaluate(

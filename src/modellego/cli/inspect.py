@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, counted, out, print_json, print_table
+from modellego.cli.console import amount, out, print_json, print_table
+from modellego.drawing.words import counted
 
 
 def inspect(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import amount, counted, out, percent, print_json, print_table, progress
+from modellego.cli.console import amount, out, percent, print_json, print_table, progress
 from modellego.cli.scoring import say_joined_labels, scored, spent
+from modellego.drawing.words import counted
 
 if TYPE_CHECKING:
     from modellego.brick import Assembled, Brick

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import counted, percent, print_json, print_table, progress, stderr
+from modellego.cli.console import percent, print_json, print_table, progress, stderr
 from modellego.cli.files import check_file, write_file
 from modellego.cli.rows import ENDINGS, Row, row_of, write_csv, write_lines
+from modellego.drawing.words import counted
 
 if TYPE_CHECKING:
     from modellego.brick import Assembled, Brick

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from modellego.cli import options as o
-from modellego.cli.console import counted, out, print_json, print_table, progress
+from modellego.cli.console import out, print_json, print_table, progress
+from modellego.drawing.words import counted
 
 
 def shelf(

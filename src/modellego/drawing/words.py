@@ -17,6 +17,15 @@ def count(value: float | None) -> str:
     return f"{value:g}"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Write a number and what is counted.
+
+    >>> counted(1, "class", "classes"), counted(2, "brick"), counted(1200, "image")
+    ('1 class', '2 bricks', '1,200 images')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def size(value: int | None) -> str:
     """Return bytes in decimal units.
 
